@@ -1,0 +1,160 @@
+"""Settings from the environment (NEWSLETTER_*), checked once; the only reader of the environment."""
+
+import os
+import secrets
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from newsletter.errors import InvalidError
+
+MINIMUM_SECRET_LENGTH = 32
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no time zone; use a name such as Asia/Bishkek")
+    return name
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"{url!r} must be like https://news.example.org, without query or fragment")
+    return url.rstrip("/")
+
+
+class Settings(BaseSettings):
+    """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="NEWSLETTER_", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: Path.home() / ".local/share/newsletter",
+        description="folder of the embedded database, the secret key and files",
+    )
+    database_url: str = Field(
+        default="", description="postgresql://user@host/name; empty: SQLite in the home folder"
+    )
+    broker_url: str = Field(default="", description="redis://host:port/0; empty: everything in one process")
+    smtp_url: str = Field(
+        default="", description="smtp://user:pass@host:port?tls=off|starttls|implicit; empty: hold mail"
+    )
+    base_url: Annotated[str, AfterValidator(_web_address)] = Field(
+        default="http://localhost:8000", description="the public address of the web pages"
+    )
+    secret_key: str = Field(
+        default="", description="signs links and keys address hashes; at least 32 characters"
+    )
+    name: str = Field(default="Newsroom", description="the newsroom's name, in mails, pages and feeds")
+    postal_address: str = Field(default="", description="one line; every digest must carry it")
+    mail_domain: str = Field(
+        default="", description="domain of Message-IDs and List-Ids; empty: the base URL's host"
+    )
+    from_address: str = Field(
+        default="", description="sender of confirmations and notices; empty: news@<mail domain>"
+    )
+    return_path: str = Field(
+        default="", description="envelope sender that gets bounces; empty: the list's From address"
+    )
+    zone: Annotated[str, AfterValidator(_known_zone)] = Field(
+        default="UTC", description="the newsroom's time zone"
+    )
+    languages: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("en", "ru", "ky"),
+        description="offered languages, the first is the default; separated by commas",
+    )
+    accent_colour: str = Field(
+        default="#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="colour of mastheads, links"
+    )
+    logo_url: str = Field(default="", description="PNG shown in mastheads; empty: the name in letters")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_languages(cls, values: dict[str, object]) -> dict[str, object]:
+        languages = values.get("languages")
+        if isinstance(languages, str):
+            values["languages"] = tuple(code.strip() for code in languages.split(",") if code.strip())
+        return values
+
+    @model_validator(mode="after")
+    def _production_needs_a_secret(self) -> Self:
+        if self.secret_key and len(self.secret_key) < MINIMUM_SECRET_LENGTH:
+            raise ValueError(f"NEWSLETTER_SECRET_KEY needs at least {MINIMUM_SECRET_LENGTH} characters")
+        if self.database_url and not self.secret_key:
+            raise ValueError(
+                "NEWSLETTER_DATABASE_URL needs NEWSLETTER_SECRET_KEY beside it, the same for each process"
+            )
+        if self.broker_url and not self.database_url:
+            raise ValueError(
+                "NEWSLETTER_BROKER_URL needs NEWSLETTER_DATABASE_URL: workers cannot share a SQLite file"
+            )
+        return self
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether everything runs in this process, without a broker."""
+        return not self.broker_url
+
+    @property
+    def domain(self) -> str:
+        """The right-hand side of Message-IDs and List-Ids."""
+        return self.mail_domain or urlsplit(self.base_url).hostname or "localhost"
+
+    @property
+    def sender(self) -> str:
+        """The From address of transactional mail, and of lists that name none."""
+        return self.from_address or f"news@{self.domain}"
+
+    @property
+    def default_language(self) -> str:
+        """The language used where nobody chose one."""
+        return self.languages[0]
+
+    @property
+    def zone_info(self) -> ZoneInfo:
+        """The newsroom's zone."""
+        return ZoneInfo(self.zone)
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL; embedded by default, PostgreSQL always by psycopg 3."""
+        if not self.database_url:
+            return f"sqlite:///{self.home / 'newsletter.db'}"
+        scheme, _, rest = self.database_url.partition("://")
+        return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url
+
+    @cached_property
+    def secret(self) -> bytes:
+        """The secret key; the embedded default makes one in the home folder on first use, readable by its owner only."""
+        if self.secret_key:
+            return self.secret_key.encode()
+        path = self.home / "secret.key"
+        if not path.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_hex(32))
+        return path.read_bytes().strip()
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment; *overrides* win over it.
+
+    Raises:
+        InvalidError: a variable has a value that cannot be used; the message names each one.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # values are checked by the model itself
+    except ValidationError as error:
+        lines = [
+            f"{'NEWSLETTER_' + '_'.join(map(str, e['loc'])).upper() if e['loc'] else 'settings'}: "
+            f"{e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
+        ]
+        raise InvalidError("; ".join(lines)) from error

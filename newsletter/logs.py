@@ -1,0 +1,28 @@
+"""Structured logs: one line for each finished unit of work, with ids and never with addresses, tokens or bodies."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(*, as_json: bool, level: str = "info") -> None:
+    """Write events to standard error, as JSON lines for machines or readable lines for people. Safe to repeat."""
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,49 @@
+"""What every service is given: settings, the database, the clock, the doorbells; made once by `newsletter.bootstrap`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from newsletter.clock import Clock
+from newsletter.config import Settings
+from newsletter.dispatch import Dispatcher, Doorbell, Ring
+from newsletter.storage.engine import Database, Session
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An open session, the newsroom's time and the doorbells to ring once it has committed."""
+
+    session: Session
+    now: datetime
+    rings: dict[Ring, None] = field(default_factory=dict)
+
+    def ring(self, doorbell: Doorbell, subject: int | None = None) -> None:
+        """Ring after commit; a transaction that is rolled back rings nothing."""
+        self.rings.setdefault(Ring(doorbell, subject))
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One process's parts."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    dispatcher: Dispatcher
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Open a transaction: commits when the block ends, then rings; rolls back and rings nothing when it raises."""
+        with self.database.transaction() as session:
+            tx = Transaction(session, self.clock())
+            yield tx
+        for ring in tx.rings:
+            self.dispatcher.ring(ring)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Open a transaction that only reads."""
+        with self.database.reading() as session:
+            yield Transaction(session, self.clock())

@@ -1,0 +1,95 @@
+"""The database: one engine for SQLite and PostgreSQL, and transactions on it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy.orm import Session
+
+BUSY_TIMEOUT_SECONDS = 30
+STATEMENT_TIMEOUT_SECONDS = 120
+READ_ONLY = "newsletter_read_only"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine and the transactions on it; make one per process with `connect`, after any fork."""
+
+    engine: Engine
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Open a session that commits when the block ends and rolls back when it raises.
+
+        On SQLite it takes the write lock at once, so that two writers wait for each other and never deadlock.
+        """
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that only reads; on SQLite it waits for nobody."""
+        with (
+            self.engine.connect().execution_options(**{READ_ONLY: True}) as connection,
+            Session(connection, expire_on_commit=False, autoflush=False) as session,
+        ):
+            yield session
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def connect(url: str) -> Database:
+    """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made."""
+    if not url.startswith("sqlite"):
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            json_serializer=_to_json,
+            connect_args={
+                "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000}"
+                " -c idle_in_transaction_session_timeout=600000"
+            },
+        )
+        return Database(engine)
+    path = url.partition("///")[2]
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return Database(engine)
+
+
+def database_now(session: Session) -> datetime:
+    """Return the database's clock, which alone decides leases and due times; SQLite has its host's."""
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.now(UTC)
+    return session.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions are begun by _begin_sqlite, not by the driver's guess
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    is_reading = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if is_reading else "BEGIN IMMEDIATE")
