@@ -38,9 +38,7 @@ class Settings(BaseSettings):
         default_factory=lambda: Path.home() / ".local/share/newsletter",
         description="folder of the embedded database, the secret key and files",
     )
-    database_url: str = Field(
-        default="", description="postgresql://user@host/name; empty: SQLite in the home folder"
-    )
+    database_url: str = Field(default="", description="postgresql://user@host/name; empty: SQLite in the home folder")
     broker_url: str = Field(default="", description="redis://host:port/0; empty: everything in one process")
     smtp_url: str = Field(
         default="", description="smtp://user:pass@host:port?tls=off|starttls|implicit; empty: hold mail"
@@ -48,23 +46,15 @@ class Settings(BaseSettings):
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"
     )
-    secret_key: str = Field(
-        default="", description="signs links and keys address hashes; at least 32 characters"
-    )
+    secret_key: str = Field(default="", description="signs links and keys address hashes; at least 32 characters")
     name: str = Field(default="Newsroom", description="the newsroom's name, in mails, pages and feeds")
     postal_address: str = Field(default="", description="one line; every digest must carry it")
-    mail_domain: str = Field(
-        default="", description="domain of Message-IDs and List-Ids; empty: the base URL's host"
-    )
-    from_address: str = Field(
-        default="", description="sender of confirmations and notices; empty: news@<mail domain>"
-    )
+    mail_domain: str = Field(default="", description="domain of Message-IDs and List-Ids; empty: the base URL's host")
+    from_address: str = Field(default="", description="sender of confirmations and notices; empty: news@<mail domain>")
     return_path: str = Field(
         default="", description="envelope sender that gets bounces; empty: the list's From address"
     )
-    zone: Annotated[str, AfterValidator(_known_zone)] = Field(
-        default="UTC", description="the newsroom's time zone"
-    )
+    zone: Annotated[str, AfterValidator(_known_zone)] = Field(default="UTC", description="the newsroom's time zone")
     languages: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("en", "ru", "ky"),
         description="offered languages, the first is the default; separated by commas",
@@ -87,13 +77,9 @@ class Settings(BaseSettings):
         if self.secret_key and len(self.secret_key) < MINIMUM_SECRET_LENGTH:
             raise ValueError(f"NEWSLETTER_SECRET_KEY needs at least {MINIMUM_SECRET_LENGTH} characters")
         if self.database_url and not self.secret_key:
-            raise ValueError(
-                "NEWSLETTER_DATABASE_URL needs NEWSLETTER_SECRET_KEY beside it, the same for each process"
-            )
+            raise ValueError("NEWSLETTER_DATABASE_URL needs NEWSLETTER_SECRET_KEY beside it, the same for each process")
         if self.broker_url and not self.database_url:
-            raise ValueError(
-                "NEWSLETTER_BROKER_URL needs NEWSLETTER_DATABASE_URL: workers cannot share a SQLite file"
-            )
+            raise ValueError("NEWSLETTER_BROKER_URL needs NEWSLETTER_DATABASE_URL: workers cannot share a SQLite file")
         return self
 
     @property

@@ -110,16 +110,15 @@ class CandidateIndex:
 
     def mask(self, choice: Filter) -> int:
         """Return the bits of the articles that *choice* chooses."""
-        mask = self.all
-        for chosen, marked in (
-            (choice.topics, self._topics),
-            (choice.kinds, self._kinds),
-            (choice.sources, self._sources),
-            (choice.languages, self._languages),
-        ):
-            if chosen:
-                mask &= reduce(or_, (marked.get(value, 0) for value in chosen))
-        return mask
+        return (
+            self._any(self._topics, choice.topics)
+            & self._any(self._kinds, choice.kinds)
+            & self._any(self._sources, choice.sources)
+            & self._any(self._languages, choice.languages)
+        )
+
+    def _any(self, marked: Mapping[Any, int], chosen: Sequence[Any]) -> int:
+        return reduce(or_, (marked.get(value, 0) for value in chosen)) if chosen else self.all
 
 
 def _mark(bits: dict[Any, int], keys: Iterable[Any], bit: int) -> None:

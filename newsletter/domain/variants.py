@@ -51,6 +51,4 @@ def cut(text: str, nonce: str) -> tuple[Segment, ...]:
 
 def fill(segments: Iterable[Segment], values: Mapping[str, str]) -> tuple[Segment, ...]:
     """Put *values* into the holes they name and leave the others open; values must already fit their place."""
-    return tuple(
-        values.get(segment.name, segment) if isinstance(segment, Hole) else segment for segment in segments
-    )
+    return tuple(values.get(segment.name, segment) if isinstance(segment, Hole) else segment for segment in segments)

@@ -74,9 +74,7 @@ class EventRow(Base):
     """When and where an event article takes place."""
 
     __tablename__ = "article_event"
-    article_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
-    )
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True)
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime | None]
     zone: Mapped[str] = mapped_column(String(60))
@@ -93,9 +91,7 @@ class ArticleKeyRow(Base):
     id: Mapped[PrimaryKey]
     source_id: Mapped[int] = mapped_column(Identifier, ForeignKey("source.id"))
     key: Mapped[str] = mapped_column(String(300))
-    article_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("article.id", ondelete="CASCADE"), index=True
-    )
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64))  # of the item as it came, to tell "same" from "updated"
 
 
@@ -103,11 +99,7 @@ class ArticleTopicRow(Base):
     """What an article is about; a suggestion is shown to staff and counts for nothing until applied."""
 
     __tablename__ = "article_topic"
-    article_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True
-    )
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True)
     topic_id: Mapped[int] = mapped_column(Identifier, ForeignKey("topic.id"), primary_key=True, index=True)
     position: Mapped[int] = mapped_column(default=0)
-    origin: Mapped[
-        Code
-    ]  # stated | rule | suggested | staff | removed (by staff: a rule does not bring it back)
+    origin: Mapped[Code]  # stated | rule | suggested | staff | removed (by staff: a rule does not bring it back)

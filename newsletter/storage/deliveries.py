@@ -42,9 +42,7 @@ class DeliveryRow(Base):
     )
     id: Mapped[PrimaryKey]
     purpose: Mapped[Code]
-    idempotency_key: Mapped[str | None] = mapped_column(
-        String(200), unique=True
-    )  # of a mail without an edition
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)  # of a mail without an edition
     edition_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("edition.id"))
     list_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("list.id"))
     variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id"))

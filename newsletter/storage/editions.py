@@ -50,12 +50,8 @@ class EditionItemRow(Base):
     """An article in an edition; in the order of the edition."""
 
     __tablename__ = "edition_item"
-    edition_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True
-    )
-    article_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("article.id"), primary_key=True, index=True
-    )
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id"), primary_key=True, index=True)
     position: Mapped[int]
     revision: Mapped[int]
     withdrawn_at: Mapped[datetime | None]
@@ -65,9 +61,7 @@ class BlockRow(Base):
     """A rendered, inlined piece of an edition in one language, frozen: the same bytes whenever it is needed."""
 
     __tablename__ = "edition_block"
-    edition_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True
-    )
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     language: Mapped[Code] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(80), primary_key=True)
     html: Mapped[str] = mapped_column(Text)
@@ -93,12 +87,8 @@ class VariantItemRow(Base):
     """An article in a variant, as shown in *language*."""
 
     __tablename__ = "variant_item"
-    variant_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("variant.id", ondelete="CASCADE"), primary_key=True
-    )
-    article_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("article.id"), primary_key=True, index=True
-    )
+    variant_id: Mapped[int] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), primary_key=True)
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id"), primary_key=True, index=True)
     position: Mapped[int]
     language: Mapped[Code]
     revision: Mapped[int]
@@ -108,35 +98,25 @@ class AudienceRow(Base):
     """Which variant the readers with one (filter, language) get; no row: nothing for them in this edition."""
 
     __tablename__ = "edition_audience"
-    edition_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True
-    )
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     filter_id: Mapped[int] = mapped_column(Identifier, ForeignKey("filter.id"), primary_key=True)
     language: Mapped[Code] = mapped_column(primary_key=True)
-    variant_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True
-    )
+    variant_id: Mapped[int] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
 
 
 class AudienceExceptionRow(Base):
     """A reader whose history differs from the others of their filter: their own variant, or none at all."""
 
     __tablename__ = "edition_audience_exception"
-    edition_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True
-    )
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
-    variant_id: Mapped[int | None] = mapped_column(
-        Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True
-    )
+    variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
 
 
 class ExclusionRow(Base):
     """A candidate who got no delivery in fan-out, and why, so that the accounts balance."""
 
     __tablename__ = "edition_exclusion"
-    edition_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True
-    )
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
     reason: Mapped[Code]  # nothing_chosen | suppressed

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.orm import Session
 
+__all__ = ["Database", "Session", "connect", "database_now"]
+
 BUSY_TIMEOUT_SECONDS = 30
 STATEMENT_TIMEOUT_SECONDS = 120
 READ_ONLY = "newsletter_read_only"
@@ -77,7 +79,8 @@ def database_now(session: Session) -> datetime:
     """Return the database's clock, which alone decides leases and due times; SQLite has its host's."""
     if session.get_bind().dialect.name == "sqlite":
         return datetime.now(UTC)
-    return session.execute(select(func.clock_timestamp())).scalar_one().astimezone(UTC)
+    now: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+    return now.astimezone(UTC)
 
 
 def _to_json(value: object) -> str:

@@ -27,9 +27,7 @@ class FeedDocumentRow(Base):
     """A feed's bytes in one format with their validators, swapped together."""
 
     __tablename__ = "feed_document"
-    feed_id: Mapped[int] = mapped_column(
-        Identifier, ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True
-    )
+    feed_id: Mapped[int] = mapped_column(Identifier, ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True)
     format: Mapped[Code] = mapped_column(primary_key=True)
     body: Mapped[bytes] = mapped_column(LargeBinary)
     gzipped: Mapped[bytes] = mapped_column(LargeBinary)
