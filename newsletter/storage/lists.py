@@ -1,13 +1,17 @@
 """Lists and interned filters in SQL."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, Time
+from sqlalchemy import ForeignKey, String, Text, Time, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.domain.lists import InDoubtPolicy, SectionsBy
+from newsletter.domain.filters import Filter
+from newsletter.domain.lists import Cadence, InDoubtPolicy, MailingList, Schedule, SectionsBy
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
+from newsletter.storage.bulk import chunks, insert_into
+from newsletter.storage.engine import Session
 
 
 class ListRow(Base):
@@ -46,3 +50,116 @@ class FilterRow(Base):
     canonical: Mapped[str] = mapped_column(Text)
     digest: Mapped[str] = mapped_column(String(64), unique=True)  # SHA-256 of the canonical form
     choice: Mapped[dict[str, Any]]
+
+
+def intern_filter(session: Session, choice: Filter) -> int:
+    """Return the id of *choice*, which gets a row when it has none yet. Safe for any number of processes at once."""
+    return intern_filters(session, (choice,))[choice]
+
+
+def intern_filters(session: Session, choices: Iterable[Filter]) -> dict[Filter, int]:
+    """Return the ids of many filters by filter, in a few statements; those without a row get one."""
+    by_digest = {choice.digest: choice for choice in choices}
+    ids = _filter_ids(session, list(by_digest))
+    missing = [choice for digest, choice in by_digest.items() if digest not in ids]
+    for chunk in chunks(missing):
+        rows = [{"canonical": new.canonical, "digest": new.digest, "choice": new.as_choice()} for new in chunk]
+        session.execute(insert_into(session, FilterRow).values(rows).on_conflict_do_nothing(index_elements=["digest"]))
+    ids |= _filter_ids(session, [choice.digest for choice in missing])
+    return {choice: ids[digest] for digest, choice in by_digest.items()}
+
+
+def load_filter(session: Session, filter_id: int) -> Filter:
+    """Return the filter with that id; it exists, since every reference to it is a foreign key."""
+    return load_filters(session, (filter_id,))[filter_id]
+
+
+def load_filters(session: Session, ids: Iterable[int]) -> dict[int, Filter]:
+    """Return the filters with those ids, by id; unknown ids are left out."""
+    found: dict[int, Filter] = {}
+    for chunk in chunks(sorted(set(ids))):
+        statement = select(FilterRow.id, FilterRow.choice).where(FilterRow.id.in_(chunk))
+        found.update((row.id, Filter.from_choice(row.choice)) for row in session.execute(statement))
+    return found
+
+
+def add_list(session: Session, new: MailingList, *, now: datetime) -> MailingList:
+    """Store a list and return it with the id it was given; the id of *new* is not looked at.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: its slug is taken; look with `load_list` before.
+    """
+    row = ListRow(
+        slug=new.slug,
+        titles=new.titles,
+        descriptions=new.descriptions,
+        intros=new.intros,
+        from_name=new.from_name,
+        from_address=new.from_address,
+        reply_to=new.reply_to,
+        zone=new.schedule.zone,
+        send_at=new.schedule.send_at,
+        weekday=new.schedule.weekday,
+        month_day=new.schedule.month_day,
+        cadences=[str(cadence) for cadence in new.cadences],
+        languages=list(new.languages),
+        filter_id=new.filter_id,
+        sections=new.sections,
+        review_minutes=new.review_minutes,
+        in_doubt_policy=new.in_doubt_policy,
+        since=new.since,
+        is_public=new.is_public,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return _to_list(row)
+
+
+def load_list(session: Session, slug: str) -> MailingList | None:
+    """Return the list with that slug, None when there is none."""
+    row = session.scalars(select(ListRow).where(ListRow.slug == slug)).one_or_none()
+    return None if row is None else _to_list(row)
+
+
+def load_list_by_id(session: Session, list_id: int) -> MailingList:
+    """Return the list with that id; it exists, since every reference to it is a foreign key."""
+    return _to_list(session.get_one(ListRow, list_id))
+
+
+def load_lists(session: Session, *, is_public: bool | None = None) -> list[MailingList]:
+    """Return all lists, or only the public or the hidden ones, in order of slug."""
+    statement = select(ListRow).order_by(ListRow.slug)
+    if is_public is not None:
+        statement = statement.where(ListRow.is_public == is_public)
+    return [_to_list(row) for row in session.scalars(statement)]
+
+
+def _filter_ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in chunks(digests):
+        rows = session.execute(select(FilterRow.digest, FilterRow.id).where(FilterRow.digest.in_(chunk)))
+        found.update((row.digest, row.id) for row in rows)
+    return found
+
+
+def _to_list(row: ListRow) -> MailingList:
+    return MailingList(
+        id=row.id,
+        slug=row.slug,
+        titles=row.titles,
+        descriptions=row.descriptions,
+        intros=row.intros,
+        from_name=row.from_name,
+        from_address=row.from_address,
+        reply_to=row.reply_to,
+        schedule=Schedule(row.zone, row.send_at, row.weekday, row.month_day),
+        cadences=tuple(Cadence(cadence) for cadence in row.cadences),
+        languages=tuple(row.languages),
+        filter_id=row.filter_id,
+        sections=SectionsBy(row.sections),
+        review_minutes=row.review_minutes,
+        in_doubt_policy=InDoubtPolicy(row.in_doubt_policy),
+        since=row.since,
+        is_public=row.is_public,
+    )
