@@ -1,0 +1,211 @@
+"""What every test may ask for: servers started when first needed, fresh databases, an App on them, a fixed clock."""
+
+import ipaddress
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import hypothesis
+import psycopg
+import pytest
+import redis
+import servers
+
+from newsletter.clock import Clock, fixed_clock
+from newsletter.config import Settings
+from newsletter.dispatch import RecordingDispatcher
+from newsletter.services.context import App
+from newsletter.storage.engine import Database, connect
+from newsletter.storage.schema import metadata
+
+NOW = datetime(2026, 3, 16, 2, 0, tzinfo=UTC)  # a Monday, 08:00 in Bishkek
+SECRET_KEY = "a-secret-key-that-only-tests-know-about"
+EXTERNAL_DATABASE = "NEWSLETTER_TEST_DATABASE_URL"
+EXTERNAL_BROKER = "NEWSLETTER_TEST_BROKER_URL"
+
+# A developer's own settings must not change what a test sees.
+for name in [name for name in os.environ if name.startswith("NEWSLETTER_") and "_TEST_" not in name]:
+    del os.environ[name]
+
+hypothesis.settings.register_profile("newsletter", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("newsletter")
+
+
+def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail a test that would speak to another machine, whatever library it does it with."""
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else ""
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in (None, "", "localhost", "0.0.0.0", "::"):
+        return
+    try:
+        is_here = ipaddress.ip_address(str(host)).is_loopback
+    except ValueError:
+        is_here = False
+    if not is_here:
+        raise RuntimeError(f"a test reached for {host}; tests speak to this machine only")
+
+
+sys.addaudithook(_refuse_other_hosts)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server with `{database}` in it: the environment's, else one started for this run."""
+    if external := os.environ.get(EXTERNAL_DATABASE):
+        yield urlunsplit(urlsplit(external)._replace(path="/{database}"))
+        return
+    with servers.running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def broker_server() -> Iterator[str]:
+    """URL of a Redis-compatible server: the environment's, else one started for this run."""
+    if external := os.environ.get(EXTERNAL_BROKER):
+        yield external
+        return
+    with servers.running_valkey() as url:
+        yield f"{url}/0"
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> Iterator[str]:
+    """Name of a database with all tables, which `postgres_url` copies."""
+    with _scratch_database(postgres_server) as name:
+        _make_tables(_for_sqlalchemy(_url_of(postgres_server, name)))
+        yield name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, which `sqlite_database` copies."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    _make_tables(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+    """URL of this test's own PostgreSQL database, without any table."""
+    with _scratch_database(postgres_server) as name:
+        yield _url_of(postgres_server, name)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """URL of this test's own PostgreSQL database: all tables, no rows; as NEWSLETTER_DATABASE_URL takes it."""
+    with _scratch_database(postgres_server, template=postgres_template) as name:
+        yield _url_of(postgres_server, name)
+
+
+@pytest.fixture
+def broker_url(broker_server: str) -> str:
+    """URL of an empty broker, as NEWSLETTER_BROKER_URL takes it."""
+    with redis.Redis.from_url(broker_server) as client:
+        client.flushdb()
+    return broker_server
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder of this test's installation."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def postgresql_database(postgres_url: str) -> Iterator[Database]:
+    """This test's own PostgreSQL database: all tables, no rows."""
+    database = connect(_for_sqlalchemy(postgres_url))
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def sqlite_database(sqlite_template: Path, home: Path) -> Iterator[Database]:
+    """This test's own SQLite database, where `settings` look for it: all tables, no rows."""
+    path = home / "newsletter.db"
+    shutil.copyfile(sqlite_template, path)
+    database = connect(f"sqlite:///{path}")
+    yield database
+    database.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """A fresh database with all tables and no rows; each test that asks for it runs on both."""
+    database: Database = request.getfixturevalue(f"{request.param}_database")
+    return database
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    """Settings of a newsroom in Bishkek, on the embedded default in `home`."""
+    return Settings(
+        home=home,
+        base_url="https://news.example.org",
+        secret_key=SECRET_KEY,
+        name="Example Newsroom",
+        postal_address="1 Example Street, Bishkek",
+        zone="Asia/Bishkek",
+    )
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A newsroom clock that stands at NOW."""
+    return fixed_clock(NOW)
+
+
+@pytest.fixture
+def dispatcher() -> RecordingDispatcher:
+    """The dispatcher of `app`; its `rings` say which doorbells were rung."""
+    return RecordingDispatcher()
+
+
+@pytest.fixture
+def app(database: Database, settings: Settings, clock: Clock, dispatcher: RecordingDispatcher) -> App:
+    """An App over `database`, with `settings` that name it, at NOW; rings are recorded."""
+    if not database.is_sqlite:
+        url = database.engine.url.render_as_string(hide_password=False)
+        settings = settings.model_copy(update={"database_url": url})
+    return App(settings=settings, database=database, clock=clock, dispatcher=dispatcher)
+
+
+def _make_tables(url: str) -> None:
+    database = connect(url)
+    metadata.create_all(database.engine)
+    database.dispose()
+
+
+@contextmanager
+def _scratch_database(server: str, template: str = "template0") -> Iterator[str]:
+    """Make a database and drop it afterwards; copying files takes a tenth of the time of the default strategy."""
+    name = f"newsletter_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(server.replace("{database}", "postgres"), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {template} strategy = file_copy")
+        try:
+            yield name
+        finally:
+            connection.execute(f"drop database {name} with (force)")
+
+
+def _url_of(server: str, name: str) -> str:
+    return server.replace("{database}", name)
+
+
+def _for_sqlalchemy(url: str) -> str:
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
