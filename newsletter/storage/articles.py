@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.domain.articles import ArticleState, Kind
@@ -93,6 +93,14 @@ class ArticleKeyRow(Base):
     key: Mapped[str] = mapped_column(String(300))
     article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64))  # of the item as it came, to tell "same" from "updated"
+
+
+class ArticleMarkRow(Base):
+    """A mark of what an article says (`domain.stories.marks`): two articles that share one may be the same story."""
+
+    __tablename__ = "article_mark"
+    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True)
+    mark: Mapped[int] = mapped_column(BigInteger, primary_key=True, index=True)
 
 
 class ArticleTopicRow(Base):
