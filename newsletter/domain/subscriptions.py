@@ -1,10 +1,23 @@
 """Subscriptions: what a reader chose of a list, and what may become of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from newsletter.domain.lists import Cadence
+from newsletter.domain.lists import Cadence, MailingList
+
+CONFIRMATION_LIFETIME = timedelta(days=7)
+"""How long a sign-up waits for its confirmation; after it, nothing of it is kept."""
+
+CONFIRMATION_LIMITS = ((timedelta(days=1), 1), (timedelta(days=30), 3))
+"""At most so many confirmation mails to one address in each span, over all lists.
+
+Sign-up forms are used to flood people: in 2016 one victim got 81,000 confirmations.
+"""
+
+UNDO_WINDOW = timedelta(hours=1)
+"""How long the page that a reader left by can bring them back; whoever was forwarded the mail has the same link."""
 
 
 class SubscriptionState(StrEnum):
@@ -27,6 +40,21 @@ class EndReason(StrEnum):
     ERASED = "erased"
 
 
+LEAVING = frozenset(EndReason) - {EndReason.CHANGED, EndReason.NEVER_CONFIRMED}
+"""Ends after which only the person's own sign-up starts a subscription again, never an import."""
+
+
+class ConsentAct(StrEnum):
+    """What a person, or staff on their behalf, did about a subscription."""
+
+    ASKED = "asked"
+    CONFIRMED = "confirmed"
+    IMPORTED = "imported"
+    CHANGED = "changed"
+    ENDED = "ended"
+    UNDONE = "undone"  # took back the end a moment later
+
+
 @dataclass(frozen=True, slots=True)
 class Subscriber:
     """A person's address, as they wrote it, and language."""
@@ -35,6 +63,15 @@ class Subscriber:
     uid: str
     address: str
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a reader asks of a list: how often, in which language, and which articles."""
+
+    cadence: Cadence
+    language: str
+    filter_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +90,88 @@ class Subscription:
     confirmed_at: datetime | None
     ended_at: datetime | None
     end_reason: EndReason | None
+
+    @property
+    def choice(self) -> Choice:
+        """What was chosen, to be compared with another choice."""
+        return Choice(self.cadence, self.language, self.filter_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One line of the record of consent: *basis* is the wording shown or stated, *evidence* where it happened."""
+
+    at: datetime
+    act: ConsentAct
+    basis: str
+    evidence: str = ""
+
+
+class SignUp(StrEnum):
+    """What a sign-up does to a reader's standing on a list; the page says the same in every case."""
+
+    START = "start"
+    RENEW = "renew"  # the latest choice takes the place of one that waits
+    REMIND = "remind"  # nothing changes; a mail leads to the page that says so
+    NOTHING = "nothing"
+
+
+def may_mail_confirmation(mailed_at: Sequence[datetime], now: datetime) -> bool:
+    """Say whether an address that got confirmation mails at those times may get another one *now*."""
+    return all(sum(at > now - span for at in mailed_at) < limit for span, limit in CONFIRMATION_LIMITS)
+
+
+def decide_sign_up(live: Subscription | None, choice: Choice, *, may_mail: bool) -> SignUp:
+    """
+    Say what a sign-up with *choice* does where *live* is the subscription that is not ended, if there is one.
+
+    Without a mail nothing that waits is renewed, so that a flood of sign-ups writes nothing either. A confirmed
+    subscription is never changed by a form that anybody may fill in with anybody's address.
+    """
+    if live is None:
+        return SignUp.START
+    if not may_mail:
+        return SignUp.NOTHING
+    if live.state is SubscriptionState.UNCONFIRMED and live.choice != choice:
+        return SignUp.RENEW
+    return SignUp.REMIND
+
+
+class Confirmation(StrEnum):
+    """What a confirmation link does when its button is pressed."""
+
+    CONFIRM = "confirm"
+    ALREADY = "already"
+    EXPIRED = "expired"
+    ENDED = "ended"
+
+
+def decide_confirmation(mailed: Subscription, live: Subscription | None, now: datetime) -> Confirmation:
+    """
+    Say what the link mailed for *mailed* does, where *live* is the reader's subscription to that list today.
+
+    A link confirms what took its subscription's place by a later sign-up, but nothing begun after the reader left.
+    """
+    if live is not None and live.state is SubscriptionState.CONFIRMED:
+        return Confirmation.ALREADY
+    if live is None or (mailed.id != live.id and mailed.end_reason is not EndReason.CHANGED):
+        lapsed = mailed.end_reason is EndReason.NEVER_CONFIRMED
+        return Confirmation.EXPIRED if lapsed else Confirmation.ENDED
+    return Confirmation.CONFIRM if now < live.created_at + CONFIRMATION_LIFETIME else Confirmation.EXPIRED
+
+
+def may_undo(last: Subscription, now: datetime) -> bool:
+    """Say whether the reader's latest subscription of a list, ended just now by themselves, may be taken up again."""
+    return last.end_reason is EndReason.UNSUBSCRIBED and last.ended_at is not None and now < last.ended_at + UNDO_WINDOW
+
+
+def fit_cadence(wanted: Cadence | None, mailing_list: MailingList) -> Cadence | None:
+    """Return the cadence to use: the one wanted where the list has it, its first one for no wish, else None."""
+    if wanted is None:
+        return mailing_list.cadences[0]
+    return wanted if wanted in mailing_list.cadences else None
+
+
+def fit_language(wanted: str | None, mailing_list: MailingList) -> str:
+    """Return the language of the list to write in: the one wanted where the list has it, else its default."""
+    return wanted if wanted in mailing_list.languages else mailing_list.default_language

@@ -1,27 +1,19 @@
-"""Subscribers, subscriptions, consent and suppressions in SQL."""
+"""Subscriptions and the record of consent to them, in SQL."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.lists import Cadence
-from newsletter.domain.subscriptions import EndReason, SubscriptionState
+from newsletter.domain.subscriptions import Choice, Consent, ConsentAct, EndReason, Subscription, SubscriptionState
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
-
-
-class SubscriberRow(Base):
-    """A person's address and language; erasing one empties the row and keeps it for the ledger's sake."""
-
-    __tablename__ = "subscriber"
-    id: Mapped[PrimaryKey]
-    uid: Mapped[str] = mapped_column(String(36), unique=True)
-    address: Mapped[str | None] = mapped_column(String(320))  # as the reader wrote it; None once erased
-    address_key: Mapped[str | None] = mapped_column(String(320), unique=True)  # as it is compared
-    address_hmac: Mapped[str] = mapped_column(String(64), index=True)
-    language: Mapped[Code]
-    created_at: Mapped[datetime]
-    erased_at: Mapped[datetime | None]
+from newsletter.storage.bulk import chunks, insert_into
+from newsletter.storage.engine import Session
+from newsletter.storage.subscribers import SubscriberRow
 
 
 class SubscriptionRow(Base):
@@ -32,6 +24,9 @@ class SubscriptionRow(Base):
         one_of("state", SubscriptionState),
         one_of("cadence", Cadence),
         one_of("end_reason", EndReason),
+        CheckConstraint("state <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_has_time"),
+        CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_has_time"),
+        CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
         Index(
             "uq_subscription_live",
             "subscriber_id",
@@ -49,6 +44,12 @@ class SubscriptionRow(Base):
             "id",
             sqlite_where=text("state = 'confirmed'"),
             postgresql_where=text("state = 'confirmed'"),
+        ),
+        Index(
+            "ix_subscription_waiting",
+            "created_at",
+            sqlite_where=text("state = 'unconfirmed'"),
+            postgresql_where=text("state = 'unconfirmed'"),
         ),
     )
     id: Mapped[PrimaryKey]
@@ -69,20 +70,228 @@ class ConsentRow(Base):
     """The record of what a person agreed to or took back; rows are only ever added."""
 
     __tablename__ = "consent"
+    __table_args__ = (one_of("act", ConsentAct),)
     id: Mapped[PrimaryKey]
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), index=True)
     at: Mapped[datetime]
-    act: Mapped[Code]  # asked | confirmed | imported | changed | ended
+    act: Mapped[Code]
     basis: Mapped[str] = mapped_column(Text)  # the wording shown, or the basis stated at an import
     evidence: Mapped[str] = mapped_column(Text, default="")  # form address, network prefix, file name
 
 
-class SuppressionRow(Base):
-    """An address that must not be mailed, as a keyed hash so that it outlives erasure."""
+@dataclass(frozen=True, slots=True)
+class NewSubscription:
+    """A subscription to be stored; a confirmed one is confirmed from the start."""
 
-    __tablename__ = "suppression"
-    id: Mapped[PrimaryKey]
-    address_hmac: Mapped[str] = mapped_column(String(64), unique=True)
-    reason: Mapped[Code]  # hard_bounce | complaint | manual | not_me
-    created_at: Mapped[datetime]
-    lifted_at: Mapped[datetime | None]
+    uid: str
+    subscriber_id: int
+    list_id: int
+    choice: Choice
+    state: SubscriptionState
+
+
+def add_subscription(session: Session, new: NewSubscription, *, now: datetime) -> Subscription:
+    """Store one subscription.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: the subscriber has one of that list that is not ended.
+    """
+    row = SubscriptionRow(**_values(new, now))
+    session.add(row)
+    session.flush()
+    return _to_subscription(row)
+
+
+def add_subscriptions(session: Session, new: Sequence[NewSubscription], consent: Consent, *, now: datetime) -> set[str]:
+    """Store many subscriptions, each with the same line of consent; return the uids of those that were stored.
+
+    Who got a subscription of that list by another way meanwhile keeps that one.
+    """
+    added: dict[str, int] = {}
+    for chunk in chunks(new):
+        statement = (
+            insert_into(session, SubscriptionRow)
+            .values([_values(each, now) for each in chunk])
+            .on_conflict_do_nothing()
+            .returning(SubscriptionRow.uid, SubscriptionRow.id)
+        )
+        added.update((row.uid, row.id) for row in session.execute(statement))
+    for ids in chunks(list(added.values())):
+        session.execute(insert(ConsentRow), [_consent_values(each, consent) for each in ids])
+    return set(added)
+
+
+def load_subscription(session: Session, uid: str) -> Subscription | None:
+    """Return the subscription that a token names, ended ones too; None when there is none."""
+    row = session.scalars(select(SubscriptionRow).where(SubscriptionRow.uid == uid)).one_or_none()
+    return None if row is None else _to_subscription(row)
+
+
+def load_latest(session: Session, subscriber_id: int, list_id: int) -> Subscription | None:
+    """Return a subscriber's subscription of a list that is not ended, else the one that ended last, else None."""
+    statement = (
+        select(SubscriptionRow)
+        .where(SubscriptionRow.subscriber_id == subscriber_id, SubscriptionRow.list_id == list_id)
+        .order_by(SubscriptionRow.id.desc())
+        .limit(1)
+    )
+    row = session.scalars(statement).one_or_none()
+    return None if row is None else _to_subscription(row)
+
+
+def load_subscriptions(session: Session, subscriber_ids: Iterable[int]) -> list[Subscription]:
+    """Return all subscriptions of those subscribers, ended ones too, in order of id."""
+    found: list[Subscription] = []
+    for chunk in chunks(sorted(set(subscriber_ids))):
+        statement = select(SubscriptionRow).where(SubscriptionRow.subscriber_id.in_(chunk))
+        found.extend(_to_subscription(row) for row in session.scalars(statement))
+    return sorted(found, key=lambda subscription: subscription.id)
+
+
+def load_end_reasons(session: Session, list_id: int, hmacs: Sequence[str]) -> dict[str, set[EndReason]]:
+    """Return by keyed hash of the address why subscriptions of a list ended, those of erased subscribers too."""
+    reasons: dict[str, set[EndReason]] = defaultdict(set)
+    for chunk in chunks(hmacs):
+        statement = (
+            select(SubscriberRow.address_hmac, SubscriptionRow.end_reason)
+            .join(SubscriptionRow, SubscriptionRow.subscriber_id == SubscriberRow.id)
+            .where(SubscriberRow.address_hmac.in_(chunk), SubscriptionRow.list_id == list_id)
+            .where(SubscriptionRow.end_reason.is_not(None))
+        )
+        for row in session.execute(statement):
+            reasons[row.address_hmac].add(EndReason(row.end_reason))
+    return dict(reasons)
+
+
+def load_lapsed(session: Session, *, before: datetime, limit: int) -> list[Subscription]:
+    """Return subscriptions that wait for their confirmation since *before*, the longest waiting first."""
+    statement = (
+        select(SubscriptionRow)
+        .where(SubscriptionRow.state == SubscriptionState.UNCONFIRMED, SubscriptionRow.created_at < before)
+        .order_by(SubscriptionRow.created_at, SubscriptionRow.id)
+        .limit(limit)
+    )
+    return [_to_subscription(row) for row in session.scalars(statement)]
+
+
+def confirm_subscription(session: Session, subscription_id: int, *, now: datetime) -> bool:
+    """Confirm a subscription that waits for it; return whether this call did it."""
+    confirm = (
+        update(SubscriptionRow)
+        .where(SubscriptionRow.id == subscription_id, SubscriptionRow.state == SubscriptionState.UNCONFIRMED)
+        .values(state=SubscriptionState.CONFIRMED, confirmed_at=now)
+    )
+    return session.execute(confirm.returning(SubscriptionRow.id)).first() is not None
+
+
+def end_subscription(session: Session, subscription_id: int, reason: EndReason, *, now: datetime) -> bool:
+    """End a subscription; return whether this call did it."""
+    end = (
+        update(SubscriptionRow)
+        .where(SubscriptionRow.id == subscription_id, SubscriptionRow.state != SubscriptionState.ENDED)
+        .values(state=SubscriptionState.ENDED, ended_at=now, end_reason=reason)
+    )
+    return session.execute(end.returning(SubscriptionRow.id)).first() is not None
+
+
+def add_consent(session: Session, subscription_id: int, consent: Consent) -> None:
+    """Add a line to the record of consent."""
+    session.execute(insert(ConsentRow), [_consent_values(subscription_id, consent)])
+
+
+def load_consents(session: Session, subscription_ids: Iterable[int]) -> dict[int, list[Consent]]:
+    """Return the record of consent of each subscription, in the order in which things happened."""
+    statement = select(ConsentRow).where(ConsentRow.subscription_id.in_(list(subscription_ids))).order_by(ConsentRow.id)
+    record: dict[int, list[Consent]] = defaultdict(list)
+    for row in session.scalars(statement):
+        record[row.subscription_id].append(Consent(row.at, ConsentAct(row.act), row.basis, row.evidence))
+    return dict(record)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionCount:
+    """How many subscriptions of a list stand alike."""
+
+    list_id: int
+    state: SubscriptionState
+    cadence: Cadence
+    language: str
+    count: int
+
+
+def count_subscriptions(session: Session) -> list[SubscriptionCount]:
+    """Count the subscriptions that are not ended, by list, state, cadence and language, in that order."""
+    columns = (SubscriptionRow.list_id, SubscriptionRow.state, SubscriptionRow.cadence, SubscriptionRow.language)
+    statement = (
+        select(*columns, func.count())
+        .where(SubscriptionRow.state != SubscriptionState.ENDED)
+        .group_by(*columns)
+        .order_by(*columns)
+    )
+    return [
+        SubscriptionCount(list_id, SubscriptionState(state), Cadence(cadence), language, count)
+        for list_id, state, cadence, language, count in session.execute(statement)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSubscription:
+    """A subscription with whose it is."""
+
+    address: str
+    subscription: Subscription
+
+
+def list_subscriptions(session: Session, *, list_id: int | None, after: int, limit: int) -> list[ListedSubscription]:
+    """Return subscriptions that are not ended, of one list or of all, after the id *after*, in order of id."""
+    statement = (
+        select(SubscriberRow.address, SubscriptionRow)
+        .join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
+        .where(SubscriptionRow.state != SubscriptionState.ENDED, SubscriptionRow.id > after)
+        .order_by(SubscriptionRow.id)
+        .limit(limit)
+    )
+    if list_id is not None:
+        statement = statement.where(SubscriptionRow.list_id == list_id)
+    return [ListedSubscription(address or "", _to_subscription(row)) for address, row in session.execute(statement)]
+
+
+def _values(new: NewSubscription, now: datetime) -> dict[str, object]:
+    return {
+        "uid": new.uid,
+        "subscriber_id": new.subscriber_id,
+        "list_id": new.list_id,
+        "cadence": str(new.choice.cadence),
+        "language": new.choice.language,
+        "filter_id": new.choice.filter_id,
+        "state": str(new.state),
+        "created_at": now,
+        "confirmed_at": now if new.state is SubscriptionState.CONFIRMED else None,
+    }
+
+
+def _consent_values(subscription_id: int, consent: Consent) -> dict[str, object]:
+    return {
+        "subscription_id": subscription_id,
+        "at": consent.at,
+        "act": str(consent.act),
+        "basis": consent.basis,
+        "evidence": consent.evidence,
+    }
+
+
+def _to_subscription(row: SubscriptionRow) -> Subscription:
+    return Subscription(
+        id=row.id,
+        uid=row.uid,
+        subscriber_id=row.subscriber_id,
+        list_id=row.list_id,
+        cadence=Cadence(row.cadence),
+        language=row.language,
+        filter_id=row.filter_id,
+        state=SubscriptionState(row.state),
+        created_at=row.created_at,
+        confirmed_at=row.confirmed_at,
+        ended_at=row.ended_at,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+    )
