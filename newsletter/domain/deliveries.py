@@ -1,5 +1,8 @@
-"""Deliveries: one edition to one subscriber, its states and the moves between them."""
+"""Deliveries: one edition to one subscriber, its states, the moves between them, and when to try again."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -15,6 +18,25 @@ class DeliveryState(StrEnum):
     SUPPRESSED = "suppressed"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+_S = DeliveryState
+MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    _S.QUEUED: frozenset({_S.LEASED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.FAILED, _S.ACCEPTED}),
+    _S.LEASED: frozenset({_S.QUEUED, _S.SENDING, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.ACCEPTED}),
+    _S.SENDING: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.IN_DOUBT}),
+    _S.IN_DOUBT: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.EXPIRED}),
+    _S.ACCEPTED: frozenset(),
+    _S.FAILED: frozenset(),
+    _S.SUPPRESSED: frozenset(),
+    _S.CANCELLED: frozenset(),
+    _S.EXPIRED: frozenset(),
+}
+"""What may follow each state; queued and leased become accepted by a late reply to an attempt given up."""
+
+ENDED = tuple(state for state, following in MOVES.items() if not following)
+NOT_RECEIVED = (_S.CANCELLED, _S.EXPIRED, _S.FAILED, _S.SUPPRESSED)
+"""States in which the reader certainly did not get the edition."""
 
 
 class Outcome(StrEnum):
@@ -39,3 +61,54 @@ class Purpose(StrEnum):
 
     EDITION = "edition"
     CONFIRMATION = "confirmation"
+
+
+LEASE = timedelta(seconds=120)
+"""How long a claimed delivery stays with its claimer before anything was sent."""
+
+SENDING_LEASE = timedelta(seconds=720)
+"""20 s to start the last mail of a micro-batch, 600 s for its reply (RFC 5321 §4.5.3.2.6) and a margin."""
+
+MICRO_BATCH = {Pool.BULK: 20, Pool.TRANSACTIONAL: 1}
+"""Mails written ahead together: the most that a killed sender leaves in doubt."""
+
+MAX_LAPSES = 5
+"""Leases in a row that may run out before a row counts as poison."""
+
+HOLD_AFTER = timedelta(hours=24)
+"""How long a delivery in doubt waits for evidence."""
+
+CONFIRMATION_DEADLINE = timedelta(hours=1)
+
+_BACK_OFF_MINUTES = (5, 15, 30, 60, 120, 240)
+_JITTER = 0.2
+
+
+def back_off(tries: int, jitter: float) -> timedelta:
+    """Return how long to wait after the *tries*-th temporary refusal of a recipient.
+
+    *jitter*: a random number from 0 up to 1; spreads the wait by a fifth to either side.
+    """
+    minutes = _BACK_OFF_MINUTES[min(max(tries, 1), len(_BACK_OFF_MINUTES)) - 1]
+    return timedelta(minutes=minutes * (1 - _JITTER + 2 * _JITTER * jitter))
+
+
+RELAY_WAIT = timedelta(seconds=30)
+"""How long mail waits after the relay itself refused or broke off; costs no try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of one attempt, to be recorded: the delivery's next state and the relay's words."""
+
+    delivery_id: int
+    attempt: int
+    state: DeliveryState
+    outcome: str
+    stage: str
+    code: int | None = None
+    enhanced: str | None = None
+    reply: str | None = None
+    wait: timedelta = timedelta()
+    costs_a_try: bool = False
+    reason: str | None = None

@@ -1,20 +1,20 @@
-"""Editions: one issue of a list for one cadence and slot, and what may become of it."""
+"""Editions: one issue of a list for one cadence and slot; which articles are in it, in which order, and its states."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from newsletter.domain.lists import Cadence
+from newsletter.domain.articles import Article, Kind
+from newsletter.domain.lists import Cadence, SectionsBy
 
 
 class EditionState(StrEnum):
     """Where an edition stands."""
 
     PLANNED = "planned"
-    COMPOSING = "composing"
     REVIEW = "review"
     APPROVED = "approved"
-    FANNING_OUT = "fanning_out"
     SENDING = "sending"
     PAUSED = "paused"
     DONE = "done"
@@ -22,12 +22,37 @@ class EditionState(StrEnum):
     CANCELLED = "cancelled"
 
 
+MOVES: Mapping[EditionState, frozenset[EditionState]] = {
+    EditionState.PLANNED: frozenset(
+        {EditionState.REVIEW, EditionState.APPROVED, EditionState.SKIPPED, EditionState.CANCELLED}
+    ),
+    EditionState.REVIEW: frozenset({EditionState.APPROVED, EditionState.SKIPPED, EditionState.CANCELLED}),
+    EditionState.APPROVED: frozenset({EditionState.SENDING, EditionState.PAUSED, EditionState.CANCELLED}),
+    EditionState.SENDING: frozenset({EditionState.PAUSED, EditionState.DONE, EditionState.CANCELLED}),
+    EditionState.PAUSED: frozenset({EditionState.APPROVED, EditionState.SENDING, EditionState.CANCELLED}),
+    EditionState.DONE: frozenset(),
+    EditionState.SKIPPED: frozenset(),
+    EditionState.CANCELLED: frozenset(),
+}
+"""What may follow each state. Approved: its content is frozen and its audience is being fanned out."""
+
+ENDED = (EditionState.DONE, EditionState.SKIPPED, EditionState.CANCELLED)
+COUNTS_AS_SENT = (
+    EditionState.REVIEW,
+    EditionState.APPROVED,
+    EditionState.SENDING,
+    EditionState.PAUSED,
+    EditionState.DONE,
+)
+"""States whose items are taken: no later edition of the same list and cadence holds them again."""
+
+
 class SkipReason(StrEnum):
     """Why an edition was not sent."""
 
     EMPTY = "empty"  # nothing new for anybody
     NO_READERS = "no_readers"  # nobody subscribes at this cadence
-    MISSED = "missed"  # found after its deadline; its items roll on
+    MISSED = "missed"  # found after its deadline, or overtaken by a later slot; its items roll on
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +75,84 @@ class Edition:
     skip_reason: SkipReason | None
     review_until: datetime | None
     approved_at: datetime | None
+    fanned_out_at: datetime | None
+    candidate_count: int
     done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An article in an edition, as one group of readers sees it: in *language*."""
+
+    article_id: int
+    language: str
+    revision: int
+
+    @property
+    def key(self) -> str:
+        """How its blocks are named."""
+        return f"{self.article_id}:{self.language}"
+
+
+def immediate_slot_key(article: Article) -> str:
+    """Return the slot of an article sent at once: a significant update is a slot of its own."""
+    return f"{article.uid}:{article.revision}"
+
+
+def is_upcoming(article: Article, cut_at: datetime) -> bool:
+    """Say whether *article* announces an event that is still to come at the cut."""
+    return article.kind is Kind.EVENT and article.event is not None and article.event.starts_at > cut_at
+
+
+def section_of(article: Article, sections: SectionsBy, topic_order: Mapping[int, int]) -> str:
+    """Return the key of the section that *article* stands in: a kind, the id of its main topic, or "" for none."""
+    if sections is SectionsBy.KIND:
+        return article.kind.value
+    known = [topic for topic in article.topics if topic in topic_order]
+    return str(known[0]) if known else ""
+
+
+def in_order(
+    articles: Iterable[Article], *, sections: SectionsBy, topic_order: Mapping[int, int], cut_at: datetime
+) -> list[Article]:
+    """Put an edition's articles in the order in which a reader meets them.
+
+    Sections follow the list's own order (topics by position, kinds as declared), articles without a section come
+    after them, newest first within each; upcoming events come last, the soonest first.
+    """
+    kinds = {kind.value: position for position, kind in enumerate(Kind)}
+    places = kinds if sections is SectionsBy.KIND else {str(topic): place for topic, place in topic_order.items()}
+
+    def news_order(article: Article) -> tuple[int, float, int]:
+        place = places.get(section_of(article, sections, topic_order), len(places))
+        return place, -article.visible_at.timestamp(), article.id
+
+    def event_order(article: Article) -> tuple[float, int]:
+        return article.event.starts_at.timestamp() if article.event else 0.0, article.id
+
+    articles = list(articles)
+    upcoming = [article for article in articles if is_upcoming(article, cut_at)]
+    news = [article for article in articles if not is_upcoming(article, cut_at)]
+    return sorted(news, key=news_order) + sorted(upcoming, key=event_order)
+
+
+def choose_lead(articles: Sequence[Article], *, cut_at: datetime) -> Article | None:
+    """Return the story that leads: the newest news item with a picture, else the newest news item, else none.
+
+    An edition of nothing but upcoming events has no lead.
+    """
+    news = [article for article in articles if not is_upcoming(article, cut_at)]
+    return max(news, key=lambda each: (each.image_url is not None, each.visible_at, -each.id), default=None)
+
+
+def shown_language(article: Article, preferred: Sequence[str], allowed: Sequence[str]) -> str:
+    """Return the language in which a reader sees *article*: the first preferred one it has and the filter allows.
+
+    *allowed* are the languages of the reader's filter, empty for any. A reader whose filter chose the article has
+    at least one.
+    """
+    offered = [code for code in article.translations if not allowed or code in allowed] or list(article.translations)
+    for code in (*preferred, article.default_language):
+        if code in offered:
+            return code
+    return min(offered)

@@ -1,4 +1,4 @@
-"""The ledger of deliveries in SQL: claims, write-ahead, outcomes."""
+"""The tables of the ledger: deliveries, attempts at them and reports of them."""
 
 from datetime import datetime
 from typing import Any

@@ -1,13 +1,17 @@
-"""Editions, their items, blocks and variants in SQL."""
+"""Editions and the articles in them, in SQL."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.domain.editions import EditionState, SkipReason
+from newsletter.domain.editions import COUNTS_AS_SENT, ENDED, MOVES, Edition, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
+from newsletter.storage.bulk import insert_into
+from newsletter.storage.engine import Session
 
 
 class EditionRow(Base):
@@ -40,9 +44,11 @@ class EditionRow(Base):
     review_until: Mapped[datetime | None]
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(200))
-    done_at: Mapped[datetime | None]
     fan_out_cursor: Mapped[int] = mapped_column(Identifier, default=0)  # last subscription id fanned out
-    candidate_count: Mapped[int | None]  # subscriptions seen by fan-out, fixed when it ends
+    candidate_count: Mapped[int] = mapped_column(default=0)  # subscriptions that fan-out has seen
+    fanned_out_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+    counts: Mapped[dict[str, Any] | None]  # deliveries by state, fixed when the edition is done
     created_at: Mapped[datetime]
 
 
@@ -57,66 +63,175 @@ class EditionItemRow(Base):
     withdrawn_at: Mapped[datetime | None]
 
 
-class BlockRow(Base):
-    """A rendered, inlined piece of an edition in one language, frozen: the same bytes whenever it is needed."""
-
-    __tablename__ = "edition_block"
-    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
-    language: Mapped[Code] = mapped_column(primary_key=True)
-    key: Mapped[str] = mapped_column(String(80), primary_key=True)
-    html: Mapped[str] = mapped_column(Text)
-    text: Mapped[str] = mapped_column(Text)
-
-
-class VariantRow(Base):
-    """An edition's content for one distinct (ordered items, language): the order of its blocks, never a body."""
-
-    __tablename__ = "variant"
-    __table_args__ = (UniqueConstraint("edition_id", "language", "digest"),)
-    id: Mapped[PrimaryKey]
-    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"))
-    language: Mapped[Code]
-    digest: Mapped[str] = mapped_column(String(64))  # of the items
-    subject: Mapped[str] = mapped_column(Text)
-    blocks: Mapped[list[str]]
-    holes: Mapped[dict[str, str]]  # values that are the same for all its readers
-    html_bytes: Mapped[int]
-
-
-class VariantItemRow(Base):
-    """An article in a variant, as shown in *language*."""
-
-    __tablename__ = "variant_item"
-    variant_id: Mapped[int] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), primary_key=True)
-    article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id"), primary_key=True, index=True)
-    position: Mapped[int]
-    language: Mapped[Code]
-    revision: Mapped[int]
+def open_edition(
+    session: Session,
+    *,
+    list_id: int,
+    cadence: Cadence,
+    slot_key: str,
+    slot_at: datetime,
+    cut_at: datetime,
+    deadline_at: datetime,
+    nonce: str,
+    now: datetime,
+    skip_reason: SkipReason | None = None,
+) -> int | None:
+    """Insert the edition of a slot and return its id; None if the slot is taken. Safe to repeat, from any process."""
+    row = {
+        "list_id": list_id,
+        "cadence": cadence,
+        "slot_key": slot_key,
+        "slot_at": slot_at,
+        "cut_at": cut_at,
+        "deadline_at": deadline_at,
+        "state": EditionState.SKIPPED if skip_reason else EditionState.PLANNED,
+        "state_at": now,
+        "nonce": nonce,
+        "skip_reason": skip_reason,
+        "created_at": now,
+    }
+    return session.execute(
+        insert_into(session, EditionRow).on_conflict_do_nothing().values(row).returning(EditionRow.id)
+    ).scalar_one_or_none()
 
 
-class AudienceRow(Base):
-    """Which variant the readers with one (filter, language) get; no row: nothing for them in this edition."""
-
-    __tablename__ = "edition_audience"
-    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
-    filter_id: Mapped[int] = mapped_column(Identifier, ForeignKey("filter.id"), primary_key=True)
-    language: Mapped[Code] = mapped_column(primary_key=True)
-    variant_id: Mapped[int] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
+def load_edition(session: Session, edition_id: int, *, for_update: bool = False) -> Edition | None:
+    """Return the edition, locked against other processes until the transaction ends if asked."""
+    query = select(EditionRow).where(EditionRow.id == edition_id).execution_options(populate_existing=True)
+    row = session.scalars(query.with_for_update() if for_update else query).one_or_none()
+    return _edition(row) if row else None
 
 
-class AudienceExceptionRow(Base):
-    """A reader whose history differs from the others of their filter: their own variant, or none at all."""
+def find_edition(session: Session, list_id: int, slot_key: str, cadence: Cadence | None = None) -> Edition | None:
+    """Return the edition of a list with this slot key; keys of different cadences never look alike but by cadence."""
+    query = select(EditionRow).where(EditionRow.list_id == list_id, EditionRow.slot_key == slot_key)
+    if cadence:
+        query = query.where(EditionRow.cadence == cadence)
+    row = session.scalars(query.order_by(EditionRow.id)).first()
+    return _edition(row) if row else None
 
-    __tablename__ = "edition_audience_exception"
-    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
-    subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
-    variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
+
+def list_editions(
+    session: Session,
+    *,
+    list_id: int | None = None,
+    states: Iterable[EditionState] = (),
+    limit: int | None = None,
+) -> list[Edition]:
+    """Return editions, the newest slot first."""
+    query = select(EditionRow).order_by(EditionRow.slot_at.desc(), EditionRow.id.desc()).limit(limit)
+    if list_id is not None:
+        query = query.where(EditionRow.list_id == list_id)
+    if states := list(states):
+        query = query.where(EditionRow.state.in_(states))
+    return [_edition(row) for row in session.scalars(query)]
 
 
-class ExclusionRow(Base):
-    """A candidate who got no delivery in fan-out, and why, so that the accounts balance."""
+def editions_in(session: Session, *states: EditionState) -> list[int]:
+    """Return the ids of all editions in these states, oldest first."""
+    query = select(EditionRow.id).where(EditionRow.state.in_(states)).order_by(EditionRow.slot_at, EditionRow.id)
+    return list(session.scalars(query))
 
-    __tablename__ = "edition_exclusion"
-    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
-    subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
-    reason: Mapped[Code]  # nothing_chosen | suppressed
+
+def slots_taken(session: Session, list_id: int, cadence: Cadence, keys: Iterable[str]) -> set[str]:
+    """Return which of these slots have an edition already, whatever its state."""
+    query = select(EditionRow.slot_key).where(
+        EditionRow.list_id == list_id, EditionRow.cadence == cadence, EditionRow.slot_key.in_(list(keys))
+    )
+    return set(session.scalars(query))
+
+
+def set_state(session: Session, edition_id: int, state: EditionState, *, now: datetime, **values: Any) -> bool:
+    """Move the edition to *state* if its present state allows it; say whether it did."""
+    before = [source for source, following in MOVES.items() if state in following]
+    moved = session.execute(
+        update(EditionRow)
+        .where(EditionRow.id == edition_id, EditionRow.state.in_(before))
+        .values(state=state, state_at=now, **values)
+    )
+    return bool(moved.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
+
+
+def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int]) -> dict[int, int]:
+    """Return the articles that an earlier edition of this list and cadence holds, with the revision it held.
+
+    Items of skipped and cancelled editions are free again.
+    """
+    query = (
+        select(EditionItemRow.article_id, func.max(EditionItemRow.revision))
+        .join(EditionRow, EditionRow.id == EditionItemRow.edition_id)
+        .where(
+            EditionRow.list_id == list_id,
+            EditionRow.cadence == cadence,
+            EditionRow.state.in_(COUNTS_AS_SENT),
+            EditionItemRow.article_id.in_(list(article_ids)),
+        )
+        .group_by(EditionItemRow.article_id)
+    )
+    return dict(session.execute(query).tuples().all())
+
+
+def save_items(session: Session, edition_id: int, articles: Sequence[tuple[int, int]]) -> None:
+    """Store the edition's articles, given as (id, revision) in order."""
+    if articles:
+        session.execute(
+            insert(EditionItemRow),
+            [
+                {"edition_id": edition_id, "article_id": article_id, "position": position, "revision": revision}
+                for position, (article_id, revision) in enumerate(articles)
+            ],
+        )
+
+
+def edition_items(session: Session, edition_id: int) -> list[tuple[int, datetime | None]]:
+    """Return the edition's articles in order: (article id, when it was withdrawn or None)."""
+    query = (
+        select(EditionItemRow.article_id, EditionItemRow.withdrawn_at)
+        .where(EditionItemRow.edition_id == edition_id)
+        .order_by(EditionItemRow.position)
+    )
+    return list(session.execute(query).tuples())
+
+
+def editions_holding(session: Session, article_id: int) -> list[Edition]:
+    """Return the editions not ended yet that hold the article, oldest first."""
+    query = (
+        select(EditionRow)
+        .join(EditionItemRow, EditionItemRow.edition_id == EditionRow.id)
+        .where(
+            EditionItemRow.article_id == article_id,
+            EditionItemRow.withdrawn_at.is_(None),
+            EditionRow.state.not_in(ENDED),
+        )
+        .order_by(EditionRow.id)
+    )
+    return [_edition(row) for row in session.scalars(query)]
+
+
+def mark_item_withdrawn(session: Session, edition_id: int, article_id: int, *, now: datetime) -> None:
+    """Note that an article was taken out of an edition."""
+    session.execute(
+        update(EditionItemRow)
+        .where(EditionItemRow.edition_id == edition_id, EditionItemRow.article_id == article_id)
+        .values(withdrawn_at=now)
+    )
+
+
+def _edition(row: EditionRow) -> Edition:
+    return Edition(
+        id=row.id,
+        list_id=row.list_id,
+        cadence=Cadence(row.cadence),
+        slot_key=row.slot_key,
+        slot_at=row.slot_at,
+        cut_at=row.cut_at,
+        deadline_at=row.deadline_at,
+        state=EditionState(row.state),
+        nonce=row.nonce,
+        skip_reason=SkipReason(row.skip_reason) if row.skip_reason else None,
+        review_until=row.review_until,
+        approved_at=row.approved_at,
+        fanned_out_at=row.fanned_out_at,
+        candidate_count=row.candidate_count,
+        done_at=row.done_at,
+    )

@@ -1,7 +1,33 @@
 """All tables together, as Alembic and the tests need them."""
 
-from newsletter.storage import articles, deliveries, editions, feeds, heartbeats, lists, subscriptions, topics
+from newsletter.storage import (
+    articles,
+    audiences,
+    deliveries,
+    editions,
+    feeds,
+    heartbeats,
+    lists,
+    subscribers,
+    subscriptions,
+    suppressions,
+    topics,
+    variants,
+)
 from newsletter.storage.base import Base
 
-TABLE_MODULES = (articles, deliveries, editions, feeds, heartbeats, lists, subscriptions, topics)
+TABLE_MODULES = (
+    articles,
+    audiences,
+    deliveries,
+    editions,
+    feeds,
+    heartbeats,
+    lists,
+    subscribers,
+    subscriptions,
+    suppressions,
+    topics,
+    variants,
+)
 metadata = Base.metadata

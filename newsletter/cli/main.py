@@ -1,0 +1,105 @@
+"""The `newsletter` command: parses, calls one service, shapes the answer; every error is explained on stderr."""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from newsletter import __version__
+from newsletter.bootstrap import build_app
+from newsletter.cli.output import errors
+from newsletter.clock import clock_from, system_clock
+from newsletter.config import load_settings
+from newsletter.errors import InvalidError, NewsletterError
+from newsletter.logs import configure_logs
+from newsletter.services.context import App
+
+cli = typer.Typer(
+    name="newsletter",
+    help="Topic-filtered feeds and e-mail digests for a newsroom.",
+    epilog="Start with:  newsletter demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMAND_GROUPS = {
+    "articles": "newsletter.cli.articles:app",
+    "topics": "newsletter.cli.articles:topics_app",
+    "lists": "newsletter.cli.lists:app",
+    "subscribers": "newsletter.cli.subscribers:app",
+    "editions": "newsletter.cli.editions:app",
+    "deliveries": "newsletter.cli.deliveries:app",
+    "feeds": "newsletter.cli.feeds:app",
+    "db": "newsletter.cli.database:app",
+}
+
+
+class _Parts:
+    """Makes this process's parts on first use, so that help and wrong use cost nothing."""
+
+    def __init__(self, now: datetime | None, home: Path | None) -> None:
+        self._now, self._home, self._app = now, home, None
+
+    def __call__(self) -> App:
+        if self._app is None:
+            settings = load_settings(**({"home": self._home} if self._home else {}))
+            clock = clock_from(self._now) if self._now else system_clock
+            self._app: App | None = build_app(settings, clock=clock)
+        return self._app
+
+    def close(self) -> None:
+        if self._app is not None:
+            self._app.database.dispose()
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time; write it like 2024-12-09T08:00:00+06:00") from error
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; write it like 2024-12-09T08:00:00+06:00")
+    return instant
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"newsletter {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def _options(
+    context: typer.Context,
+    now: Annotated[
+        datetime | None,
+        typer.Option(parser=_instant, metavar="TIME", help="Act as if it were this time: replays history."),
+    ] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="Folder of the embedded database [default: NEWSLETTER_HOME].")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on stderr.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+    configure_logs(as_json=not sys.stderr.isatty(), level="info" if verbose else "warning")
+    context.obj = _Parts(now, home)
+    context.call_on_close(context.obj.close)
+
+
+def main() -> None:
+    """Run the command line; exit 0 on success, 2 on wrong use, 1 on a failure explained on stderr."""
+    try:
+        cli()
+    except InvalidError as error:
+        errors.print(f"[red]error:[/red] {error}", markup=True)
+        sys.exit(1)
+    except NewsletterError as error:
+        errors.print(f"[red]error:[/red] {error}")
+        sys.exit(1)

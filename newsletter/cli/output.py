@@ -1,0 +1,85 @@
+"""What all commands share: the console, facts as a table or as JSON, and this process's parts."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from newsletter.services.context import App
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, for scripts.")]
+
+
+def get_app(context: typer.Context) -> App:
+    """Return this process's parts, made on first use with the database brought up to date."""
+    app: App = context.obj()
+    return app
+
+
+def print_facts(facts: object, *, as_json: bool, table: Table | None = None) -> None:
+    """Print *facts* (dataclasses, dicts, lists) as JSON where asked, else *table*, else names and values."""
+    if as_json:
+        sys.stdout.write(json.dumps(plain(facts), ensure_ascii=False, indent=2) + "\n")
+    elif table is not None:
+        console.print(table)
+    else:
+        console.print(facts_table(plain(facts)))
+
+
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Lay out one thing's facts, a line each."""
+    grid = Table(box=None, show_header=False, pad_edge=False)
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    for name, value in facts.items():
+        grid.add_row(name.replace("_", " "), _cell(value))
+    return grid
+
+
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    """Lay out rows under *columns*; numbers stand to the right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for position, column in enumerate(columns):
+        is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
+        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    return table
+
+
+def plain(value: Any) -> Any:
+    """Turn dataclasses, enumerations, dates and tuples into what JSON knows."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(plain(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(each) for each in value]
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_cell, value)) or "–"
+    return str(value)

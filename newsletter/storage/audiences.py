@@ -1,0 +1,229 @@
+"""Who gets which variant of an edition, and who does not, in SQL."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Text, func, insert, select, text, tuple_, update
+from sqlalchemy.orm import Mapped, aliased, mapped_column
+
+from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState
+from newsletter.domain.lists import Cadence
+from newsletter.storage.base import Base, Code, Identifier
+from newsletter.storage.bulk import chunks
+from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.editions import EditionRow
+from newsletter.storage.engine import Session
+from newsletter.storage.subscriptions import SubscriptionRow
+from newsletter.storage.variants import VariantItemRow
+
+
+class AudienceRow(Base):
+    """Which variant the readers with one (filter, language) get (None: nothing), and the words that say why."""
+
+    __tablename__ = "edition_audience"
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
+    filter_id: Mapped[int] = mapped_column(Identifier, ForeignKey("filter.id"), primary_key=True)
+    language: Mapped[Code] = mapped_column(primary_key=True)
+    variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
+    why: Mapped[str] = mapped_column(Text)
+
+
+class AudienceExceptionRow(Base):
+    """A reader whose history differs from the others of their filter: their own variant, or none at all."""
+
+    __tablename__ = "edition_audience_exception"
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
+    variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id", ondelete="CASCADE"), index=True)
+
+
+class ExclusionRow(Base):
+    """A candidate who got no delivery in fan-out, and why, so that the accounts balance."""
+
+    __tablename__ = "edition_exclusion"
+    edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
+    reason: Mapped[Code]  # nothing_chosen | suppressed
+
+
+@dataclass(frozen=True, slots=True)
+class AudienceGroup:
+    """The readers of a list and cadence who share a filter and a language."""
+
+    filter_id: int
+    language: str
+    reader_count: int
+
+
+def audience_groups(session: Session, list_id: int, cadence: Cadence) -> list[AudienceGroup]:
+    """Return the distinct (filter, language) of the confirmed subscriptions, with how many readers share each."""
+    query = (
+        select(SubscriptionRow.filter_id, SubscriptionRow.language, func.count())
+        .where(
+            SubscriptionRow.list_id == list_id,
+            SubscriptionRow.cadence == cadence,
+            SubscriptionRow.state == text("'confirmed'"),
+        )
+        .group_by(SubscriptionRow.filter_id, SubscriptionRow.language)
+        .order_by(SubscriptionRow.filter_id, SubscriptionRow.language)
+    )
+    return [AudienceGroup(*row) for row in session.execute(query).tuples()]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A reader whose past with a list differs from that of the others with the same filter.
+
+    *received*: articles they had by an earlier subscription, with the revision; *owed*: articles of an edition that
+    never reached them in time.
+    """
+
+    subscription_id: int
+    filter_id: int
+    language: str
+    received: Mapping[int, int]
+    owed: Mapping[int, int]
+
+
+def differing_histories(
+    session: Session, list_id: int, cadence: Cadence, *, candidates: Iterable[int], since: datetime
+) -> list[History]:
+    """Return the readers who had one of *candidates* by an earlier subscription, or were owed one since *since*.
+
+    Readers are the confirmed subscriptions of the list and cadence; the order is that of their ids.
+    """
+    live, past = aliased(SubscriptionRow), aliased(SubscriptionRow)
+    of_readers = (
+        live.list_id == list_id,
+        live.cadence == cadence,
+        live.state == text("'confirmed'"),
+    )
+    columns = (live.id, live.filter_id, live.language, VariantItemRow.article_id, func.max(VariantItemRow.revision))
+    groups = (live.id, live.filter_id, live.language, VariantItemRow.article_id)
+    received = (
+        select(*columns)
+        .join(past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id) & (past.id != live.id))
+        .join(DeliveryRow, DeliveryRow.subscription_id == past.id)
+        .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
+        .where(
+            *of_readers,
+            DeliveryRow.state.not_in(NOT_RECEIVED),
+            VariantItemRow.article_id.in_(list(candidates)),
+        )
+        .group_by(*groups)
+    )
+    expired_editions = [
+        edition_id
+        for edition_id, counts in session.execute(
+            select(EditionRow.id, EditionRow.counts).where(
+                EditionRow.list_id == list_id, EditionRow.cadence == cadence, EditionRow.slot_at > since
+            )
+        ).tuples()
+        if counts and counts.get(DeliveryState.EXPIRED)
+    ]
+    owed = (
+        select(*columns)
+        .join(DeliveryRow, (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id))
+        .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
+        .where(
+            *of_readers,
+            DeliveryRow.edition_id.in_(expired_editions),
+            DeliveryRow.state == text("'expired'"),
+        )
+        .group_by(*groups)
+    )
+    readers: dict[int, tuple[int, str]] = {}
+    had: dict[int, dict[int, int]] = {}
+    lacked: dict[int, dict[int, int]] = {}
+    for query, found in ((received, had), (owed, lacked)):
+        if query is owed and not expired_editions:
+            continue
+        for subscription_id, filter_id, language, article_id, revision in session.execute(query).tuples():
+            readers[subscription_id] = (filter_id, language)
+            found.setdefault(subscription_id, {})[article_id] = revision
+    delivered = _received_by(session, list_id, lacked)
+    for subscription_id, articles in lacked.items():
+        for article_id, revision in delivered.get(subscription_id, {}).items():
+            if articles.get(article_id, revision + 1) <= revision:
+                del articles[article_id]
+    return [
+        History(
+            subscription_id, *readers[subscription_id], had.get(subscription_id, {}), lacked.get(subscription_id, {})
+        )
+        for subscription_id in sorted(readers)
+    ]
+
+
+def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[int, int]]) -> dict[int, dict[int, int]]:
+    """Return what the readers *wanted* names did get of the articles it names, by any subscription to the list."""
+    if not wanted:
+        return {}
+    live = aliased(SubscriptionRow)
+    articles = {article_id for each in wanted.values() for article_id in each}
+    found: dict[int, dict[int, int]] = {}
+    for some in chunks(list(wanted)):
+        query = (
+            select(live.id, VariantItemRow.article_id, func.max(VariantItemRow.revision))
+            .join(
+                DeliveryRow, (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id)
+            )
+            .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
+            .where(
+                live.id.in_(some),
+                DeliveryRow.list_id == list_id,
+                DeliveryRow.state.not_in(NOT_RECEIVED),
+                VariantItemRow.article_id.in_(articles),
+            )
+            .group_by(live.id, VariantItemRow.article_id)
+        )
+        for subscription_id, article_id, revision in session.execute(query).tuples():
+            found.setdefault(subscription_id, {})[article_id] = revision
+    return found
+
+
+def save_audience(session: Session, edition_id: int, rows: Sequence[tuple[int, str, int | None, str]]) -> None:
+    """Store which variant each (filter, language) gets, given as (filter id, language, variant id, why)."""
+    if rows:
+        session.execute(
+            insert(AudienceRow),
+            [
+                {
+                    "edition_id": edition_id,
+                    "filter_id": filter_id,
+                    "language": language,
+                    "variant_id": variant,
+                    "why": why,
+                }
+                for filter_id, language, variant, why in rows
+            ],
+        )
+
+
+def save_exceptions(session: Session, edition_id: int, rows: Sequence[tuple[int, int | None]]) -> None:
+    """Store the readers with a variant of their own, given as (subscription id, variant id)."""
+    if rows:
+        session.execute(
+            insert(AudienceExceptionRow),
+            [
+                {"edition_id": edition_id, "subscription_id": subscription_id, "variant_id": variant_id}
+                for subscription_id, variant_id in rows
+            ],
+        )
+
+
+def load_whys(session: Session, keys: Iterable[tuple[int, int, str]]) -> dict[tuple[int, int, str], str]:
+    """Return why readers get an edition, by (edition id, filter id, language)."""
+    key = tuple_(AudienceRow.edition_id, AudienceRow.filter_id, AudienceRow.language)
+    rows = session.execute(
+        select(AudienceRow.edition_id, AudienceRow.filter_id, AudienceRow.language, AudienceRow.why).where(
+            key.in_(sorted(set(keys)))
+        )
+    ).tuples()
+    return {(edition_id, filter_id, language): why for edition_id, filter_id, language, why in rows}
+
+
+def replace_variant_in_audience(session: Session, old_id: int, new_id: int | None) -> None:
+    """Let readers who would get a variant get another one; None: nothing. For those not fanned out yet."""
+    for table in (AudienceRow, AudienceExceptionRow):
+        session.execute(update(table).where(table.variant_id == old_id).values(variant_id=new_id))

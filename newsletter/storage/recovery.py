@@ -1,0 +1,149 @@
+"""What the sweeper does in SQL: finds leases that ran out, mail past its deadline, doubts to settle."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, text, update
+
+from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState
+from newsletter.domain.lists import InDoubtPolicy
+from newsletter.storage.deliveries import AttemptRow, DeliveryRow
+from newsletter.storage.engine import Session, database_now
+from newsletter.storage.ledger import NO_LEASE
+from newsletter.storage.lists import ListRow
+
+_S = DeliveryState
+
+PASS_LIMIT = 2_000
+"""Rows that one pass of the sweeper moves at most, of each sort; the next pass is seconds away."""
+
+EVIDENCE_WAIT = timedelta(minutes=5)
+"""How long a late reply may settle a doubt before the policy does."""
+
+
+def requeue_lapsed(session: Session) -> int:
+    """Queue again what was leased and never sent before its lease ran out; return how many.
+
+    A row that lapsed `MAX_LAPSES` times in a row kills whoever touches it: it has failed.
+    """
+    now = database_now(session)
+    ids = _lapsed(session, _S.LEASED, now)
+    for poisoned in (False, True):
+        session.execute(
+            update(DeliveryRow)
+            .where(
+                DeliveryRow.id.in_(ids),
+                DeliveryRow.state == _S.LEASED,
+                (DeliveryRow.lapses + 1 >= MAX_LAPSES) if poisoned else (DeliveryRow.lapses + 1 < MAX_LAPSES),
+            )
+            .values(
+                state=_S.FAILED if poisoned else _S.QUEUED,
+                state_at=now,
+                lapses=DeliveryRow.lapses + 1,
+                reason=f"poison: its sender died {MAX_LAPSES} times in a row" if poisoned else None,
+                **NO_LEASE,
+            )
+            .execution_options(synchronize_session=False)
+        )
+    return len(ids)
+
+
+def doubt_lapsed(session: Session) -> int:
+    """Record as in doubt what may have been sent by somebody who never told; return how many."""
+    now = database_now(session)
+    ids = _lapsed(session, _S.SENDING, now)
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.SENDING)
+        .values(
+            state=_S.IN_DOUBT,
+            state_at=now,
+            lapses=DeliveryRow.lapses + 1,
+            reason="its sender died between writing it ahead and recording a reply",
+            **NO_LEASE,
+        )
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.delivery_id.in_(ids), AttemptRow.finished_at.is_(None))
+        .values(finished_at=now, outcome="unknown")
+        .execution_options(synchronize_session=False)
+    )
+    return len(ids)
+
+
+def _lapsed(session: Session, state: DeliveryState, now: datetime) -> list[int]:
+    query = (
+        select(DeliveryRow.id)
+        .where(DeliveryRow.state == text(f"'{state.value}'"), DeliveryRow.lease_until <= now)
+        .order_by(DeliveryRow.lease_until, DeliveryRow.id)
+        .limit(PASS_LIMIT)
+        .with_for_update(skip_locked=True)
+    )
+    return list(session.scalars(query))
+
+
+def expire_overdue(session: Session) -> int:
+    """End what is queued past its deadline: old news is never sent late; return how many."""
+    now = database_now(session)
+    query = (
+        select(DeliveryRow.id)
+        .where(DeliveryRow.state == text("'queued'"), DeliveryRow.deadline_at <= now)
+        .order_by(DeliveryRow.id)
+        .limit(PASS_LIMIT)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(session.scalars(query))
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.QUEUED)
+        .values(state=_S.EXPIRED, state_at=now, reason="its deadline passed before it could be sent")
+    )
+    return len(ids)
+
+
+def resend_doubted(session: Session) -> int:
+    """Queue again, once for ever, what is in doubt where the list's policy says so; return how many.
+
+    Mail without a list (a confirmation) follows resend_once. Only before its deadline.
+    """
+    now = database_now(session)
+    query = (
+        select(DeliveryRow.id)
+        .outerjoin(ListRow, ListRow.id == DeliveryRow.list_id)
+        .where(
+            DeliveryRow.state == text("'in_doubt'"),
+            DeliveryRow.state_at <= now - EVIDENCE_WAIT,
+            DeliveryRow.resends == 0,
+            DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
+            DeliveryRow.edition_id.is_(None) | (ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE),
+        )
+        .order_by(DeliveryRow.id)
+        .limit(PASS_LIMIT)
+        .with_for_update(skip_locked=True, of=DeliveryRow)
+    )
+    ids = list(session.scalars(query))
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.IN_DOUBT)
+        .values(state=_S.QUEUED, state_at=now, available_at=now, resends=1)
+    )
+    return len(ids)
+
+
+def open_states(session: Session, edition_id: int) -> set[DeliveryState]:
+    """Return the states that keep an edition from being done.
+
+    A delivery in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held.
+    """
+    now = database_now(session)
+    query = (
+        select(DeliveryRow.state)
+        .where(
+            DeliveryRow.edition_id == edition_id,
+            DeliveryRow.state.in_((_S.QUEUED, _S.LEASED, _S.SENDING, _S.IN_DOUBT)),
+            (DeliveryRow.state != _S.IN_DOUBT) | (DeliveryRow.state_at > now - HOLD_AFTER),
+        )
+        .distinct()
+    )
+    return {DeliveryState(state) for state in session.scalars(query)}
