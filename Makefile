@@ -1,9 +1,22 @@
-# Each target does its own set-up: a virtual environment from the locked packages, nothing else.
-PYTHON ?= python3
+# Each target does its own set-up: a virtual environment with the locked packages, nothing else on the machine.
+# A stamp is written when an install has ended, so an interrupted one is done again and a finished one costs nothing.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
 VENV   := .venv
 BIN    := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-fast lint lock clean
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-fast lint format migration lock clean
+
+help:
+	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
+	@echo "make test        run all tests; ARGS='-k digest' picks some"
+	@echo "make test-fast   leave out what starts worker processes, builds a wheel or replays months"
+	@echo "make lint        check style and types; make format mends what can be mended"
+	@echo "make migration   write a revision for changed tables: NAME='adds a colour to lists'"
+	@echo "make lock        choose the packages' versions anew"
+	@echo "make clean       remove what these targets made"
 
 demo: $(VENV)/.runtime
 	$(BIN)/newsletter demo $(ARGS)
@@ -19,25 +32,39 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The two lock files are made anew from pyproject.toml; review the diff before committing it.
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+migration: $(VENV)/.dev
+	$(BIN)/python -m newsletter.storage.migrations.new "$(NAME)"
+	$(BIN)/ruff check --quiet --fix newsletter/storage/migrations
+	$(BIN)/ruff format --quiet newsletter/storage/migrations
+
+# The lock files keep the versions they have unless pyproject.toml asks for others; delete one to choose all anew.
+# build: what installing this package needs; dev: all together, in the versions of the other two.
+COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
 lock:
-	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
-	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--group build --output-file requirements.lock pyproject.toml
-	.cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group build --output-file requirements-build.lock
+	$(COMPILE) --group dev --constraint requirements.lock --constraint requirements-build.lock \
+		--output-file requirements-dev.lock pyproject.toml
 
-$(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "this needs Python 3.11; name one: make PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	touch $@
 
-$(VENV)/.runtime: $(VENV)/bin/python requirements.lock pyproject.toml
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+$(VENV)/.runtime: $(VENV)/.made requirements.lock requirements-build.lock pyproject.toml
+	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes -r requirements-dev.lock
 	touch $@
 
 clean:
-	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .cache dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
