@@ -16,11 +16,13 @@ import psycopg
 import pytest
 import redis
 import servers
+from alembic import command
 
 from newsletter.clock import Clock, fixed_clock
 from newsletter.config import Settings
 from newsletter.dispatch import RecordingDispatcher
 from newsletter.services.context import App
+from newsletter.storage import migrate
 from newsletter.storage.engine import Database, connect
 from newsletter.storage.schema import metadata
 
@@ -186,8 +188,11 @@ def app(database: Database, settings: Settings, clock: Clock, dispatcher: Record
 
 
 def _make_tables(url: str) -> None:
+    """Make the models' tables, which tests/storage/test_migrations.py holds equal to the newest revision's."""
     database = connect(url)
     metadata.create_all(database.engine)
+    with database.engine.begin() as connection:
+        command.stamp(migrate.configuration(connection), "head")
     database.dispose()
 
 

@@ -1,0 +1,787 @@
+"""initial."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+
+IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "feed_authority",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("domain", sa.String(length=255), nullable=False),
+        sa.Column("since", sa.Date(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_feed_authority_only_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed_authority")),
+    )
+    op.create_table(
+        "filter",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("canonical", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("choice", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_filter")),
+        sa.UniqueConstraint("digest", name=op.f("uq_filter_digest")),
+    )
+    op.create_table(
+        "heartbeat",
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "source",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("title", sa.String(length=300), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_source")),
+        sa.UniqueConstraint("slug", name=op.f("uq_source_slug")),
+    )
+    op.create_table(
+        "subscriber",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("address", sa.String(length=320), nullable=True),
+        sa.Column("address_key", sa.String(length=320), nullable=True),
+        sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("(address IS NULL) = (address_key IS NULL)", name=op.f("ck_subscriber_address_has_key")),
+        sa.CheckConstraint(
+            "(address IS NULL) = (erased_at IS NOT NULL)", name=op.f("ck_subscriber_address_until_erased")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscriber")),
+        sa.UniqueConstraint("address_key", name=op.f("uq_subscriber_address_key")),
+        sa.UniqueConstraint("uid", name=op.f("uq_subscriber_uid")),
+    )
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_subscriber_address_hmac"), ["address_hmac"], unique=False)
+
+    op.create_table(
+        "suppression",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lifted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "reason IN ('hard_bounce', 'complaint', 'manual', 'not_me')", name=op.f("ck_suppression_reason_is_known")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
+        sa.UniqueConstraint("address_hmac", name=op.f("uq_suppression_address_hmac")),
+    )
+    op.create_table(
+        "topic",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("scheme", sa.String(length=300), nullable=False),
+        sa.Column("parent_id", IDENTIFIER, nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("labels", JSON, nullable=False),
+        sa.Column("applies_rules", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["parent_id"], ["topic.id"], name=op.f("fk_topic_parent_id_topic")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_topic")),
+        sa.UniqueConstraint("slug", name=op.f("uq_topic_slug")),
+    )
+    op.create_table(
+        "article",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("source_id", IDENTIFIER, nullable=False),
+        sa.Column("default_language", sa.String(length=40), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("embargo_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("visible_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("modified_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("withdrawal_reason", sa.Text(), nullable=True),
+        sa.Column("lacks", JSON, nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("image_url", sa.Text(), nullable=True),
+        sa.Column("image_width", sa.Integer(), nullable=True),
+        sa.Column("image_height", sa.Integer(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('press_release', 'story', 'speech', 'video', 'publication', 'event')",
+            name=op.f("ck_article_kind_is_known"),
+        ),
+        sa.CheckConstraint("state IN ('draft', 'published', 'withdrawn')", name=op.f("ck_article_state_is_known")),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_article_source_id_source")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article")),
+        sa.UniqueConstraint("uid", name=op.f("uq_article_uid")),
+    )
+    with op.batch_alter_table("article", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_article_state_visible_at"), ["state", "visible_at"], unique=False)
+
+    op.create_table(
+        "feed",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("slug", sa.String(length=160), nullable=False),
+        sa.Column("facet", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=80), nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("change_count", sa.Integer(), nullable=False),
+        sa.Column("built_count", sa.Integer(), nullable=False),
+        sa.Column("entry_count", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("dirty_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rebuilt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.CheckConstraint("facet IN ('all', 'topic', 'kind', 'list')", name=op.f("ck_feed_facet_is_known")),
+        sa.CheckConstraint("built_count <= change_count", name=op.f("ck_feed_built_from_known_changes")),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_feed_filter_id_filter")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
+        sa.UniqueConstraint("slug", name=op.f("uq_feed_slug")),
+    )
+    op.create_table(
+        "list",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("slug", sa.String(length=80), nullable=False),
+        sa.Column("titles", JSON, nullable=False),
+        sa.Column("descriptions", JSON, nullable=False),
+        sa.Column("intros", JSON, nullable=False),
+        sa.Column("from_name", sa.String(length=200), nullable=False),
+        sa.Column("from_address", sa.String(length=320), nullable=False),
+        sa.Column("reply_to", sa.String(length=320), nullable=True),
+        sa.Column("zone", sa.String(length=60), nullable=False),
+        sa.Column("send_at", sa.Time(), nullable=False),
+        sa.Column("weekday", sa.Integer(), nullable=False),
+        sa.Column("month_day", sa.Integer(), nullable=False),
+        sa.Column("cadences", JSON, nullable=False),
+        sa.Column("languages", JSON, nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("sections", sa.String(length=40), nullable=False),
+        sa.Column("review_minutes", sa.Integer(), nullable=True),
+        sa.Column("in_doubt_policy", sa.String(length=40), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("in_doubt_policy IN ('hold', 'resend_once')", name=op.f("ck_list_in_doubt_policy_is_known")),
+        sa.CheckConstraint("sections IN ('topic', 'kind')", name=op.f("ck_list_sections_is_known")),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_list_filter_id_filter")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_list")),
+        sa.UniqueConstraint("slug", name=op.f("uq_list_slug")),
+    )
+    op.create_table(
+        "topic_rule",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("topic_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("phrase", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["topic_id"], ["topic.id"], name=op.f("fk_topic_rule_topic_id_topic"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_topic_rule")),
+        sa.UniqueConstraint("topic_id", "language", "phrase", name=op.f("uq_topic_rule_topic_id_language_phrase")),
+    )
+    op.create_table(
+        "article_event",
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("zone", sa.String(length=60), nullable=False),
+        sa.Column("venue", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("contact", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_article_event_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", name=op.f("pk_article_event")),
+    )
+    op.create_table(
+        "article_key",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("source_id", IDENTIFIER, nullable=False),
+        sa.Column("key", sa.String(length=300), nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_article_key_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_article_key_source_id_source")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article_key")),
+        sa.UniqueConstraint("source_id", "key", name=op.f("uq_article_key_source_id_key")),
+    )
+    with op.batch_alter_table("article_key", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_article_key_article_id"), ["article_id"], unique=False)
+
+    op.create_table(
+        "article_mark",
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("mark", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_article_mark_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", "mark", name=op.f("pk_article_mark")),
+    )
+    with op.batch_alter_table("article_mark", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_article_mark_mark"), ["mark"], unique=False)
+
+    op.create_table(
+        "article_topic",
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("topic_id", IDENTIFIER, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("origin", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_article_topic_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["topic_id"], ["topic.id"], name=op.f("fk_article_topic_topic_id_topic")),
+        sa.PrimaryKeyConstraint("article_id", "topic_id", name=op.f("pk_article_topic")),
+    )
+    with op.batch_alter_table("article_topic", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_article_topic_topic_id"), ["topic_id"], unique=False)
+
+    op.create_table(
+        "article_translation",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("body_html", sa.Text(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=True),
+        sa.Column("image_alt", sa.Text(), nullable=False),
+        sa.Column("image_credit", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_article_translation_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_article_translation")),
+        sa.UniqueConstraint("article_id", "language", name=op.f("uq_article_translation_article_id_language")),
+    )
+    op.create_table(
+        "edition",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("list_id", IDENTIFIER, nullable=False),
+        sa.Column("cadence", sa.String(length=40), nullable=False),
+        sa.Column("slot_key", sa.String(length=60), nullable=False),
+        sa.Column("slot_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cut_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("nonce", sa.String(length=32), nullable=False),
+        sa.Column("skip_reason", sa.String(length=40), nullable=True),
+        sa.Column("review_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("fan_out_cursor", IDENTIFIER, nullable=False),
+        sa.Column("candidate_count", sa.Integer(), nullable=False),
+        sa.Column("fanned_out_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", JSON, nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "cadence IN ('immediate', 'daily', 'weekly', 'monthly')", name=op.f("ck_edition_cadence_is_known")
+        ),
+        sa.CheckConstraint(
+            "skip_reason IN ('empty', 'no_readers', 'missed')", name=op.f("ck_edition_skip_reason_is_known")
+        ),
+        sa.CheckConstraint(
+            "state IN ('planned', 'review', 'approved', 'sending', 'paused', 'done', 'skipped', 'cancelled')",
+            name=op.f("ck_edition_state_is_known"),
+        ),
+        sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_edition_list_id_list")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition")),
+        sa.UniqueConstraint("list_id", "cadence", "slot_key", name=op.f("uq_edition_list_id_cadence_slot_key")),
+    )
+    with op.batch_alter_table("edition", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_edition_open",
+            ["state"],
+            unique=False,
+            sqlite_where=sa.text("state NOT IN ('done', 'skipped', 'cancelled')"),
+            postgresql_where=sa.text("state NOT IN ('done', 'skipped', 'cancelled')"),
+        )
+
+    op.create_table(
+        "feed_document",
+        sa.Column("name", sa.String(length=170), nullable=False),
+        sa.Column("feed_id", IDENTIFIER, nullable=True),
+        sa.Column("gzipped", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("last_modified", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("entry_count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["feed_id"], ["feed.id"], name=op.f("fk_feed_document_feed_id_feed"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_feed_document")),
+    )
+    with op.batch_alter_table("feed_document", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_feed_document_feed_id"), ["feed_id"], unique=False)
+
+    op.create_table(
+        "feed_entry",
+        sa.Column("feed_id", IDENTIFIER, nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_feed_entry_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_feed_entry_feed_id_feed"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("feed_id", "article_id", name=op.f("pk_feed_entry")),
+    )
+    with op.batch_alter_table("feed_entry", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_feed_entry_article_id"), ["article_id"], unique=False)
+
+    op.create_table(
+        "subscription",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
+        sa.Column("list_id", IDENTIFIER, nullable=False),
+        sa.Column("cadence", sa.String(length=40), nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("end_reason", sa.String(length=40), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'ended') = (end_reason IS NOT NULL)", name=op.f("ck_subscription_ended_has_reason")
+        ),
+        sa.CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name=op.f("ck_subscription_ended_has_time")),
+        sa.CheckConstraint(
+            "cadence IN ('immediate', 'daily', 'weekly', 'monthly')", name=op.f("ck_subscription_cadence_is_known")
+        ),
+        sa.CheckConstraint(
+            "end_reason IN ('unsubscribed', 'changed', 'bounced', 'complained', 'never_confirmed', 'removed', 'erased')",
+            name=op.f("ck_subscription_end_reason_is_known"),
+        ),
+        sa.CheckConstraint(
+            "state <> 'confirmed' OR confirmed_at IS NOT NULL", name=op.f("ck_subscription_confirmed_has_time")
+        ),
+        sa.CheckConstraint(
+            "state IN ('unconfirmed', 'confirmed', 'ended')", name=op.f("ck_subscription_state_is_known")
+        ),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_subscription_filter_id_filter")),
+        sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_subscription_list_id_list")),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_subscription_subscriber_id_subscriber")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
+        sa.UniqueConstraint("uid", name=op.f("uq_subscription_uid")),
+    )
+    with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_subscription_audience",
+            ["list_id", "cadence", "filter_id", "language", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'confirmed'"),
+            postgresql_where=sa.text("state = 'confirmed'"),
+        )
+        batch_op.create_index(batch_op.f("ix_subscription_subscriber_id"), ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_subscription_waiting",
+            ["created_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'unconfirmed'"),
+            postgresql_where=sa.text("state = 'unconfirmed'"),
+        )
+        batch_op.create_index(
+            "uq_subscription_live",
+            ["subscriber_id", "list_id"],
+            unique=True,
+            sqlite_where=sa.text("state <> 'ended'"),
+            postgresql_where=sa.text("state <> 'ended'"),
+        )
+
+    op.create_table(
+        "consent",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("subscription_id", IDENTIFIER, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("act", sa.String(length=40), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("evidence", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "act IN ('asked', 'confirmed', 'imported', 'changed', 'ended', 'undone')",
+            name=op.f("ck_consent_act_is_known"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscription.id"], name=op.f("fk_consent_subscription_id_subscription")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
+    )
+    with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "edition_block",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("key", sa.String(length=80), nullable=False),
+        sa.Column("html", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_block_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "language", "key", name=op.f("pk_edition_block")),
+    )
+    op.create_table(
+        "edition_exclusion",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("subscription_id", IDENTIFIER, nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_exclusion_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscription.id"], name=op.f("fk_edition_exclusion_subscription_id_subscription")
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "subscription_id", name=op.f("pk_edition_exclusion")),
+    )
+    op.create_table(
+        "edition_item",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_edition_item_article_id_article")),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_item_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "article_id", name=op.f("pk_edition_item")),
+    )
+    with op.batch_alter_table("edition_item", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edition_item_article_id"), ["article_id"], unique=False)
+
+    op.create_table(
+        "variant",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("blocks", JSON, nullable=False),
+        sa.Column("holes", JSON, nullable=False),
+        sa.Column("html_bytes", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
+        sa.UniqueConstraint("edition_id", "language", "digest", name=op.f("uq_variant_edition_id_language_digest")),
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
+        sa.Column("edition_id", IDENTIFIER, nullable=True),
+        sa.Column("list_id", IDENTIFIER, nullable=True),
+        sa.Column("variant_id", IDENTIFIER, nullable=True),
+        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
+        sa.Column("subscription_id", IDENTIFIER, nullable=True),
+        sa.Column("filter_id", IDENTIFIER, nullable=True),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=320), nullable=True),
+        sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("content", JSON, nullable=True),
+        sa.Column("mail_token", sa.String(length=36), nullable=False),
+        sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pool", sa.String(length=40), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_token", sa.String(length=36), nullable=True),
+        sa.Column("lease_owner", sa.String(length=200), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("lapses", sa.Integer(), nullable=False),
+        sa.Column("resends", sa.Integer(), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=True),
+        sa.Column("outcome_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
+            name=op.f("ck_delivery_lease_token_while_leased"),
+        ),
+        sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
+        sa.CheckConstraint(
+            "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
+            name=op.f("ck_delivery_outcome_is_known"),
+        ),
+        sa.CheckConstraint("pool IN ('transactional', 'bulk')", name=op.f("ck_delivery_pool_is_known")),
+        sa.CheckConstraint("purpose IN ('edition', 'confirmation')", name=op.f("ck_delivery_purpose_is_known")),
+        sa.CheckConstraint(
+            "state <> 'accepted' OR accepted_at IS NOT NULL", name=op.f("ck_delivery_accepted_has_time")
+        ),
+        sa.CheckConstraint(
+            "state IN ('queued', 'leased', 'sending', 'accepted', 'in_doubt', 'failed', 'suppressed', 'cancelled', 'expired')",
+            name=op.f("ck_delivery_state_is_known"),
+        ),
+        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id_edition")),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_delivery_filter_id_filter")),
+        sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_delivery_list_id_list")),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscription.id"], name=op.f("fk_delivery_subscription_id_subscription")
+        ),
+        sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id_variant")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("edition_id", "address_hmac", name=op.f("uq_delivery_edition_id_address_hmac")),
+        sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_delivery_idempotency_key")),
+        sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_due",
+            ["pool", "priority", "available_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index(
+            "ix_delivery_leased",
+            ["lease_until"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('leased', 'sending')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending')"),
+        )
+        batch_op.create_index(
+            "ix_delivery_open",
+            ["edition_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+        )
+        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id", "list_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delivery_subscription_id"), ["subscription_id"], unique=False)
+
+    op.create_table(
+        "edition_audience",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("variant_id", IDENTIFIER, nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_audience_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_edition_audience_filter_id_filter")),
+        sa.ForeignKeyConstraint(
+            ["variant_id"], ["variant.id"], name=op.f("fk_edition_audience_variant_id_variant"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "filter_id", "language", name=op.f("pk_edition_audience")),
+    )
+    with op.batch_alter_table("edition_audience", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edition_audience_variant_id"), ["variant_id"], unique=False)
+
+    op.create_table(
+        "edition_audience_exception",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("subscription_id", IDENTIFIER, nullable=False),
+        sa.Column("variant_id", IDENTIFIER, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["edition_id"],
+            ["edition.id"],
+            name=op.f("fk_edition_audience_exception_edition_id_edition"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_edition_audience_exception_subscription_id_subscription"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["variant_id"],
+            ["variant.id"],
+            name=op.f("fk_edition_audience_exception_variant_id_variant"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("edition_id", "subscription_id", name=op.f("pk_edition_audience_exception")),
+    )
+    with op.batch_alter_table("edition_audience_exception", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edition_audience_exception_variant_id"), ["variant_id"], unique=False)
+
+    op.create_table(
+        "variant_item",
+        sa.Column("variant_id", IDENTIFIER, nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_variant_item_article_id_article")),
+        sa.ForeignKeyConstraint(
+            ["variant_id"], ["variant.id"], name=op.f("fk_variant_item_variant_id_variant"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("variant_id", "article_id", name=op.f("pk_variant_item")),
+    )
+    with op.batch_alter_table("variant_item", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_variant_item_article_id"), ["article_id"], unique=False)
+
+    op.create_table(
+        "delivery_attempt",
+        sa.Column("delivery_id", IDENTIFIER, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=200), nullable=False),
+        sa.Column("lease_token", sa.String(length=36), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=True),
+        sa.Column("stage", sa.String(length=40), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(length=12), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_attempt_delivery_id_delivery"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", "n", name=op.f("pk_delivery_attempt")),
+    )
+    op.create_table(
+        "delivery_event",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("source", sa.String(length=80), nullable=False),
+        sa.Column("external_id", sa.String(length=300), nullable=False),
+        sa.Column("delivery_id", IDENTIFIER, nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("details", JSON, nullable=False),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id_delivery")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
+        sa.UniqueConstraint("source", "external_id", name=op.f("uq_delivery_event_source_external_id")),
+    )
+    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_delivery_event_delivery_id"), ["delivery_id"], unique=False)
+
+
+def downgrade() -> None:
+    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_event_delivery_id"))
+
+    op.drop_table("delivery_event")
+    op.drop_table("delivery_attempt")
+    with op.batch_alter_table("variant_item", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_variant_item_article_id"))
+
+    op.drop_table("variant_item")
+    with op.batch_alter_table("edition_audience_exception", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edition_audience_exception_variant_id"))
+
+    op.drop_table("edition_audience_exception")
+    with op.batch_alter_table("edition_audience", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edition_audience_variant_id"))
+
+    op.drop_table("edition_audience")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_subscription_id"))
+        batch_op.drop_index("ix_delivery_subscriber")
+        batch_op.drop_index(
+            "ix_delivery_open",
+            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_leased",
+            sqlite_where=sa.text("state IN ('leased', 'sending')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending')"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
+        )
+
+    op.drop_table("delivery")
+    op.drop_table("variant")
+    with op.batch_alter_table("edition_item", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edition_item_article_id"))
+
+    op.drop_table("edition_item")
+    op.drop_table("edition_exclusion")
+    op.drop_table("edition_block")
+    with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_consent_subscription_id"))
+
+    op.drop_table("consent")
+    with op.batch_alter_table("subscription", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_subscription_live",
+            sqlite_where=sa.text("state <> 'ended'"),
+            postgresql_where=sa.text("state <> 'ended'"),
+        )
+        batch_op.drop_index(
+            "ix_subscription_waiting",
+            sqlite_where=sa.text("state = 'unconfirmed'"),
+            postgresql_where=sa.text("state = 'unconfirmed'"),
+        )
+        batch_op.drop_index(batch_op.f("ix_subscription_subscriber_id"))
+        batch_op.drop_index(
+            "ix_subscription_audience",
+            sqlite_where=sa.text("state = 'confirmed'"),
+            postgresql_where=sa.text("state = 'confirmed'"),
+        )
+
+    op.drop_table("subscription")
+    with op.batch_alter_table("feed_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_feed_entry_article_id"))
+
+    op.drop_table("feed_entry")
+    with op.batch_alter_table("feed_document", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_feed_document_feed_id"))
+
+    op.drop_table("feed_document")
+    with op.batch_alter_table("edition", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_edition_open",
+            sqlite_where=sa.text("state NOT IN ('done', 'skipped', 'cancelled')"),
+            postgresql_where=sa.text("state NOT IN ('done', 'skipped', 'cancelled')"),
+        )
+
+    op.drop_table("edition")
+    op.drop_table("article_translation")
+    with op.batch_alter_table("article_topic", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_article_topic_topic_id"))
+
+    op.drop_table("article_topic")
+    with op.batch_alter_table("article_mark", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_article_mark_mark"))
+
+    op.drop_table("article_mark")
+    with op.batch_alter_table("article_key", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_article_key_article_id"))
+
+    op.drop_table("article_key")
+    op.drop_table("article_event")
+    op.drop_table("topic_rule")
+    op.drop_table("list")
+    op.drop_table("feed")
+    with op.batch_alter_table("article", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_article_state_visible_at"))
+
+    op.drop_table("article")
+    op.drop_table("topic")
+    op.drop_table("suppression")
+    with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_subscriber_address_hmac"))
+
+    op.drop_table("subscriber")
+    op.drop_table("source")
+    op.drop_table("heartbeat")
+    op.drop_table("filter")
+    op.drop_table("feed_authority")
