@@ -70,6 +70,8 @@ def render(name: str, language: Language, context: Mapping[str, Any], *, home: P
         ) from error
     except SecurityError as error:
         raise InvalidError(f"template {_place(error, name, home)}: {error}; templates may only show values") from error
+    except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+        raise InvalidError(f"template {_place(error, name, home)}: {error}") from error
 
 
 def _is_html(name: str | None) -> bool:

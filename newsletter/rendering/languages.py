@@ -68,6 +68,12 @@ class Language:
         """Return *day* in words: 9 March 2026; a datetime counts in its own zone."""
         return _common_spaces(dates.format_date(day, "full" if with_weekday else "long", locale=self.locale))
 
+    def format_day(self, day: date, *, near: date) -> str:
+        """Return *day* without its year, 9 March, unless that differs from *near*'s."""
+        if day.year != near.year:
+            return self.format_date(day)
+        return _common_spaces(dates.format_skeleton("MMMMd", day, locale=self.locale))
+
     def format_dates(self, first: date, last: date) -> str:
         """Return the days from *first* to *last*, both included: 9–15 March 2026."""
         if first >= last:

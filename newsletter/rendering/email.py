@@ -1,0 +1,145 @@
+"""E-mail: renders an edition once per language and cuts it into the blocks that variants are joined from.
+
+Nothing here knows a reader: what differs between variants and readers stays a hole (`newsletter.domain.variants`).
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from markupsafe import Markup
+
+from newsletter.domain.variants import READER_HOLES, VARIANT_HOLES, Block, hole_mark
+from newsletter.rendering.colours import readable
+from newsletter.rendering.digest import Digest, DigestItem, Image, Section, cleaned, view
+from newsletter.rendering.environment import render
+from newsletter.rendering.inlining import inlined
+from newsletter.rendering.languages import Language
+from newsletter.rendering.plain import clean
+from newsletter.rendering.sentences import (
+    render_dateline,
+    render_intro,
+    render_more,
+    render_preheader,
+    render_subject,
+    render_why,
+)
+
+__all__ = [  # What callers need of a digest, in one place.
+    "Digest",
+    "DigestItem",
+    "Image",
+    "RenderedMail",
+    "Section",
+    "render_confirmation",
+    "render_digest",
+    "render_intro",
+    "render_more",
+    "render_preheader",
+    "render_subject",
+    "render_why",
+]
+
+LIGHT = {"ground": "#f1f3f5", "paper": "#ffffff", "ink": "#1b2025", "soft": "#56606a", "line": "#dfe4e8"}
+DARK = {"ground": "#0f1317", "paper": "#1a2027", "ink": "#eef1f4", "soft": "#a9b4be", "line": "#343d46"}
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedMail:
+    """A mail to one person, finished."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render_digest(digest: Digest, nonce: str, *, home: Path | None = None) -> dict[str, Block]:
+    """Render *digest* as HTML and text, inline it once, and return its blocks by key.
+
+    Keys: `head`; for each item `lead:`, `item:`, `brief:` and, if it is an event, `event:` before the item's key;
+    `section:` before each section's key; `events`, the heading over events; `more`; `foot`. The HTML of `head`, any
+    of the others and `foot`, joined in this order, is a valid document. *nonce* marks the holes.
+
+    Raises:
+        InvalidError: a template is missing or wrong; the message says where.
+    """
+    digest = cleaned(digest)
+    context = {
+        "digest": digest,
+        "items": [view(item, digest) for item in digest.items],
+        "dateline": render_dateline(digest),
+        "holes": {name: hole_mark(name, nonce) for name in VARIANT_HOLES + READER_HOLES},
+        **_looks(digest.language, digest.accent_colour),
+    }
+    html_cuts, text_cuts = _Cuts(f"<!--{nonce}-->"), _Cuts(f"[{nonce}]")
+    page = render("email/digest/body.html", digest.language, {**context, "cut": html_cuts.mark}, home=home)
+    text = render("email/digest/body.txt", digest.language, {**context, "cut": text_cuts.mark}, home=home)
+    html_blocks, text_blocks = html_cuts.apart(inlined(page)), text_cuts.apart(text)
+    return {key: Block(key, html, _paragraph(text_blocks[key])) for key, html in html_blocks.items()}
+
+
+def render_confirmation(
+    language: Language,
+    *,
+    list_title: str,
+    newsroom: str,
+    postal_address: str,
+    confirm_url: str,
+    not_me_url: str,
+    accent_colour: str = "#0b5394",
+    logo_url: str = "",
+    home: Path | None = None,
+) -> RenderedMail:
+    """Render the mail that asks a person whether they want *list_title*; it holds no word that a visitor typed.
+
+    Raises:
+        InvalidError: a template is missing or wrong; the message says where.
+    """
+    context = {
+        "list_title": clean(list_title, 120),
+        "newsroom": clean(newsroom, 120),
+        "postal_address": clean(postal_address, 240),
+        "confirm_url": confirm_url,
+        "not_me_url": not_me_url,
+        "logo_url": logo_url,
+        **_looks(language, accent_colour),
+    }
+    return RenderedMail(
+        subject=clean(render("email/confirm/subject.txt", language, context, home=home), 120),
+        text=_paragraph(render("email/confirm/body.txt", language, context, home=home)).rstrip("\n") + "\n",
+        html=inlined(render("email/confirm/body.html", language, context, home=home)),
+    )
+
+
+@dataclass(slots=True)
+class _Cuts:
+    """Places where a rendered template is cut: marked while it runs, found again afterwards."""
+
+    sign: str
+    keys: list[str] = field(default_factory=lambda: ["head"])
+
+    def mark(self, key: str) -> Markup:
+        """Begin the block *key* here."""
+        self.keys.append(key)
+        return Markup(self.sign)  # noqa: S704 - made of the edition's nonce, hex digits
+
+    def apart(self, rendered: str) -> dict[str, str]:
+        """Return the stretches between the marks, by key."""
+        return dict(zip(self.keys, rendered.split(self.sign), strict=True))
+
+
+def _looks(language: Language, accent_colour: str) -> dict[str, object]:
+    """Return the colours, readable in light and in dark, and the sides that text begins and ends on."""
+    is_ltr = language.direction == "ltr"
+    return {
+        "light": LIGHT | {"accent": readable(accent_colour, LIGHT["ground"])},
+        "dark": DARK | {"accent": readable(accent_colour, DARK["paper"])},
+        "start": "left" if is_ltr else "right",
+        "end": "right" if is_ltr else "left",
+    }
+
+
+def _paragraph(text: str) -> str:
+    """Return *text* with single blank lines inside, one after it, and no space at any line's end."""
+    lines = "\n".join(line.rstrip() for line in text.strip("\n").split("\n"))
+    return re.sub(r"\n{3,}", "\n\n", lines) + "\n\n"

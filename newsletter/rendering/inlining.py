@@ -1,0 +1,58 @@
+"""Inlining: style sheets into style attributes with premailer, and no byte more than mail programs need.
+
+What premailer does wrong, and how the templates and `newsletter.rendering.lint` keep clear of it: rules that must
+stay rules (@media, :hover) stand in `<style data-premailer="ignore">`, which it leaves as it is; plain sheets hold
+only plain rules, without !important, and are dropped once they have been inlined.
+"""
+
+import logging
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from premailer import Premailer
+
+_TAG = re.compile(r"<[a-zA-Z][^>]*>")  # premailer's serialiser leaves no bare > inside a tag
+_STYLE_ELEMENT = re.compile(r"(?<=<style>).*?(?=</style>)", re.DOTALL)
+_CLASS_ATTRIBUTE = re.compile(r' class="([^"]*)"')
+_CLASS_SELECTOR = re.compile(r"\.([a-zA-Z][\w-]*)")
+_STYLE_ATTRIBUTE = re.compile(r' style="[^"]*"')
+_LINES_BETWEEN_TAGS = re.compile(r"(?<=>)[ \t]*\n\s*(?=<)")
+
+
+@lru_cache(maxsize=1)
+def _premailer() -> Premailer:
+    return Premailer(
+        None,
+        strip_important=False,
+        keep_style_tags=False,
+        remove_classes=False,
+        allow_network=False,
+        allow_loading_external_files=False,
+        disable_validation=True,
+        cssutils_logging_level=logging.CRITICAL,
+    )
+
+
+def inlined(html: str) -> str:
+    """Return *html*, a whole document, with its plain style sheets inlined and its source tightened.
+
+    Comments stay where they are, so a document can be cut at them afterwards.
+    """
+    page: str = _premailer().transform(_LINES_BETWEEN_TAGS.sub("", html.strip()), pretty_print=False)
+    kept = {name for sheet in _STYLE_ELEMENT.findall(page) for name in _CLASS_SELECTOR.findall(sheet)}
+    return _TAG.sub(lambda tag: _tightened(tag.group(), kept), page)
+
+
+def _tightened(tag: str, kept: set[str]) -> str:
+    """Return *tag* without classes that no remaining rule names and without spaces between declarations."""
+    tag = _STYLE_ATTRIBUTE.sub(lambda style: style.group().replace("; ", ";"), tag)
+    return _CLASS_ATTRIBUTE.sub(_pruner(kept), tag)
+
+
+def _pruner(kept: set[str]) -> Callable[[re.Match[str]], str]:
+    def prune(attribute: re.Match[str]) -> str:
+        names = " ".join(name for name in attribute[1].split() if name in kept)
+        return f' class="{names}"' if names else ""
+
+    return prune
