@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server, socket
 from tempfile import TemporaryDirectory
@@ -19,6 +19,8 @@ from typing import Self
 
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as SMTPEnvelope
+
+from newsletter.clock import system_clock
 
 LARGEST_MAIL = 32 * 1024 * 1024
 LONGEST_LINE = 998  # RFC 5322 section 2.1.1, without CRLF
@@ -75,7 +77,7 @@ class MailStore:
 
     def add(self, sender: str, recipients: Sequence[str], content: bytes) -> ReceivedMail:
         """Keep a mail: its bytes first, then its envelope, so that a line in the index means a whole file."""
-        envelope = Envelope(len(self._mails) + 1, datetime.now(UTC), sender, tuple(recipients))
+        envelope = Envelope(len(self._mails) + 1, system_clock(), sender, tuple(recipients))
         mail = ReceivedMail(envelope, self._path(envelope.number))
         mail.path.write_bytes(content)
         self._envelopes.write(json.dumps(asdict(envelope), default=datetime.isoformat) + "\n")
