@@ -15,7 +15,12 @@ from newsletter.rendering.words import invitation, kind_name
 WIDTH = 640
 """Pixels between the digest's edges: what mail programs show beside their folders."""
 
-THUMBNAIL_WIDTH = 136
+LEAD_HEIGHT = 440
+"""Pixels that a lead picture may take from the headline under it."""
+
+THUMBNAIL = 136
+"""Pixels of a small picture's longer side."""
+
 MAX_TITLE = 240
 MAX_SUMMARY = 280
 MAX_LEAD_SUMMARY = 560
@@ -33,10 +38,15 @@ class Image:
     width: int | None = None
     height: int | None = None
 
-    def scaled(self, width: int) -> tuple[int, int | None]:
-        """Return width and height for showing it at most *width* wide, in its own proportions."""
-        shown = min(width, self.width or width)
-        return shown, max(1, round(shown * self.height / self.width)) if self.width and self.height else None
+    def scaled(self, width: int, height: int) -> tuple[int, int | None]:
+        """Return width and height for showing it in a box of *width* x *height*, in its own proportions.
+
+        The second is None where the proportions are not known.
+        """
+        if not (self.width and self.height):
+            return width, None
+        factor = min(1, width / self.width, height / self.height)
+        return max(1, round(self.width * factor)), max(1, round(self.height * factor))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +168,8 @@ def view(item: DigestItem, digest: Digest) -> ItemView:
         language=item.language if is_foreign else "",
         direction=_direction(item.language) if is_foreign else "",
         image=image,
-        image_size=image.scaled(WIDTH) if image else (0, None),
-        thumbnail_size=image.scaled(THUMBNAIL_WIDTH) if image else (0, None),
+        image_size=image.scaled(WIDTH, LEAD_HEIGHT) if image else (0, None),
+        thumbnail_size=image.scaled(THUMBNAIL, THUMBNAIL) if image else (0, None),
         event=event,
         when=digest.language.format_event(event.starts_at, event.ends_at, event.zone) if event else "",
         where=clean(", ".join(part for part in (event.venue, event.address) if part), MAX_TITLE) if event else "",

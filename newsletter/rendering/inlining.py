@@ -7,7 +7,6 @@ only plain rules, without !important, and are dropped once they have been inline
 
 import logging
 import re
-from collections.abc import Callable
 from functools import lru_cache
 
 from premailer import Premailer
@@ -27,6 +26,7 @@ def _premailer() -> Premailer:
         strip_important=False,
         keep_style_tags=False,
         remove_classes=False,
+        align_floating_images=False,  # nothing floats; it would parse the style of each image
         allow_network=False,
         allow_loading_external_files=False,
         disable_validation=True,
@@ -40,19 +40,17 @@ def inlined(html: str) -> str:
     Comments stay where they are, so a document can be cut at them afterwards.
     """
     page: str = _premailer().transform(_LINES_BETWEEN_TAGS.sub("", html.strip()), pretty_print=False)
-    kept = {name for sheet in _STYLE_ELEMENT.findall(page) for name in _CLASS_SELECTOR.findall(sheet)}
-    return _TAG.sub(lambda tag: _tightened(tag.group(), kept), page)
+    kept = frozenset(name for sheet in _STYLE_ELEMENT.findall(page) for name in _CLASS_SELECTOR.findall(sheet))
+    tightened: dict[str, str] = {}  # a digest repeats its tags
+    return _TAG.sub(lambda tag: tightened.get(tag[0]) or tightened.setdefault(tag[0], _tightened(tag[0], kept)), page)
 
 
-def _tightened(tag: str, kept: set[str]) -> str:
+def _tightened(tag: str, kept: frozenset[str]) -> str:
     """Return *tag* without classes that no remaining rule names and without spaces between declarations."""
-    tag = _STYLE_ATTRIBUTE.sub(lambda style: style.group().replace("; ", ";"), tag)
-    return _CLASS_ATTRIBUTE.sub(_pruner(kept), tag)
+    tag = _STYLE_ATTRIBUTE.sub(lambda style: style[0].replace("; ", ";"), tag)
+    return _CLASS_ATTRIBUTE.sub(lambda names: _pruned(names[1].split(), kept), tag)
 
 
-def _pruner(kept: set[str]) -> Callable[[re.Match[str]], str]:
-    def prune(attribute: re.Match[str]) -> str:
-        names = " ".join(name for name in attribute[1].split() if name in kept)
-        return f' class="{names}"' if names else ""
-
-    return prune
+def _pruned(names: list[str], kept: frozenset[str]) -> str:
+    left = " ".join(name for name in names if name in kept)
+    return f' class="{left}"' if left else ""

@@ -45,7 +45,7 @@ def render_intro(digest: Digest, item_count: int, event_count: int = 0) -> str:
     """Return the variant's first sentence: what is in it. *event_count* upcoming events are not in *item_count*."""
     language = digest.language
     if digest.cadence is Cadence.IMMEDIATE and item_count == 1:
-        return language.gettext("Just published, on what you chose to follow.")
+        return language.gettext("Just published by %(newsroom)s.", newsroom=digest.newsroom)
     contents = []
     if item_count:
         contents.append(language.ngettext("%(count)s new item", "%(count)s new items", item_count))
