@@ -42,7 +42,7 @@ migration: $(VENV)/.dev
 	$(BIN)/ruff format --quiet newsletter/storage/migrations
 
 # The lock files keep the versions they have unless pyproject.toml asks for others; delete one to choose all anew.
-# build: what installing this package needs; dev: all together, in the versions of the other two.
+# build: what installing needs, so that nothing unlocked is fetched on the way; dev: all together, in the versions of the other two.
 COMPILE := .cache/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 lock:
@@ -58,12 +58,13 @@ $(VENV)/.made:
 	touch $@
 
 $(VENV)/.runtime: $(VENV)/.made requirements.lock requirements-build.lock pyproject.toml
-	$(INSTALL) --require-hashes -r requirements.lock -r requirements-build.lock
+	$(INSTALL) --require-hashes -r requirements-build.lock
+	$(INSTALL) --require-hashes --no-build-isolation -r requirements.lock
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
-	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --require-hashes --no-build-isolation -r requirements-dev.lock
 	touch $@
 
 clean:
