@@ -1,5 +1,7 @@
 """Lists: what one subscribes to."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
@@ -89,3 +91,61 @@ class MailingList:
     def intro(self, language: str) -> str:
         """Return the standing intro in *language*, else in the default language, else nothing."""
         return self.intros.get(language) or self.intros.get(self.default_language, "")
+
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+LONGEST_SLUG = 60
+LONGEST_TITLE = 200
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+LAST_MONTH_DAY = 31
+
+
+def check_slug(slug: str) -> None:
+    """Refuse what cannot stand in a URL and a List-Id.
+
+    Raises:
+        ValueError: *slug* is not like weekly-digest, or too long.
+    """
+    if not _SLUG.fullmatch(slug) or len(slug) > LONGEST_SLUG:
+        raise ValueError(
+            f"{slug!r} cannot be a list's slug: use up to {LONGEST_SLUG} small Latin letters, digits and single "
+            "hyphens, such as weekly-digest"
+        )
+
+
+def check_words(words: Mapping[str, str], *, what: str, longest: int = LONGEST_TITLE) -> None:
+    """Refuse words that would break a mail's header or a page, in any language.
+
+    Raises:
+        ValueError: some are too long, or hold a line break or another control character.
+    """
+    for language, text in words.items():
+        if len(text) > longest:
+            raise ValueError(f"the {what} in {language!r} has {len(text)} characters; at most {longest} fit")
+        if not text.isprintable():
+            raise ValueError(f"the {what} in {language!r} holds a line break or a control character; write one line")
+
+
+def parse_weekday(text: str) -> int:
+    """Return the weekday that *text* names in English, in full or by three letters and more, from Monday = 0.
+
+    Raises:
+        ValueError: it names none.
+    """
+    named = text.strip().lower()
+    for number, name in enumerate(WEEKDAYS):
+        if len(named) >= len("mon") and name.startswith(named):
+            return number
+    raise ValueError(f"{text!r} is no weekday; write monday, tuesday and so on")
+
+
+def parse_wall_time(text: str) -> time:
+    """Return the time of day written like 08:00.
+
+    Raises:
+        ValueError: it is no time, or names seconds or a zone; the list's zone is its own setting.
+    """
+    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", text.strip()):
+        raise ValueError(f"{text!r} is no time of day; write it like 08:00")
+    hours, minutes = text.split(":")
+    return time(int(hours), int(minutes))

@@ -1,10 +1,11 @@
 """Subscriptions: what a reader chose of a list, and what may become of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from newsletter.domain.filters import Filter
 from newsletter.domain.lists import Cadence, MailingList
 
 CONFIRMATION_LIFETIME = timedelta(days=7)
@@ -57,11 +58,12 @@ class ConsentAct(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """A person's address, as they wrote it, and language."""
+    """A person's address, as they wrote it, and language; once erased the address is empty, its keyed hash stays."""
 
     id: int
     uid: str
     address: str
+    address_hmac: str
     language: str
 
 
@@ -175,3 +177,36 @@ def fit_cadence(wanted: Cadence | None, mailing_list: MailingList) -> Cadence | 
 def fit_language(wanted: str | None, mailing_list: MailingList) -> str:
     """Return the language of the list to write in: the one wanted where the list has it, else its default."""
     return wanted if wanted in mailing_list.languages else mailing_list.default_language
+
+
+def fit_filter(wanted: Filter, carried: Filter, ancestors: Mapping[int, Sequence[int]]) -> Filter:
+    """
+    Return *wanted* without what a list that carries only *carried* never has, so that one form can serve many lists.
+
+    A facet of which nothing is left chooses everything the list carries. *ancestors* as for `filters.matches`.
+    """
+    topics = [topic for topic in wanted.topics if _may_meet(topic, carried.topics, ancestors)]
+    return replace(
+        wanted,
+        topics=tuple(topics),
+        kinds=tuple(kind for kind in wanted.kinds if not carried.kinds or kind in carried.kinds),
+        sources=tuple(source for source in wanted.sources if not carried.sources or source in carried.sources),
+        languages=tuple(code for code in wanted.languages if not carried.languages or code in carried.languages),
+    )
+
+
+def left_out(wanted: Filter, fitted: Filter) -> list[str]:
+    """Return the names of the facets of which `fit_filter` left nothing, so that the choice would match nothing."""
+    return [
+        facet
+        for facet in ("topics", "kinds", "sources", "languages")
+        if getattr(wanted, facet) and not getattr(fitted, facet)
+    ]
+
+
+def _may_meet(topic: int, carried: Sequence[int], ancestors: Mapping[int, Sequence[int]]) -> bool:
+    """Say whether an article about *topic*, or about what lies under it, can be among those of the topics *carried*."""
+    if not carried or topic in carried:
+        return True
+    above = set(ancestors.get(topic, ()))
+    return any(each in above or topic in ancestors.get(each, ()) for each in carried)

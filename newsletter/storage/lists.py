@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.filters import Filter
 from newsletter.domain.lists import Cadence, InDoubtPolicy, MailingList, Schedule, SectionsBy
+from newsletter.storage.articles import SourceRow
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 from newsletter.storage.bulk import chunks, insert_into
 from newsletter.storage.engine import Session
@@ -62,9 +63,9 @@ def intern_filters(session: Session, choices: Iterable[Filter]) -> dict[Filter, 
     by_digest = {choice.digest: choice for choice in choices}
     ids = _filter_ids(session, list(by_digest))
     missing = [choice for digest, choice in by_digest.items() if digest not in ids]
-    for chunk in chunks(missing):
-        rows = [{"canonical": new.canonical, "digest": new.digest, "choice": new.as_choice()} for new in chunk]
-        session.execute(insert_into(session, FilterRow).values(rows).on_conflict_do_nothing(index_elements=["digest"]))
+    if missing:
+        rows = [{"canonical": new.canonical, "digest": new.digest, "choice": new.as_choice()} for new in missing]
+        session.execute(insert_into(session, FilterRow).on_conflict_do_nothing(index_elements=["digest"]), rows)
     ids |= _filter_ids(session, [choice.digest for choice in missing])
     return {choice: ids[digest] for digest, choice in by_digest.items()}
 
@@ -81,6 +82,11 @@ def load_filters(session: Session, ids: Iterable[int]) -> dict[int, Filter]:
         statement = select(FilterRow.id, FilterRow.choice).where(FilterRow.id.in_(chunk))
         found.update((row.id, Filter.from_choice(row.choice)) for row in session.execute(statement))
     return found
+
+
+def known_sources(session: Session) -> list[str]:
+    """Return the slugs of the sources that a filter may name, sorted."""
+    return list(session.scalars(select(SourceRow.slug).order_by(SourceRow.slug)))
 
 
 def add_list(session: Session, new: MailingList, *, now: datetime) -> MailingList:
@@ -125,6 +131,11 @@ def load_list(session: Session, slug: str) -> MailingList | None:
 def load_list_by_id(session: Session, list_id: int) -> MailingList:
     """Return the list with that id; it exists, since every reference to it is a foreign key."""
     return _to_list(session.get_one(ListRow, list_id))
+
+
+def lock_list(session: Session, list_id: int) -> MailingList:
+    """Return the list, locked against other lockers until the transaction ends."""
+    return _to_list(session.scalars(select(ListRow).where(ListRow.id == list_id).with_for_update()).one())
 
 
 def load_lists(session: Session, *, is_public: bool | None = None) -> list[MailingList]:

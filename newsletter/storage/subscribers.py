@@ -44,20 +44,21 @@ class NewSubscriber:
 
 def intern_subscribers(session: Session, new: Sequence[NewSubscriber], *, now: datetime) -> dict[str, Subscriber]:
     """Return the subscribers with those addresses, by key; who is not there yet is added, who is stays as they are."""
-    for chunk in chunks(new):
-        rows = [
-            {
-                "uid": each.uid,
-                "address": each.address,
-                "address_key": each.key,
-                "address_hmac": each.hmac,
-                "language": each.language,
-                "created_at": now,
-            }
-            for each in chunk
-        ]
-        insert = insert_into(session, SubscriberRow).values(rows)
-        session.execute(insert.on_conflict_do_nothing(index_elements=["address_key"]))
+    rows = [
+        {
+            "uid": each.uid,
+            "address": each.address,
+            "address_key": each.key,
+            "address_hmac": each.hmac,
+            "language": each.language,
+            "created_at": now,
+        }
+        for each in new
+    ]
+    if rows:
+        session.execute(
+            insert_into(session, SubscriberRow).on_conflict_do_nothing(index_elements=["address_key"]), rows
+        )
     found: dict[str, Subscriber] = {}
     for keys in chunks([each.key for each in new]):
         statement = select(SubscriberRow).where(SubscriberRow.address_key.in_(keys))
@@ -71,10 +72,14 @@ def load_subscriber(session: Session, key: str) -> Subscriber | None:
     return None if row is None else _to_subscriber(row)
 
 
-def load_subscriber_by_id(session: Session, subscriber_id: int) -> Subscriber | None:
-    """Return the subscriber with that id, None when they are erased."""
-    row = session.get(SubscriberRow, subscriber_id)
-    return None if row is None or row.address is None else _to_subscriber(row)
+def load_subscriber_by_id(session: Session, subscriber_id: int) -> Subscriber:
+    """Return the subscriber with that id; it exists, since every reference to it is a foreign key."""
+    return _to_subscriber(session.get_one(SubscriberRow, subscriber_id, populate_existing=True))
+
+
+def lock_subscriber(session: Session, subscriber_id: int) -> None:
+    """Keep others from changing a subscriber's subscriptions until this transaction ends; SQLite has one writer."""
+    session.execute(select(SubscriberRow.id).where(SubscriberRow.id == subscriber_id).with_for_update())
 
 
 def load_subscribers(session: Session, ids: Iterable[int]) -> dict[int, Subscriber]:
@@ -107,4 +112,6 @@ def count_subscribers(session: Session) -> int:
 
 
 def _to_subscriber(row: SubscriberRow) -> Subscriber:
-    return Subscriber(id=row.id, uid=row.uid, address=row.address or "", language=row.language)
+    return Subscriber(
+        id=row.id, uid=row.uid, address=row.address or "", address_hmac=row.address_hmac, language=row.language
+    )

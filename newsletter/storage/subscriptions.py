@@ -81,13 +81,13 @@ class ConsentRow(Base):
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """A subscription to be stored; a confirmed one is confirmed from the start."""
+    """A subscription to be stored; *confirmed_at*: since when its choice is confirmed, None: it waits for that."""
 
     uid: str
     subscriber_id: int
     list_id: int
     choice: Choice
-    state: SubscriptionState
+    confirmed_at: datetime | None
 
 
 def add_subscription(session: Session, new: NewSubscription, *, now: datetime) -> Subscription:
@@ -107,17 +107,13 @@ def add_subscriptions(session: Session, new: Sequence[NewSubscription], consent:
 
     Who got a subscription of that list by another way meanwhile keeps that one.
     """
-    added: dict[str, int] = {}
-    for chunk in chunks(new):
-        statement = (
-            insert_into(session, SubscriptionRow)
-            .values([_values(each, now) for each in chunk])
-            .on_conflict_do_nothing()
-            .returning(SubscriptionRow.uid, SubscriptionRow.id)
-        )
-        added.update((row.uid, row.id) for row in session.execute(statement))
-    for ids in chunks(list(added.values())):
-        session.execute(insert(ConsentRow), [_consent_values(each, consent) for each in ids])
+    if not new:
+        return set()
+    statement = insert_into(session, SubscriptionRow).on_conflict_do_nothing()
+    returning = statement.returning(SubscriptionRow.uid, SubscriptionRow.id)
+    added = {row.uid: row.id for row in session.execute(returning, [_values(each, now) for each in new])}
+    if added:
+        session.execute(insert(ConsentRow), [_consent_values(each, consent) for each in added.values()])
     return set(added)
 
 
@@ -125,6 +121,11 @@ def load_subscription(session: Session, uid: str) -> Subscription | None:
     """Return the subscription that a token names, ended ones too; None when there is none."""
     row = session.scalars(select(SubscriptionRow).where(SubscriptionRow.uid == uid)).one_or_none()
     return None if row is None else _to_subscription(row)
+
+
+def load_subscription_by_id(session: Session, subscription_id: int) -> Subscription:
+    """Return the subscription with that id, which must exist."""
+    return _to_subscription(session.scalars(select(SubscriptionRow).where(SubscriptionRow.id == subscription_id)).one())
 
 
 def load_latest(session: Session, subscriber_id: int, list_id: int) -> Subscription | None:
@@ -264,9 +265,9 @@ def _values(new: NewSubscription, now: datetime) -> dict[str, object]:
         "cadence": str(new.choice.cadence),
         "language": new.choice.language,
         "filter_id": new.choice.filter_id,
-        "state": str(new.state),
+        "state": str(SubscriptionState.CONFIRMED if new.confirmed_at else SubscriptionState.UNCONFIRMED),
         "created_at": now,
-        "confirmed_at": now if new.state is SubscriptionState.CONFIRMED else None,
+        "confirmed_at": new.confirmed_at,
     }
 
 

@@ -1,0 +1,395 @@
+"""Subscriptions: asked for on the web, confirmed by mail, changed, left and taken up again, each with its record."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.dispatch import Doorbell
+from newsletter.domain.lists import Cadence, MailingList
+from newsletter.domain.subscriptions import (
+    CONFIRMATION_LIFETIME,
+    CONFIRMATION_LIMITS,
+    Choice,
+    Confirmation,
+    Consent,
+    ConsentAct,
+    EndReason,
+    SignUp,
+    Subscriber,
+    Subscription,
+    SubscriptionState,
+    decide_confirmation,
+    decide_sign_up,
+    fit_cadence,
+    fit_filter,
+    fit_language,
+    may_mail_confirmation,
+    may_undo,
+)
+from newsletter.domain.suppressions import SuppressionReason
+from newsletter.errors import ConflictError, InvalidError, NotFoundError
+from newsletter.mail.addresses import address_hmac, parse_address
+from newsletter.services.context import App, Transaction
+from newsletter.services.deliveries import queue_confirmation
+from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
+from newsletter.services.lists import find_list
+from newsletter.services.suppressions import suppress_hash
+from newsletter.storage import lists as list_store
+from newsletter.storage import mailings
+from newsletter.storage import subscribers as subscriber_store
+from newsletter.storage import subscriptions as storage
+from newsletter.storage.suppressions import load_suppression
+
+LAPSED_AT_ONCE = 1000
+"""Sign-ups ended in one transaction when they were never confirmed."""
+
+LONGEST_CONFIRMATION_SPAN = max(span for span, _ in CONFIRMATION_LIMITS)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a visitor asks of one list; *cadence* None: the list's first."""
+
+    list_slug: str
+    cadence: Cadence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignUpRequest:
+    """One filled-in sign-up form; *basis* is the wording of consent shown, *evidence* where and from which network."""
+
+    address: str
+    wishes: Sequence[Wish]
+    language: str
+    filter: NamedFilter = EVERY_ARTICLE
+    basis: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What the link in a mail leads to.
+
+    *named* is the subscription that the mail was made for, *latest* the reader's newest of that list: the one that
+    is not ended, if there is one.
+    """
+
+    named: Subscription
+    latest: Subscription
+    mailing_list: MailingList
+
+    @property
+    def live(self) -> Subscription | None:
+        """The subscription in force or waiting for confirmation, None once the reader has left."""
+        return None if self.latest.state is SubscriptionState.ENDED else self.latest
+
+
+def subscribe(app: App, request: SignUpRequest) -> None:
+    """
+    Take a sign-up and mail one link to confirm it, whatever the address's past; the caller learns nothing of that.
+
+    Writes an unconfirmed subscription for each list without one, a line of consent each, and at most one confirmation
+    mail, within the limits per address. A suppressed address gets nothing and leaves nothing.
+
+    Raises:
+        InvalidError: the address is none, or no list is chosen, or one does not take sign-ups, or a choice is unknown.
+    """
+    address = parse_address(request.address)
+    hashed = address_hmac(app.settings.secret, address.key)
+    if not request.wishes:
+        raise InvalidError("no list is chosen; choose at least one")
+    with app.transaction() as tx:
+        chosen = [_resolve(tx, wish, request) for wish in request.wishes]
+        if load_suppression(tx.session, hashed):
+            return
+        new = subscriber_store.NewSubscriber(_new_uid(), address.original, address.key, hashed, request.language)
+        subscriber = subscriber_store.intern_subscribers(tx.session, [new], now=tx.now)[address.key]
+        subscriber_store.lock_subscriber(tx.session, subscriber.id)
+        mailed_at = mailings.load_confirmation_times(tx.session, hashed, since=tx.now - LONGEST_CONFIRMATION_SPAN)
+        may_mail = may_mail_confirmation(mailed_at, tx.now)
+        consent = Consent(tx.now, ConsentAct.ASKED, request.basis, request.evidence)
+        touched = [
+            _sign_up(tx, subscriber, mailing_list, choice, consent, may_mail=may_mail)
+            for mailing_list, choice in chosen
+        ]
+        if may_mail:
+            waiting = [each for each in touched if each.state is SubscriptionState.UNCONFIRMED]
+            queue_confirmation(tx, (waiting or touched)[0].id)
+            tx.ring(Doorbell.SEND_TRANSACTIONAL)
+
+
+def find_standing(tx: Transaction, uid: str) -> Standing:
+    """
+    Return what the subscription that a token names has become.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    named = storage.load_subscription(tx.session, uid)
+    if named is None:
+        raise NotFoundError("this link belongs to no subscription; sign up again, or use the link in a newer mail")
+    latest = storage.load_latest(tx.session, named.subscriber_id, named.list_id) or named
+    return Standing(named, latest, list_store.load_list_by_id(tx.session, named.list_id))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A subscription of one reader that waits for confirmation, with its list."""
+
+    subscription: Subscription
+    mailing_list: MailingList
+
+
+def find_waiting(tx: Transaction, standing: Standing) -> list[Waiting]:
+    """Return what a confirmation link can confirm: its own subscription first, then the reader's others that wait."""
+    if decide_confirmation(standing.named, standing.live, tx.now) not in (Confirmation.CONFIRM, Confirmation.ALREADY):
+        return []
+    mine = storage.load_subscriptions(tx.session, [standing.named.subscriber_id])
+    waiting = [
+        each
+        for each in mine
+        if each.state is SubscriptionState.UNCONFIRMED and tx.now < each.created_at + CONFIRMATION_LIFETIME
+    ]
+    waiting.sort(key=lambda each: each.id != standing.latest.id)
+    return [Waiting(each, list_store.load_list_by_id(tx.session, each.list_id)) for each in waiting]
+
+
+def confirm(app: App, uid: str, *, slugs: Iterable[str] | None = None, evidence: str) -> Confirmation:
+    """
+    Confirm the sign-up that a mailed link names; with *slugs* exactly those of the reader's waiting lists.
+
+    Without *slugs* it confirms everything asked for in the same sign-up. Safe to repeat.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    with app.transaction() as tx:
+        standing = _lock_standing(tx, uid)
+        decision = decide_confirmation(standing.named, standing.live, tx.now)
+        wanted = None if slugs is None else set(slugs)
+        for each in find_waiting(tx, standing):
+            asked_together = each.subscription.created_at == standing.latest.created_at
+            if each.mailing_list.slug in wanted if wanted is not None else asked_together:
+                _confirm_one(tx, each.subscription, evidence)
+        return decision
+
+
+def disown(app: App, uid: str) -> None:
+    """
+    End all that waits for an address whose owner did not ask for it, and never mail the address again.
+
+    Only an address without any confirmed subscription is suppressed: whoever reads us can leave in the usual way.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    with app.transaction() as tx:
+        standing = _lock_standing(tx, uid)
+        mine = storage.load_subscriptions(tx.session, [standing.named.subscriber_id])
+        for each in mine:
+            if each.state is SubscriptionState.UNCONFIRMED:
+                _end(tx, each, EndReason.REMOVED, basis="the address's owner did not ask for it", evidence="")
+        if all(each.confirmed_at is None for each in mine):
+            owner = subscriber_store.load_subscriber_by_id(tx.session, standing.named.subscriber_id)
+            suppress_hash(tx, owner.address_hmac, SuppressionReason.NOT_ME)
+
+
+def unsubscribe(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
+    """
+    End the reader's subscription of the list that a token names, and cancel what waits to be sent. Safe to repeat.
+
+    An old link ends what took its subscription's place, too: leaving always works.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    with app.transaction() as tx:
+        standing = _lock_standing(tx, uid)
+        if standing.live:
+            _end(tx, standing.live, EndReason.UNSUBSCRIBED, basis=basis, evidence=evidence)
+        return find_standing(tx, uid)
+
+
+def undo_unsubscribe(app: App, uid: str, *, evidence: str) -> Standing:
+    """
+    Take up again, with the same choice, what its reader ended within the last hour. Safe to repeat.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+        ConflictError: it did not end by its reader just now; they sign up again instead.
+    """
+    with app.transaction() as tx:
+        standing = _lock_standing(tx, uid)
+        if standing.live:
+            return standing
+        last = standing.latest
+        if not may_undo(last, tx.now):
+            raise ConflictError("it is too late to undo this; sign up again")
+        consent = Consent(tx.now, ConsentAct.UNDONE, "undo of leaving", evidence)
+        _add(tx, last.subscriber_id, last.list_id, last.choice, consent, confirmed_at=last.confirmed_at)
+        return find_standing(tx, uid)
+
+
+def change_choice(
+    app: App, uid: str, *, cadence: Cadence, language: str, wanted: NamedFilter, evidence: str
+) -> Standing:
+    """
+    Put a new choice in the place of the one in force; the old one ends as changed, in one transaction. Safe to repeat.
+
+    Editions that were fanned out already stay as they were frozen.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+        ConflictError: the subscription has ended; its reader signs up again.
+        InvalidError: the list has no such cadence or language, or a topic, kind or language is unknown.
+    """
+    with app.transaction() as tx:
+        standing = _lock_standing(tx, uid)
+        live = standing.live
+        if live is None:
+            raise ConflictError("this subscription has ended; sign up again to get mails")
+        choice = Choice(
+            _cadence_of(standing.mailing_list, cadence),
+            _language_of(standing.mailing_list, language),
+            _filter_of(tx, standing.mailing_list, wanted),
+        )
+        if choice == live.choice:
+            return standing
+        storage.end_subscription(tx.session, live.id, EndReason.CHANGED, now=tx.now)
+        consent = Consent(tx.now, ConsentAct.CHANGED, _in_words(choice, wanted), evidence)
+        _add(tx, live.subscriber_id, live.list_id, choice, consent, confirmed_at=live.confirmed_at)
+        if language != live.language:
+            subscriber_store.set_language(tx.session, live.subscriber_id, language)
+        return find_standing(tx, uid)
+
+
+def end_lapsed(app: App) -> int:
+    """End sign-ups that nobody confirmed in time and erase who has no other subscription; return how many ended."""
+    with app.transaction() as tx:
+        lapsed = storage.load_lapsed(tx.session, before=tx.now - CONFIRMATION_LIFETIME, limit=LAPSED_AT_ONCE)
+        for each in lapsed:
+            _end(tx, each, EndReason.NEVER_CONFIRMED, basis="not confirmed in time", evidence="")
+        remaining = storage.load_subscriptions(tx.session, {each.subscriber_id for each in lapsed})
+        kept = {each.subscriber_id for each in remaining if each.confirmed_at or each.end_reason is None}
+        for subscriber_id in {each.subscriber_id for each in lapsed} - kept:
+            forget(tx, subscriber_id)
+    return len(lapsed)
+
+
+def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: str) -> int:
+    """End every subscription of a reader that is not ended, and cancel what waits to be sent; return how many."""
+    live = [
+        each
+        for each in storage.load_subscriptions(tx.session, [subscriber_id])
+        if each.state is not SubscriptionState.ENDED
+    ]
+    for each in live:
+        _end(tx, each, reason, basis=basis, evidence="")
+    return len(live)
+
+
+def forget(tx: Transaction, subscriber_id: int) -> bool:
+    """Empty a subscriber's address wherever it stands; its keyed hash stays. Return whether there was one."""
+    mailings.forget_address(tx.session, subscriber_id)
+    return subscriber_store.erase_subscriber(tx.session, subscriber_id, now=tx.now)
+
+
+def _lock_standing(tx: Transaction, uid: str) -> Standing:
+    """Return what `find_standing` does, nobody else changing that reader's subscriptions until the end."""
+    subscriber_store.lock_subscriber(tx.session, find_standing(tx, uid).named.subscriber_id)
+    return find_standing(tx, uid)
+
+
+def _resolve(tx: Transaction, wish: Wish, request: SignUpRequest) -> tuple[MailingList, Choice]:
+    try:
+        mailing_list = find_list(tx, wish.list_slug)
+    except NotFoundError as error:
+        raise InvalidError(str(error)) from error
+    if not mailing_list.is_public:
+        raise InvalidError(f"list {wish.list_slug!r} takes no sign-ups; choose another")
+    cadence = fit_cadence(wish.cadence, mailing_list) or mailing_list.cadences[0]
+    language = fit_language(request.language, mailing_list)
+    return mailing_list, Choice(cadence, language, _filter_of(tx, mailing_list, request.filter))
+
+
+def _sign_up(
+    tx: Transaction,
+    subscriber: Subscriber,
+    mailing_list: MailingList,
+    choice: Choice,
+    consent: Consent,
+    *,
+    may_mail: bool,
+) -> Subscription:
+    """Do what the sign-up to one list does; return the subscription that is not ended afterwards."""
+    latest = storage.load_latest(tx.session, subscriber.id, mailing_list.id)
+    live = latest if latest and latest.state is not SubscriptionState.ENDED else None
+    decision = decide_sign_up(live, choice, may_mail=may_mail)
+    if live and decision in (SignUp.REMIND, SignUp.NOTHING):
+        return live
+    if live:
+        storage.end_subscription(tx.session, live.id, EndReason.CHANGED, now=tx.now)
+    return _add(tx, subscriber.id, mailing_list.id, choice, consent, confirmed_at=None)
+
+
+def _add(
+    tx: Transaction,
+    subscriber_id: int,
+    list_id: int,
+    choice: Choice,
+    consent: Consent,
+    *,
+    confirmed_at: datetime | None,
+) -> Subscription:
+    new = storage.NewSubscription(_new_uid(), subscriber_id, list_id, choice, confirmed_at)
+    added = storage.add_subscription(tx.session, new, now=tx.now)
+    storage.add_consent(tx.session, added.id, consent)
+    return added
+
+
+def _confirm_one(tx: Transaction, waiting: Subscription, evidence: str) -> None:
+    if storage.confirm_subscription(tx.session, waiting.id, now=tx.now):
+        consent = Consent(tx.now, ConsentAct.CONFIRMED, "the button behind the mailed link", evidence)
+        storage.add_consent(tx.session, waiting.id, consent)
+
+
+def _end(tx: Transaction, live: Subscription, reason: EndReason, *, basis: str, evidence: str) -> None:
+    """End a subscription, cancel what waits to be sent for it, and record it; nothing when it has ended already."""
+    if not storage.end_subscription(tx.session, live.id, reason, now=tx.now):
+        return
+    mailings.cancel_open_deliveries(tx.session, live.subscriber_id, live.list_id, f"the subscription ended: {reason}")
+    storage.add_consent(tx.session, live.id, Consent(tx.now, ConsentAct.ENDED, f"{reason}: {basis}", evidence))
+
+
+def _cadence_of(mailing_list: MailingList, cadence: Cadence) -> Cadence:
+    fitting = fit_cadence(cadence, mailing_list)
+    if fitting is None:
+        offered = ", ".join(mailing_list.cadences)
+        raise InvalidError(f"list {mailing_list.slug!r} has no {cadence} cadence; choose among {offered}")
+    return fitting
+
+
+def _language_of(mailing_list: MailingList, language: str) -> str:
+    if language not in mailing_list.languages:
+        offered = ", ".join(mailing_list.languages)
+        raise InvalidError(f"list {mailing_list.slug!r} is not written in {language!r}; choose among {offered}")
+    return language
+
+
+def _filter_of(tx: Transaction, mailing_list: MailingList, named: NamedFilter) -> int:
+    """Return the id of a reader's choice, without what the list never carries."""
+    names = load_names(tx)
+    carried = list_store.load_filter(tx.session, mailing_list.filter_id)
+    return list_store.intern_filter(tx.session, fit_filter(names.find(named), carried, names.ancestors))
+
+
+def _in_words(choice: Choice, named: NamedFilter) -> str:
+    facets = {"topics": named.topics, "kinds": named.kinds, "languages": named.languages}
+    chosen = "; ".join(f"{facet}: {', '.join(values)}" for facet, values in facets.items() if values)
+    return f"{choice.cadence} in {choice.language}; {chosen or 'everything'}"
+
+
+def _new_uid() -> str:
+    return str(uuid.uuid4())

@@ -1,0 +1,97 @@
+"""What one reader was mailed: stopped when they leave, counted, listed, and emptied of their address."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+
+from newsletter.domain.deliveries import DeliveryState, Purpose
+from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.editions import EditionRow
+from newsletter.storage.engine import Session, database_now
+from newsletter.storage.subscribers import SubscriberRow
+
+STOPPABLE = (DeliveryState.QUEUED, DeliveryState.LEASED)
+"""Not written ahead yet: whoever leased one finds at its turn that it is no longer theirs."""
+
+
+def cancel_open_deliveries(session: Session, subscriber_id: int, list_id: int, reason: str) -> int:
+    """Cancel what waits to be sent to a reader of a list, whichever choice of theirs it was made for; return how much.
+
+    *reason* says why in words.
+    """
+    cancel = (
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.subscriber_id == subscriber_id,
+            DeliveryRow.list_id == list_id,
+            DeliveryRow.state.in_(STOPPABLE),
+        )
+        .values(
+            state=DeliveryState.CANCELLED,
+            state_at=database_now(session),
+            reason=reason,
+            lease_token=None,
+            lease_owner=None,
+            lease_until=None,
+        )
+    )
+    return len(session.execute(cancel.returning(DeliveryRow.id)).all())
+
+
+def load_confirmation_times(session: Session, address_hmac: str, *, since: datetime) -> list[datetime]:
+    """Return when confirmation mails were made for an address after *since*, for erased subscribers of it too."""
+    statement = (
+        select(DeliveryRow.mail_at)
+        .join(SubscriberRow, SubscriberRow.id == DeliveryRow.subscriber_id)
+        .where(
+            SubscriberRow.address_hmac == address_hmac,
+            DeliveryRow.purpose == Purpose.CONFIRMATION,
+            DeliveryRow.mail_at > since,
+        )
+        .order_by(DeliveryRow.mail_at)
+    )
+    return list(session.scalars(statement))
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """One mail to a reader, as they may be told of it; *slot_key* is None for a mail without an edition."""
+
+    purpose: Purpose
+    list_id: int | None
+    slot_key: str | None
+    language: str
+    mail_at: datetime
+    state: DeliveryState
+    accepted_at: datetime | None
+
+
+def load_mailings(session: Session, subscriber_ids: Iterable[int]) -> list[Mailing]:
+    """Return all mails made for those subscribers, in order of making."""
+    statement = (
+        select(DeliveryRow, EditionRow.slot_key)
+        .outerjoin(EditionRow, EditionRow.id == DeliveryRow.edition_id)
+        .where(DeliveryRow.subscriber_id.in_(list(subscriber_ids)))
+        .order_by(DeliveryRow.id)
+    )
+    return [
+        Mailing(
+            purpose=Purpose(row.purpose),
+            list_id=row.list_id,
+            slot_key=slot_key,
+            language=row.language,
+            mail_at=row.mail_at,
+            state=DeliveryState(row.state),
+            accepted_at=row.accepted_at,
+        )
+        for row, slot_key in session.execute(statement)
+    ]
+
+
+def forget_address(session: Session, subscriber_id: int) -> None:
+    """Empty the address on a reader's deliveries, and what was put into mails without an edition; hashes stay."""
+    session.execute(
+        update(DeliveryRow).where(DeliveryRow.subscriber_id == subscriber_id).values(address=None, content=None)
+    )
