@@ -75,7 +75,7 @@ def lines_of(fields):
     return fields.decode().split("\r\n")
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(words)
 @example("=?utf-8?q?x?=")
 @example(" leading and trailing ")
@@ -89,7 +89,7 @@ def test_a_subject_comes_back_as_it_was(text):
     assert all(len(line) <= (76 if "=?" in line else FOLD_AT) for line in field.split("\r\n"))
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(words)
 @example('"')
 @example("\\")

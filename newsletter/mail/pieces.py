@@ -1,0 +1,126 @@
+"""Encoded stretches of a MIME part that join in any order, so that a body is spliced and never encoded as a whole.
+
+A part is fixed segments with holes between them. Fixed segments are encoded once and may be shared by all variants;
+only the holes are encoded for each reader. Two encodings do it: quoted-printable, where a piece ends in a
+soft line break, and base64, where a piece passes on what does not fill a group of three bytes.
+"""
+
+import re
+from binascii import b2a_base64, b2a_qp
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from newsletter.domain.variants import Hole
+
+GROUP = 3
+"""Bytes that base64 encodes together."""
+BASE64_LINE_BYTES = 57  # make a line of 76 characters
+
+_CHANGED_ON_THE_WAY = re.compile(rb"(?m)^(?:\.|F(?=rom ))")
+
+
+def piece(raw: bytes) -> bytes:
+    """Encode *raw*, with LF line ends, as quoted-printable that begins and ends at a line start.
+
+    So pieces join in any order and decode to their sources joined. No line begins with a dot, hence nothing needs
+    stuffing and the bytes on the wire are the bytes signed; nor with "From ", which mailboxes change.
+    Lines have at most 76 characters, or 78 where a full one ends in a blank.
+    """
+    if raw.endswith(b"\n"):
+        coded = b2a_qp(raw).replace(b"\n", b"\r\n")
+    else:
+        coded = b2a_qp(raw + b"x")[:-1].replace(b"\n", b"\r\n") + b"=\r\n"  # x keeps room for the soft break
+    while _CHANGED_ON_THE_WAY.search(coded):
+        coded = _CHANGED_ON_THE_WAY.sub(lambda found: b"=%02X=\r\n" % found[0][0], coded)
+    return coded
+
+
+def base64_piece(raw: bytes) -> bytes:
+    """Encode *raw* as lines of base64; it too begins and ends at a line start, and is padded unless in whole groups."""
+    if len(raw) <= BASE64_LINE_BYTES:
+        return b2a_base64(raw, newline=False) + b"\r\n" if raw else b""
+    lines = (raw[start : start + BASE64_LINE_BYTES] for start in range(0, len(raw), BASE64_LINE_BYTES))
+    return b"".join(b2a_base64(line, newline=False) + b"\r\n" for line in lines)
+
+
+@dataclass(slots=True)
+class FixedSegment:
+    """A stretch of text, encoded at most once in each way.
+
+    *raw* has CRLF line ends, which base64 must encode as such (RFC 2045 §6.8).
+    """
+
+    raw: bytes
+    quoted: bytes
+    _grouped: dict[int, bytes] = field(default_factory=dict)
+
+    def grouped(self, skip: int) -> bytes:
+        """Return the whole groups after the first *skip* bytes as base64; what is left over is the next piece's."""
+        if skip not in self._grouped:
+            self._grouped[skip] = base64_piece(self.raw[skip : self.end_of_groups(skip)])
+        return self._grouped[skip]
+
+    def end_of_groups(self, skip: int) -> int:
+        """Return where the last whole group ends."""
+        return len(self.raw) - (len(self.raw) - skip) % GROUP
+
+
+def fixed_segment(text: str) -> FixedSegment:
+    """Return *text*, with LF line ends, encoded."""
+    raw = text.encode()
+    return FixedSegment(raw.replace(b"\n", b"\r\n"), piece(raw))
+
+
+class QuotedPrintablePart:
+    """A part for mostly Latin text: each segment is a piece by itself."""
+
+    encoding: ClassVar = "quoted-printable"
+
+    def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
+        self._pieces = [segment.quoted if isinstance(segment, FixedSegment) else b"" for segment in segments]
+        self._holes = [(place, hole.name) for place, hole in enumerate(segments) if isinstance(hole, Hole)]
+
+    def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
+        """Return the pieces with *values*, without line breaks, in the holes."""
+        pieces = self._pieces.copy()
+        for place, name in self._holes:
+            pieces[place] = piece(values[name])
+        return pieces
+
+
+class Base64Part:
+    """A part for mostly non-Latin text: where a segment starts within a group depends on what stands before it."""
+
+    encoding: ClassVar = "base64"
+
+    def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
+        self._segments = segments
+
+    def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
+        """Return the pieces with *values*, without line breaks, in the holes."""
+        pieces: list[bytes] = []
+        carried = b""
+        for segment in self._segments:
+            if isinstance(segment, Hole):
+                carried += values[segment.name]
+            elif len(segment.raw) < GROUP:
+                carried += segment.raw
+            else:
+                skip = -len(carried) % GROUP
+                pieces += base64_piece(carried + segment.raw[:skip]), segment.grouped(skip)
+                carried = segment.raw[segment.end_of_groups(skip) :]
+        return [*filter(None, pieces), base64_piece(carried)]
+
+
+EncodedPart = QuotedPrintablePart | Base64Part
+
+
+def encode_part(segments: Sequence[FixedSegment | Hole]) -> EncodedPart:
+    """Return *segments* in the encoding that makes less of them: base64 where little is Latin."""
+    fixed = [segment for segment in segments if isinstance(segment, FixedSegment)]
+    quoted_size = sum(len(segment.quoted) for segment in fixed)
+    grouped_size = sum(len(segment.raw) for segment in fixed) * len(base64_piece(bytes(BASE64_LINE_BYTES)))
+    if grouped_size < quoted_size * BASE64_LINE_BYTES:
+        return Base64Part(segments)
+    return QuotedPrintablePart(segments)
