@@ -1,0 +1,132 @@
+"""What a feed says, whatever the format: a head and its entries, newest first."""
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from html import escape
+
+from newsletter.domain.feeds import FeedFormat, feed_address
+
+# What XML 1.0 (2.2, Char) does not allow, one of which would lose a reader the whole document; and the controls from
+# U+007F to U+009F, which it discourages and which readers take for letters of an old Windows encoding.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(text: str) -> str:
+    """Return *text* without characters that have no place in a document, and with one kind of line end."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return _FORBIDDEN.sub("", text)
+
+
+def clean_line(text: str) -> str:
+    """Return *text* cleaned, as one line: each run of white space is a space."""
+    return " ".join(clean(text).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """A topic or a kind: *term* survives renames, *label* is its name in the feed's language."""
+
+    term: str
+    scheme: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An entry's lead image; its size is None where it is not known."""
+
+    url: str
+    alt: str = ""
+    credit: str = ""
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def media_type(self) -> str | None:
+        """What its suffix says; None where it says nothing."""
+        path = self.url.partition("?")[0].partition("#")[0]
+        return _MEDIA_TYPES.get(path.rpartition(".")[2].lower())
+
+
+# Not from the machine's own table, which differs between machines: the same data must give the same bytes.
+_MEDIA_TYPES = {
+    "avif": "image/avif",
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An article in a feed, in one language; made by `newsletter.feeds.entries.make_entry`.
+
+    Texts are clean, *content_html* is sanitised and whole (image and event details too) with absolute addresses,
+    times are whole seconds in UTC. Two entries that would be written alike are equal.
+    """
+
+    article_id: int
+    id: str
+    url: str
+    title: str
+    summary: str
+    content_html: str
+    language: str
+    published: datetime
+    updated: datetime
+    author: str
+    categories: tuple[Category, ...] = ()
+    image: Image | None = None
+
+    def in_brief(self) -> "Entry":
+        """Return the entry with its summary for content, for documents that would grow too large."""
+        text = self.summary or self.title
+        return replace(self, content_html=f"<p>{escape(text, quote=False)}</p>")
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """The same feed in another language."""
+
+    slug: str
+    language: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a feed says of itself; *home_url* is the page for people.
+
+    *updated*: the last significant change of an entry, or removal of one. *gone*: ids that were taken out, and when.
+    """
+
+    id: str
+    slug: str
+    title: str
+    description: str
+    language: str
+    base_url: str
+    home_url: str
+    author: str
+    updated: datetime
+    logo_url: str = ""
+    siblings: tuple[Sibling, ...] = ()
+    hubs: tuple[str, ...] = ()
+    gone: tuple[tuple[str, datetime], ...] = ()
+
+    def url(self, form: FeedFormat, slug: str | None = None) -> str:
+        """Return the address of this feed, or of a sibling, in a format."""
+        return feed_address(self.base_url, slug or self.slug, form)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDocument:
+    """A feed's whole content."""
+
+    head: Head
+    entries: tuple[Entry, ...]
