@@ -3,7 +3,7 @@
 The last release is of 2023 and is pinned; each mend says what it mends, and the golden files would show a change.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
@@ -39,7 +39,7 @@ for prefix, namespace in (("atom", ATOM), ("content", CONTENT), ("dc", DC), ("me
 
 
 def _rfc822(moment: datetime) -> str:
-    return format_datetime(moment, usegmt=True)
+    return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 # feedgen writes RSS dates under setlocale(), which changes the whole process while other threads run.
