@@ -7,11 +7,17 @@ but the delay, because the work itself is found in SQL.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+if TYPE_CHECKING:
+    from celery import Celery  # 0.3 s to import, which the embedded service never needs
+
 log = structlog.get_logger()
+
+TICK_SECONDS = 15
+VISIBILITY_SECONDS = 900
 
 
 class Queue(StrEnum):
@@ -92,6 +98,67 @@ class InProcessDispatcher:
             except Exception:
                 log.exception("task_failed", task=ring.doorbell.value, subject=ring.subject)
         return count
+
+
+def make_celery(broker_url: str) -> "Celery":
+    """Return the Celery application that workers run and that `CeleryDispatcher` sends through.
+
+    Nothing depends on a message: no results, no late acknowledgement, no ETA, no retry. A tick that waited longer
+    than its period is dropped.
+    """
+    from celery import Celery  # noqa: PLC0415  see above
+
+    celery = Celery("newsletter", broker=broker_url)
+    celery.conf.update(
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=False,
+        task_routes={doorbell.value: {"queue": queue.value} for doorbell, queue in QUEUE_OF.items()},
+        task_create_missing_queues=True,
+        task_time_limit=1800,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2},
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=1000,
+        worker_max_memory_per_child=400_000,  # KiB
+        worker_hijack_root_logger=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "global_keyprefix": "nl:",
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "health_check_interval": 25,
+            "retry_on_timeout": True,
+        },
+        timezone="UTC",
+        enable_utc=True,
+        beat_schedule={
+            "tick": {
+                "task": Doorbell.TICK.value,
+                "schedule": float(TICK_SECONDS),
+                "options": {"queue": Queue.TICK.value, "expires": TICK_SECONDS},
+            }
+        },
+    )
+    return celery
+
+
+class CeleryDispatcher:
+    """Sends doorbells through the broker; one that cannot be reached is logged, and the tick finds the work."""
+
+    def __init__(self, celery: "Celery") -> None:
+        self._celery = celery
+
+    def ring(self, ring: Ring) -> None:
+        """Send *ring* as a message that names at most an id."""
+        subject: list[Any] = [] if ring.subject is None else [ring.subject]
+        try:
+            self._celery.send_task(ring.doorbell.value, args=subject)
+        except Exception as error:  # noqa: BLE001  whatever the broker's libraries raise, the data is safe already
+            log.warning("doorbell_lost", task=ring.doorbell.value, subject=ring.subject, error=str(error))
 
 
 @dataclass(slots=True)

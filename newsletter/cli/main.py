@@ -9,10 +9,11 @@ import typer
 
 from newsletter import __version__
 from newsletter.bootstrap import build_app
+from newsletter.cli import articles, database, demo, doctor, editions, feeds, lists, run, subscribers
 from newsletter.cli.output import errors
 from newsletter.clock import clock_from, system_clock
 from newsletter.config import load_settings
-from newsletter.errors import InvalidError, NewsletterError
+from newsletter.errors import NewsletterError
 from newsletter.logs import configure_logs
 from newsletter.services.context import App
 
@@ -26,29 +27,19 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMAND_GROUPS = {
-    "articles": "newsletter.cli.articles:app",
-    "topics": "newsletter.cli.articles:topics_app",
-    "lists": "newsletter.cli.lists:app",
-    "subscribers": "newsletter.cli.subscribers:app",
-    "editions": "newsletter.cli.editions:app",
-    "deliveries": "newsletter.cli.deliveries:app",
-    "feeds": "newsletter.cli.feeds:app",
-    "db": "newsletter.cli.database:app",
-}
-
 
 class _Parts:
     """Makes this process's parts on first use, so that help and wrong use cost nothing."""
 
     def __init__(self, now: datetime | None, home: Path | None) -> None:
-        self._now, self._home, self._app = now, home, None
+        self._now, self._home = now, home
+        self._app: App | None = None
 
     def __call__(self) -> App:
         if self._app is None:
             settings = load_settings(**({"home": self._home} if self._home else {}))
             clock = clock_from(self._now) if self._now else system_clock
-            self._app: App | None = build_app(settings, clock=clock)
+            self._app = build_app(settings, clock=clock)
         return self._app
 
     def close(self) -> None:
@@ -93,13 +84,27 @@ def _options(
     context.call_on_close(context.obj.close)
 
 
+cli.add_typer(articles.app, name="articles")
+cli.add_typer(articles.topics_app, name="topics")
+cli.add_typer(lists.app, name="lists")
+cli.add_typer(subscribers.app, name="subscribers")
+cli.add_typer(editions.app, name="editions")
+cli.add_typer(feeds.app, name="feeds")
+cli.add_typer(database.app, name="db")
+cli.command()(editions.send)
+cli.command()(demo.demo)
+cli.command()(run.up)
+cli.command()(run.serve)
+cli.command()(run.worker)
+cli.command()(run.tick)
+cli.command()(doctor.doctor)
+
+
 def main() -> None:
     """Run the command line; exit 0 on success, 2 on wrong use, 1 on a failure explained on stderr."""
     try:
         cli()
-    except InvalidError as error:
-        errors.print(f"[red]error:[/red] {error}", markup=True)
-        sys.exit(1)
     except NewsletterError as error:
-        errors.print(f"[red]error:[/red] {error}")
+        errors.print("error:", style="bold red", end=" ")
+        errors.print(str(error), markup=False)
         sys.exit(1)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
+from newsletter.domain.replies import Verdict
+
 
 class DeliveryState(StrEnum):
     """Our side of the story; what the far side reports is the outcome, another column."""
@@ -22,8 +24,8 @@ class DeliveryState(StrEnum):
 
 _S = DeliveryState
 MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    _S.QUEUED: frozenset({_S.LEASED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.FAILED, _S.ACCEPTED}),
-    _S.LEASED: frozenset({_S.QUEUED, _S.SENDING, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.ACCEPTED}),
+    _S.QUEUED: frozenset({_S.LEASED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.ACCEPTED}),
+    _S.LEASED: frozenset({_S.QUEUED, _S.SENDING, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED, _S.FAILED, _S.ACCEPTED}),
     _S.SENDING: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.IN_DOUBT}),
     _S.IN_DOUBT: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.EXPIRED}),
     _S.ACCEPTED: frozenset(),
@@ -95,6 +97,43 @@ def back_off(tries: int, jitter: float) -> timedelta:
 
 RELAY_WAIT = timedelta(seconds=30)
 """How long mail waits after the relay itself refused or broke off; costs no try."""
+
+POLICY_WAIT = timedelta(minutes=30)
+"""How long mail waits after a refusal that is our own fault, so that somebody can mend it before the deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What an answer does to a delivery."""
+
+    state: DeliveryState
+    wait: timedelta = timedelta()
+    costs_a_try: bool = False
+
+
+def next_move(verdict: Verdict, *, tries: int, jitter: float, may_retry_content: bool) -> Move:
+    """Decide what becomes of a delivery after an attempt at it.
+
+    *tries*: how many answers about the recipient there were before. *jitter* as in `back_off`.
+    *may_retry_content*: a mail that was refused for what it says waits in the queue, since its edition is paused.
+    Deadlines end what would be retried too long; see `newsletter.storage.recovery`.
+    """
+    if verdict is Verdict.RECIPIENT_DEFERRED:
+        return Move(_S.QUEUED, back_off(tries + 1, jitter), costs_a_try=True)
+    if verdict is Verdict.CONTENT_REFUSED and not may_retry_content:
+        return Move(_S.FAILED)
+    return _MOVE_AFTER[verdict]
+
+
+_MOVE_AFTER: Mapping[Verdict, Move] = {
+    Verdict.ACCEPTED: Move(_S.ACCEPTED),
+    Verdict.RECIPIENT_FAILED: Move(_S.FAILED, costs_a_try=True),
+    Verdict.RELAY_DEFERRED: Move(_S.QUEUED, RELAY_WAIT),
+    Verdict.POLICY_REFUSED: Move(_S.QUEUED, POLICY_WAIT),
+    Verdict.CONTENT_REFUSED: Move(_S.QUEUED, RELAY_WAIT),
+    Verdict.IN_DOUBT: Move(_S.IN_DOUBT),
+    Verdict.UNSENT: Move(_S.QUEUED),
+}
 
 
 @dataclass(frozen=True, slots=True)

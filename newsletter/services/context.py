@@ -1,4 +1,4 @@
-"""What every service is given: settings, the database, the clock, the doorbells; made once by `newsletter.bootstrap`."""
+"""What every service is given: settings, database, clock, doorbells, relay; made once by `newsletter.bootstrap`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,15 +8,17 @@ from datetime import datetime
 from newsletter.clock import Clock
 from newsletter.config import Settings
 from newsletter.dispatch import Dispatcher, Doorbell, Ring
+from newsletter.mail.relay import Relay
 from newsletter.storage.engine import Database, Session
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """An open session, the newsroom's time and the doorbells to ring once it has committed."""
+    """An open session, the newsroom's time and settings, and the doorbells to ring once it has committed."""
 
     session: Session
     now: datetime
+    settings: Settings
     rings: dict[Ring, None] = field(default_factory=dict)
 
     def ring(self, doorbell: Doorbell, subject: int | None = None) -> None:
@@ -26,18 +28,19 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One process's parts."""
+    """One process's parts; *relay* None: no relay is configured, and mail waits in the queue."""
 
     settings: Settings
     database: Database
     clock: Clock
     dispatcher: Dispatcher
+    relay: Relay | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """Open a transaction: commits when the block ends, then rings; rolls back and rings nothing when it raises."""
         with self.database.transaction() as session:
-            tx = Transaction(session, self.clock())
+            tx = Transaction(session, self.clock(), self.settings)
             yield tx
         for ring in tx.rings:
             self.dispatcher.ring(ring)
@@ -46,4 +49,4 @@ class App:
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads."""
         with self.database.reading() as session:
-            yield Transaction(session, self.clock())
+            yield Transaction(session, self.clock(), self.settings)

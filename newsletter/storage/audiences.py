@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, Text, func, insert, select, text, tuple_, upd
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState
+from newsletter.domain.editions import EditionState
 from newsletter.domain.lists import Cadence
 from newsletter.storage.base import Base, Code, Identifier
 from newsletter.storage.bulk import chunks
@@ -75,8 +76,7 @@ def audience_groups(session: Session, list_id: int, cadence: Cadence) -> list[Au
 class History:
     """A reader whose past with a list differs from that of the others with the same filter.
 
-    *received*: articles they had by an earlier subscription, with the revision; *owed*: articles of an edition that
-    never reached them in time.
+    *received*: articles they had already, with the revision; *owed*: articles of an edition that never reached them.
     """
 
     subscription_id: int
@@ -89,70 +89,70 @@ class History:
 def differing_histories(
     session: Session, list_id: int, cadence: Cadence, *, candidates: Iterable[int], since: datetime
 ) -> list[History]:
-    """Return the readers who had one of *candidates* by an earlier subscription, or were owed one since *since*.
+    """Return the readers whose share of this edition is not that of the others with their filter and language.
 
-    Readers are the confirmed subscriptions of the list and cadence; the order is that of their ids.
+    Readers are the confirmed subscriptions of the list and cadence, in order of id. They had one of *candidates*
+    by an earlier subscription or from an edition that was cancelled under way; or an edition with a slot after
+    *since* expired before it reached them, and they are owed what it held.
     """
+    readers: dict[int, tuple[int, str]] = {}
+    received: dict[int, dict[int, int]] = {}
+    owed: dict[int, dict[int, int]] = {}
     live, past = aliased(SubscriptionRow), aliased(SubscriptionRow)
-    of_readers = (
-        live.list_id == list_id,
-        live.cadence == cadence,
-        live.state == text("'confirmed'"),
+    shown = (
+        select(live.id, live.filter_id, live.language, VariantItemRow.article_id, func.max(VariantItemRow.revision))
+        .where(live.list_id == list_id, live.cadence == cadence, live.state == text("'confirmed'"))
+        .group_by(live.id, live.filter_id, live.language, VariantItemRow.article_id)
     )
-    columns = (live.id, live.filter_id, live.language, VariantItemRow.article_id, func.max(VariantItemRow.revision))
-    groups = (live.id, live.filter_id, live.language, VariantItemRow.article_id)
-    received = (
-        select(*columns)
-        .join(past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id) & (past.id != live.id))
+    by_earlier_subscription = (
+        shown.join(
+            past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id) & (past.id != live.id)
+        )
         .join(DeliveryRow, DeliveryRow.subscription_id == past.id)
         .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
-        .where(
-            *of_readers,
-            DeliveryRow.state.not_in(NOT_RECEIVED),
-            VariantItemRow.article_id.in_(list(candidates)),
-        )
-        .group_by(*groups)
+        .where(DeliveryRow.state.not_in(NOT_RECEIVED), VariantItemRow.article_id.in_(list(candidates)))
     )
-    expired_editions = [
-        edition_id
-        for edition_id, counts in session.execute(
-            select(EditionRow.id, EditionRow.counts).where(
-                EditionRow.list_id == list_id, EditionRow.cadence == cadence, EditionRow.slot_at > since
-            )
-        ).tuples()
-        if counts and counts.get(DeliveryState.EXPIRED)
-    ]
-    owed = (
-        select(*columns)
-        .join(DeliveryRow, (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id))
-        .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
-        .where(
-            *of_readers,
-            DeliveryRow.edition_id.in_(expired_editions),
-            DeliveryRow.state == text("'expired'"),
-        )
-        .group_by(*groups)
+    of_same_reader = (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id)
+    by_same_reader = shown.join(DeliveryRow, of_same_reader).join(
+        VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id
     )
-    readers: dict[int, tuple[int, str]] = {}
-    had: dict[int, dict[int, int]] = {}
-    lacked: dict[int, dict[int, int]] = {}
-    for query, found in ((received, had), (owed, lacked)):
-        if query is owed and not expired_editions:
-            continue
+    broken_off, expired = _unfinished_editions(session, list_id, cadence, since)
+    queries = [(by_earlier_subscription, received)]
+    if broken_off:
+        in_them = by_same_reader.where(DeliveryRow.edition_id.in_(broken_off), DeliveryRow.state.not_in(NOT_RECEIVED))
+        queries.append((in_them, received))
+    if expired:
+        in_them = by_same_reader.where(DeliveryRow.edition_id.in_(expired), DeliveryRow.state == text("'expired'"))
+        queries.append((in_them, owed))
+    for query, found in queries:
         for subscription_id, filter_id, language, article_id, revision in session.execute(query).tuples():
             readers[subscription_id] = (filter_id, language)
             found.setdefault(subscription_id, {})[article_id] = revision
-    delivered = _received_by(session, list_id, lacked)
-    for subscription_id, articles in lacked.items():
+    delivered = _received_by(session, list_id, owed)
+    for subscription_id, articles in owed.items():
         for article_id, revision in delivered.get(subscription_id, {}).items():
             if articles.get(article_id, revision + 1) <= revision:
                 del articles[article_id]
-    return [
-        History(
-            subscription_id, *readers[subscription_id], had.get(subscription_id, {}), lacked.get(subscription_id, {})
-        )
-        for subscription_id in sorted(readers)
-    ]
+    return [History(each, *readers[each], received.get(each, {}), owed.get(each, {})) for each in sorted(readers)]
+
+
+def _unfinished_editions(
+    session: Session, list_id: int, cadence: Cadence, since: datetime
+) -> tuple[list[int], list[int]]:
+    """Return the editions that were cancelled after mail had gone out, and those with mail that expired."""
+    query = select(EditionRow.id, EditionRow.state, EditionRow.counts).where(
+        EditionRow.list_id == list_id,
+        EditionRow.cadence == cadence,
+        EditionRow.slot_at > since,
+        EditionRow.counts.is_not(None),
+    )
+    broken_off, expired = [], []
+    for edition_id, state, counts in session.execute(query).tuples():
+        if state == EditionState.CANCELLED and not set(NOT_RECEIVED).issuperset(counts or {}):
+            broken_off.append(edition_id)
+        if (counts or {}).get(DeliveryState.EXPIRED):
+            expired.append(edition_id)
+    return broken_off, expired
 
 
 def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[int, int]]) -> dict[int, dict[int, int]]:

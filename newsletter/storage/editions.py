@@ -149,7 +149,7 @@ def set_state(session: Session, edition_id: int, state: EditionState, *, now: da
         .where(EditionRow.id == edition_id, EditionRow.state.in_(before))
         .values(state=state, state_at=now, **values)
     )
-    return bool(moved.rowcount)  # type: ignore[attr-defined]  # an UPDATE's result has it
+    return int(moved.rowcount) > 0  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int]) -> dict[int, int]:

@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
+
+from newsletter.errors import TransientError
 
 __all__ = ["Database", "Session", "connect", "database_now"]
 
@@ -34,9 +37,15 @@ class Database:
         """Open a session that commits when the block ends and rolls back when it raises.
 
         On SQLite it takes the write lock at once, so that two writers wait for each other and never deadlock.
+
+        Raises:
+            TransientError: the database cannot be reached, or did not answer in time; nothing was written.
         """
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            yield session
+        try:
+            with Session(self.engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise TransientError(f"the database did not answer: {error.orig}") from error
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

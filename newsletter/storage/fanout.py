@@ -204,7 +204,7 @@ def move_open_deliveries(session: Session, old_variant: int, new_variant: int | 
         .values(state_at=now, lease_token=None, lease_owner=None, lease_until=None, **values)
         .execution_options(synchronize_session=False)
     )
-    return int(moved.rowcount)
+    return int(moved.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def cancel_edition_deliveries(session: Session, edition_id: int, reason: str) -> int:
@@ -226,7 +226,7 @@ def cancel_edition_deliveries(session: Session, edition_id: int, reason: str) ->
         )
         .execution_options(synchronize_session=False)
     )
-    return int(ended.rowcount)
+    return int(ended.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def insert_transactional(session: Session, values: dict[str, Any]) -> int | None:

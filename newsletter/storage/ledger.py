@@ -106,16 +106,22 @@ def _claimed(session: Session, token: str, ids: Sequence[int]) -> list[Claimed]:
 
 
 def take_turn(
-    session: Session, *, told: Sequence[Told], next_ids: Sequence[int], token: str, worker: str
+    session: Session,
+    *,
+    told: Sequence[Told],
+    told_token: str,
+    next_ids: Sequence[int],
+    token: str,
+    worker: str,
 ) -> dict[int, int]:
     """Record what became of the last micro-batch and write ahead the next one, in one transaction.
 
-    *told* and *next_ids* belong to leases of *token*. Returns the attempt number by id of those that may be sent now:
-    still ours, in time, not suppressed, their edition not paused. The others of *next_ids* are settled: suppressed,
-    expired, or back in the queue. Safe to repeat until it has committed.
+    *told* belongs to the lease of *told_token*, *next_ids* to that of *token*. Returns the attempt number by id of
+    those that may be sent now: still ours, in time, not suppressed, their edition not paused. The others of *next_ids*
+    are settled: suppressed, expired, or back in the queue. Safe to repeat until it has committed.
     """
     now = database_now(session)
-    _record(session, told, token, now)
+    _record(session, told, told_token, now)
     if not next_ids:
         return {}
     cleared = dict(
@@ -163,6 +169,15 @@ def release(session: Session, ids: Iterable[int], token: str) -> None:
     )
 
 
+def fail_leased(session: Session, delivery_id: int, token: str, reason: str) -> None:
+    """End a leased delivery that cannot be made into a mail; *reason* says why, without addresses."""
+    session.execute(
+        update(DeliveryRow)
+        .where(DeliveryRow.id == delivery_id, DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
+        .values(state=_S.FAILED, state_at=database_now(session), reason=reason, **NO_LEASE)
+    )
+
+
 NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_owner": None, "lease_until": None}
 
 
@@ -178,6 +193,7 @@ def _record(session: Session, told: Sequence[Told], token: str, now: datetime) -
                     DeliveryRow.id.in_([one.delivery_id for one in each]),
                     DeliveryRow.state == _S.SENDING,
                     DeliveryRow.lease_token == token,
+                    DeliveryRow.attempts == first.attempt,
                 )
                 .values(
                     state=first.state,
@@ -229,7 +245,7 @@ def _alike(told: Iterable[Told]) -> list[list[Told]]:
     """Group what was told by what it does to the row, so that a micro-batch is one or two UPDATEs."""
     groups: dict[tuple[object, ...], list[Told]] = {}
     for each in told:
-        groups.setdefault((each.state, each.wait, each.costs_a_try, each.reason), []).append(each)
+        groups.setdefault((each.attempt, each.state, each.wait, each.costs_a_try, each.reason), []).append(each)
     return list(groups.values())
 
 
@@ -244,7 +260,7 @@ def accept_late(session: Session, delivery_id: int, attempt: int, *, now: dateti
         )
         .values(state=_S.ACCEPTED, state_at=now, accepted_at=now, lapses=0, reason=None, **NO_LEASE)
     )
-    return bool(moved.rowcount)
+    return int(moved.rowcount) > 0  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: datetime) -> None:

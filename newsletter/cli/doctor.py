@@ -1,0 +1,15 @@
+"""`newsletter doctor`: what is wrong here, and what to do about it."""
+
+import typer
+
+from newsletter.cli.output import AsJSON, get_app, print_facts, table_of
+from newsletter.services.checks import Level, examine
+
+
+def doctor(context: typer.Context, as_json: AsJSON = False) -> None:
+    """Check settings, database, clock, tick and relay; nothing is sent or changed. Exit 1 where something is wrong."""
+    found = list(examine(get_app(context)))
+    rows = [[each.level.value, each.check, each.found, each.remedy] for each in found]
+    print_facts(found, as_json=as_json, table=table_of(["", "check", "found", "remedy"], rows))
+    if any(each.level is Level.ERROR for each in found):
+        raise typer.Exit(1)

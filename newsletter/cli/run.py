@@ -1,0 +1,72 @@
+"""`newsletter up`, and its parts for production: `serve`, `worker`, `tick`."""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from newsletter.cli.output import console, get_app
+from newsletter.config import load_settings
+from newsletter.dispatch import Queue
+from newsletter.embedded import EmbeddedWorker
+from newsletter.errors import InvalidError
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+
+
+def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run web, worker and tick in one process, on the embedded database.
+
+    Example:  NEWSLETTER_SMTP_URL=smtp://localhost:25 newsletter up
+    """
+    app = get_app(context)
+    if not app.settings.is_embedded:
+        raise InvalidError("NEWSLETTER_BROKER_URL is set: run `newsletter serve`, `worker` and `tick` instead of `up`")
+    with EmbeddedWorker(app):
+        _serve(context, host, port)
+
+
+def serve(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve the web pages, the feeds and the health checks; nothing is sent from here."""
+    _serve(context, host, port)
+
+
+def _serve(context: typer.Context, host: str, port: int) -> None:
+    import uvicorn  # noqa: PLC0415  the web is slow to import, and most commands do not need it
+
+    from newsletter.web.application import build_web  # noqa: PLC0415  the same
+
+    app = get_app(context)
+    console.print(f"Serving {app.settings.name} on http://{host}:{port}/ · Ctrl-C stops")
+    uvicorn.run(build_web(app), host=host, port=port, log_level="warning", proxy_headers=True)
+
+
+def worker(
+    queues: Annotated[str, typer.Option(help="Queues to consume, separated by commas.")] = ",".join(Queue),
+    concurrency: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
+    name: Annotated[str, typer.Option(help="Name of this worker, unique per host.")] = "newsletter",
+) -> None:
+    """Run a Celery worker; needs NEWSLETTER_BROKER_URL. TERM stops it once the mails under way are recorded.
+
+    Example:  newsletter worker --queues bulk --concurrency 4 --name bulk
+    """
+    unknown = [queue for queue in queues.split(",") if queue not in set(Queue)]
+    if unknown:
+        raise InvalidError(f"there is no queue {', '.join(unknown)}; there are {', '.join(Queue)}")
+    _become_celery(
+        "worker", f"--queues={queues}", f"--concurrency={concurrency}", f"--hostname={name}@%h", "--loglevel=WARNING"
+    )
+
+
+def tick() -> None:
+    """Run Celery beat, which ticks every few seconds; needs NEWSLETTER_BROKER_URL. Two of them do no harm."""
+    _become_celery("beat", "--scheduler=celery.beat:Scheduler", "--loglevel=WARNING")
+
+
+def _become_celery(*arguments: str) -> NoReturn:
+    if not load_settings().broker_url:
+        raise InvalidError("NEWSLETTER_BROKER_URL is not set: without a broker, `newsletter up` does all the work")
+    command = [sys.executable, "-m", "celery", "--app=workers.app", "--quiet", *arguments]
+    os.execv(sys.executable, command)  # noqa: S606  Celery takes this process over, so TERM reaches it

@@ -1,0 +1,89 @@
+"""Checks: what `newsletter doctor` looks at; each answers ok, warning or error, with the remedy."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from newsletter.errors import NewsletterError, TransientError
+from newsletter.mail.smtp import open_connection
+from newsletter.services.context import App
+from newsletter.services.schema import is_schema_current
+from newsletter.services.tick import HEARTBEAT
+from newsletter.storage.engine import database_now
+from newsletter.storage.heartbeats import heartbeat_age
+
+SILENT_AFTER = timedelta(minutes=2)
+DRIFT_ALLOWED = timedelta(seconds=5)
+
+
+class Level(StrEnum):
+    """How bad a finding is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; *remedy* is empty where nothing is wrong."""
+
+    check: str
+    level: Level
+    found: str
+    remedy: str = ""
+
+
+def examine(app: App) -> Iterator[Finding]:
+    """Yield one finding for each check; sends nothing and changes nothing."""
+    yield from _configuration(app)
+    try:
+        yield from _database(app)
+    except NewsletterError as error:
+        yield Finding("database", Level.ERROR, str(error), "start it, or correct NEWSLETTER_DATABASE_URL")
+    yield _relay(app)
+
+
+def _configuration(app: App) -> Iterator[Finding]:
+    settings = app.settings
+    yield Finding("mode", Level.OK, "embedded: one process" if settings.is_embedded else "Celery workers")
+    if not settings.postal_address:
+        yield Finding(
+            "postal address", Level.ERROR, "none; the law of many countries wants one", "set NEWSLETTER_POSTAL_ADDRESS"
+        )
+    if not settings.base_url.startswith("https://"):
+        yield Finding(
+            "base URL",
+            Level.WARNING,
+            f"{settings.base_url} is not https, which one-click unsubscribe needs (RFC 8058)",
+            "set NEWSLETTER_BASE_URL to the public https address",
+        )
+
+
+def _database(app: App) -> Iterator[Finding]:
+    if not is_schema_current(app):
+        yield Finding("schema", Level.ERROR, "not that of this release", "run `newsletter db upgrade`")
+        return
+    yield Finding("database", Level.OK, app.database.engine.dialect.name)
+    with app.reading() as tx:
+        drift = abs(database_now(tx.session) - tx.now)
+        age = heartbeat_age(tx.session, HEARTBEAT)
+    if drift > DRIFT_ALLOWED:
+        yield Finding("clock", Level.WARNING, f"{drift} apart from the database's", "set both by NTP, or drop --now")
+    if age is None or age > SILENT_AFTER:
+        told = "never ticked" if age is None else f"last tick {age.total_seconds():.0f} s ago"
+        remedy = "run `newsletter up`" if app.settings.is_embedded else "run `newsletter tick` and a worker for it"
+        yield Finding("tick", Level.WARNING, told, remedy)
+    else:
+        yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
+
+
+def _relay(app: App) -> Finding:
+    if app.relay is None:
+        return Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
+    try:
+        with open_connection(app.relay):
+            return Finding("relay", Level.OK, f"{app.relay.host}:{app.relay.port} answers")
+    except TransientError as error:
+        return Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")

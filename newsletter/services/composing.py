@@ -1,0 +1,231 @@
+"""Composing: picks an edition's items, has them rendered once per language, stores one variant per distinct choice."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from newsletter.domain.articles import Article, ArticleState
+from newsletter.domain.compositions import (
+    Assignment,
+    Candidates,
+    Content,
+    Exceptional,
+    Group,
+    assign,
+    digest_of,
+)
+from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key, in_order
+from newsletter.domain.filters import CandidateIndex, matches
+from newsletter.domain.lists import Cadence, MailingList
+from newsletter.domain.schedule import LOOK_BACK, Slot, previous_slot
+from newsletter.domain.topics import Topic, ancestors
+from newsletter.domain.variants import Block
+from newsletter.services.context import App, Transaction
+from newsletter.services.digests import DigestMaker
+from newsletter.services.editions import approve_in
+from newsletter.storage import articles as article_store
+from newsletter.storage import audiences, variants
+from newsletter.storage import editions as edition_store
+from newsletter.storage import lists as list_store
+from newsletter.storage import topics as topic_store
+from newsletter.storage.audiences import AudienceGroup, History
+from newsletter.storage.variants import NewVariant
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Composition:
+    """An edition's finished content and who gets what, not yet stored.
+
+    *whys*: for each group of readers, in order, why they get it. *reader_count*: all readers of the list and cadence,
+    with or without something chosen.
+    """
+
+    articles: tuple[Article, ...]
+    assignment: Assignment
+    blocks: Mapping[str, Mapping[str, Block]]
+    variants: Mapping[Content, NewVariant]
+    whys: tuple[str, ...]
+    reader_count: int
+
+    @property
+    def skip_reason(self) -> SkipReason | None:
+        """Why there is nothing to send; None: there is."""
+        if not self.reader_count:
+            return SkipReason.NO_READERS
+        return None if self.variants else SkipReason.EMPTY
+
+
+def compile_edition(app: App, edition_id: int) -> None:
+    """Compose a planned edition and store it: approved, waiting for review, or skipped with the reason.
+
+    One transaction, in which the list is locked, so that two editions of one list never take the same article.
+    Repeating it, or running it for an edition that is past this, changes nothing.
+    """
+    with app.transaction() as tx:
+        planned = edition_store.load_edition(tx.session, edition_id)
+        if planned is None or planned.state is not EditionState.PLANNED:
+            return
+        mailing_list = list_store.lock_list(tx.session, planned.list_id)
+        edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+        if edition is None or edition.state is not EditionState.PLANNED:
+            return
+        if tx.now >= edition.deadline_at:
+            _skip(tx, edition_id, SkipReason.MISSED)
+            return
+        composition = compose(tx, mailing_list, edition)
+        if composition.skip_reason:
+            _skip(tx, edition_id, composition.skip_reason)
+            return
+        _store(tx, edition_id, composition)
+        _release(tx, edition_id, mailing_list)
+        log.info(
+            "edition_compiled",
+            edition_id=edition_id,
+            items=len(composition.articles),
+            variants=len(composition.variants),
+            readers=sum(composition.assignment.readers.values()),
+        )
+
+
+def compose(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Composition:
+    """Decide and render an edition; reads only. *edition* need not be stored: a dry run makes one up.
+
+    Filters are matched once each against all candidates, and a variant is made once per distinct (items, language),
+    never per reader.
+    """
+    topics = topic_store.load_topics(tx.session)
+    groups = audiences.audience_groups(tx.session, mailing_list.id, edition.cadence)
+    candidates, histories = _candidates(tx, mailing_list, edition, topics)
+    articles = {article.id: article for article in candidates.articles}
+    maker = DigestMaker(tx.settings, mailing_list, edition, tuple(topics), articles)
+    readers = _groups(tx, maker, groups)
+    assignment = assign(
+        candidates,
+        list(readers.values()),
+        [_exceptional(readers, history) for history in histories],
+        mask=CandidateIndex(candidates.articles, ancestors(topics)).mask,
+        fallbacks=mailing_list.languages,
+    )
+    maker.render(assignment.readers)
+    return Composition(
+        articles=candidates.articles,
+        assignment=assignment,
+        blocks=maker.blocks,
+        variants={content: maker.variant(content) for content in assignment.readers},
+        whys=tuple(maker.why(group.language, group.choice) for group, _ in assignment.groups),
+        reader_count=sum(group.reader_count for group in groups),
+    )
+
+
+def _candidates(
+    tx: Transaction, mailing_list: MailingList, edition: Edition, topics: Sequence[Topic]
+) -> tuple[Candidates, list[History]]:
+    """Return the list's articles that no earlier edition of the same cadence holds, and who differs from the rest."""
+    since = news_since(mailing_list, edition.cadence, Slot(edition.slot_at, edition.slot_key), edition.cut_at)
+    choice = list_store.load_filter(tx.session, mailing_list.filter_id)
+    parents = ancestors(topics)
+    visible = [
+        article
+        for article in article_store.visible_articles(tx.session, now=edition.cut_at, since=since)
+        if matches(choice, article, parents)
+    ]
+    if edition.cadence is Cadence.IMMEDIATE:
+        visible = [article for article in visible if immediate_slot_key(article) == edition.slot_key]
+    taken = edition_store.taken_items(tx.session, mailing_list.id, edition.cadence, [article.id for article in visible])
+    fresh = {article.id: article for article in visible if article.revision > taken.get(article.id, 0)}
+    histories = audiences.differing_histories(
+        tx.session, mailing_list.id, edition.cadence, candidates=fresh, since=since
+    )
+    owed = {article_id for history in histories for article_id in history.owed} - fresh.keys()
+    leftover = [
+        article
+        for article in article_store.load_articles(tx.session, sorted(owed))
+        if article.state is ArticleState.PUBLISHED and matches(choice, article, parents)
+    ]
+    ordered = in_order(
+        [*fresh.values(), *leftover],
+        sections=mailing_list.sections,
+        topic_order={topic.id: place for place, topic in enumerate(topics)},
+        cut_at=edition.cut_at,
+    )
+    bits = sum(1 << place for place, article in enumerate(ordered) if article.id in fresh)
+    return Candidates(tuple(ordered), bits), histories
+
+
+def news_since(mailing_list: MailingList, cadence: Cadence, slot: Slot, cut_at: datetime) -> datetime:
+    """Return the moment from which an article counts as news for an edition.
+
+    Not before the list began, nor longer ago than the cadence looks back. An edition of a time before the list began,
+    which only a replay of history asks for, covers the time since the slot before it.
+    """
+    looked_back = cut_at - LOOK_BACK[cadence]
+    if cut_at >= mailing_list.since:
+        return max(looked_back, mailing_list.since)
+    if cadence is Cadence.IMMEDIATE:
+        return looked_back
+    return previous_slot(cadence, mailing_list.schedule, slot).at
+
+
+def _groups(tx: Transaction, maker: DigestMaker, groups: Sequence[AudienceGroup]) -> dict[tuple[int, str], Group]:
+    filters = list_store.load_filters(tx.session, {group.filter_id for group in groups})
+    return {
+        (each.filter_id, each.language): Group(
+            each.filter_id, each.language, maker.shown_in(each.language), filters[each.filter_id], each.reader_count
+        )
+        for each in groups
+    }
+
+
+def _exceptional(readers: Mapping[tuple[int, str], Group], history: History) -> Exceptional:
+    group = readers[history.filter_id, history.language]
+    return Exceptional(history.subscription_id, group, history.received, history.owed)
+
+
+def _store(tx: Transaction, edition_id: int, composition: Composition) -> None:
+    edition_store.save_items(tx.session, edition_id, [(each.id, each.revision) for each in composition.articles])
+    for language, blocks in composition.blocks.items():
+        variants.save_blocks(tx.session, edition_id, language, blocks.values())
+    ids = variants.save_variants(tx.session, edition_id, list(composition.variants.values()))
+
+    def variant_id(content: Content) -> int | None:
+        language, items = content
+        return ids[language, digest_of(language, items)] if items else None
+
+    audiences.save_audience(
+        tx.session,
+        edition_id,
+        [
+            (group.filter_id, group.language, variant_id((group.shown_in, items)), why)
+            for (group, items), why in zip(composition.assignment.groups, composition.whys, strict=True)
+        ],
+    )
+    audiences.save_exceptions(
+        tx.session,
+        edition_id,
+        [
+            (reader.subscription_id, variant_id((reader.group.shown_in, items)))
+            for reader, items in composition.assignment.exceptions
+        ],
+    )
+
+
+def _release(tx: Transaction, edition_id: int, mailing_list: MailingList) -> None:
+    if mailing_list.review_minutes is None:
+        approve_in(tx, edition_id, actor="no review asked")
+        return
+    edition_store.set_state(
+        tx.session,
+        edition_id,
+        EditionState.REVIEW,
+        now=tx.now,
+        review_until=tx.now + timedelta(minutes=mailing_list.review_minutes),
+    )
+
+
+def _skip(tx: Transaction, edition_id: int, reason: SkipReason) -> None:
+    edition_store.set_state(tx.session, edition_id, EditionState.SKIPPED, now=tx.now, skip_reason=reason)
+    log.info("edition_skipped", edition_id=edition_id, reason=reason.value)

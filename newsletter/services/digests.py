@@ -1,0 +1,170 @@
+"""Digests: turns an edition's articles into rendered blocks, and items into variants, in one language at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from newsletter.config import Settings
+from newsletter.domain.articles import Article, Kind
+from newsletter.domain.compositions import Content, arrange, digest_of
+from newsletter.domain.editions import Edition, Item, is_upcoming, section_of
+from newsletter.domain.filters import Filter
+from newsletter.domain.lists import Cadence, MailingList, SectionsBy
+from newsletter.domain.schedule import Slot, previous_slot
+from newsletter.domain.topics import Topic
+from newsletter.domain.variants import Block
+from newsletter.rendering.digest import Digest, DigestItem, Image, Section
+from newsletter.rendering.email import render_digest
+from newsletter.rendering.languages import Language, available_languages, load_language
+from newsletter.rendering.sentences import render_intro, render_more, render_preheader, render_subject, render_why
+from newsletter.rendering.words import kinds_name
+from newsletter.storage.variants import NewVariant
+
+
+@dataclass(frozen=True)
+class DigestMaker:
+    """Renders one edition; *blocks* holds, by language, what has been rendered or was stored before."""
+
+    settings: Settings
+    mailing_list: MailingList
+    edition: Edition
+    topics: tuple[Topic, ...]
+    articles: Mapping[int, Article]
+    blocks: dict[str, Mapping[str, Block]] = field(default_factory=dict)
+
+    def shown_in(self, language: str) -> str:
+        """Return the language in which a reader of *language* gets the edition: their own, if the list speaks it."""
+        speaks = language in self.mailing_list.languages and language in available_languages(self.settings.home)
+        return language if speaks else self.mailing_list.default_language
+
+    def why(self, language: str, choice: Filter) -> str:
+        """Say to readers of *language* with this filter why they get the list."""
+        spoken = self._language(self.shown_in(language))
+        return render_why(
+            spoken,
+            self.mailing_list.title(spoken.code),
+            self.edition.cadence,
+            topics=[each.label(spoken.code) for each in self.topics if each.id in choice.topics],
+            kinds=[kinds_name(spoken, kind) for kind in choice.kinds],
+        )
+
+    def render(self, contents: Iterable[Content]) -> None:
+        """Render the blocks of every item that *contents* hold, once per language."""
+        needed: dict[str, dict[Item, None]] = {}
+        for language, items in contents:
+            needed.setdefault(language, {}).update(dict.fromkeys(items))
+        places = {article_id: place for place, article_id in enumerate(self.articles)}
+        for language, shown in needed.items():
+            ordered = sorted(shown, key=lambda item: (places[item.article_id], item.language))
+            self.blocks[language] = render_digest(
+                self._digest(language, ordered), self.edition.nonce, home=self.settings.home
+            )
+
+    def variant(self, content: Content) -> NewVariant:
+        """Lay out the variant of *content* from rendered blocks; its subject and its readers' common holes with it."""
+        language, items = content
+        blocks = self.blocks[language]
+        arranged = arrange(
+            items,
+            self.articles,
+            sections=self.mailing_list.sections,
+            topic_order=self._topic_order,
+            cut_at=self.edition.cut_at,
+            sizes={key: len(block.html.encode()) for key, block in blocks.items()},
+        )
+        digest = self._digest(language, items)
+        lead = next((item for item in digest.items if arranged.lead and item.key == arranged.lead.key), None)
+        others = [item for item in digest.items if item is not lead]
+        event_count = sum(item.event is not None for item in digest.items)
+        fingerprint = digest_of(language, items)
+        view_url = f"{self.settings.base_url}/archive/{self.mailing_list.slug}/{self.edition.slot_key}/{language}/{fingerprint[:16]}"
+        return NewVariant(
+            language=language,
+            digest=fingerprint,
+            subject=render_subject(digest, lead.title if lead else "", len(digest.items), home=self.settings.home),
+            blocks=arranged.layout.blocks,
+            holes={
+                "preheader": render_preheader(digest.items[0].summary, [item.title for item in others]),
+                "intro": render_intro(digest, len(digest.items) - event_count, event_count),
+                "view_url": f"{page}/{language}/{fingerprint[:16]}",
+                "more": render_more(digest.language, arranged.layout.left_out_count),
+            },
+            html_bytes=arranged.layout.html_bytes,
+            items=items,
+        )
+
+    @property
+    def _topic_order(self) -> dict[int, int]:
+        return {topic.id: place for place, topic in enumerate(self.topics)}
+
+    def _language(self, code: str) -> Language:
+        return load_language(code, self.settings.home)
+
+    def _digest(self, code: str, items: Iterable[Item]) -> Digest:
+        language, zone = self._language(code), self.mailing_list.schedule.zone_info
+        items = tuple(items)
+        return Digest(
+            language=language,
+            list_title=self.mailing_list.title(code),
+            list_description=self.mailing_list.description(code),
+            newsroom=self.settings.name,
+            postal_address=self.settings.postal_address,
+            cadence=self.edition.cadence,
+            slot_on=self.edition.slot_at.astimezone(zone).date(),
+            period=self._period(),
+            zone=self.mailing_list.schedule.zone,
+            sections_by=self.mailing_list.sections,
+            sections=self._sections(language, items),
+            items=tuple(self._item(item, language) for item in items),
+            site_url=self.settings.base_url + "/",
+            archive_url=f"{self.settings.base_url}/archive/",
+            feed_url=f"{self.settings.base_url}/feeds/list-{self.mailing_list.slug}-{code}.atom",
+            intro=self.mailing_list.intro(code),
+            accent_colour=self.settings.accent_colour,
+            logo_url=self.settings.logo_url,
+        )
+
+    def _period(self) -> tuple[date, date] | None:
+        if self.edition.cadence is Cadence.IMMEDIATE:
+            return None
+        zone = self.mailing_list.schedule.zone_info
+        slot = Slot(self.edition.slot_at, self.edition.slot_key)
+        before = previous_slot(self.edition.cadence, self.mailing_list.schedule, slot)
+        return before.at.astimezone(zone).date(), (self.edition.cut_at - timedelta(microseconds=1)).astimezone(
+            zone
+        ).date()
+
+    def _sections(self, language: Language, items: Iterable[Item]) -> tuple[Section, ...]:
+        used = {self._section(self.articles[item.article_id]) for item in items}
+        if self.mailing_list.sections is SectionsBy.KIND:
+            return tuple(Section(kind.value, kinds_name(language, kind)) for kind in Kind if kind.value in used)
+        labelled = [
+            Section(str(topic.id), topic.label(language.code)) for topic in self.topics if str(topic.id) in used
+        ]
+        return (*labelled, *((Section("", ""),) if "" in used else ()))
+
+    def _section(self, article: Article) -> str:
+        return section_of(article, self.mailing_list.sections, self._topic_order)
+
+    def _item(self, item: Item, language: Language) -> DigestItem:
+        article = self.articles[item.article_id]
+        shown = article.translations[item.language]
+        page = f"{self.settings.base_url}/articles/{article.uid}"
+        return DigestItem(
+            article_id=article.id,
+            language=item.language,
+            kind=article.kind,
+            title=shown.title,
+            summary=shown.summary,
+            url=shown.url or f"{page}?lang={item.language}",
+            published_at=article.published_at,
+            section=self._section(article),
+            topics=tuple(topic.label(language.code) for topic in self.topics if topic.id in article.topics),
+            image=Image(
+                article.image_url, shown.image_alt, shown.image_credit, article.image_width, article.image_height
+            )
+            if article.image_url
+            else None,
+            event=article.event if is_upcoming(article, self.edition.cut_at) else None,
+            ics_url=f"{page}.ics" if article.event else "",
+        )

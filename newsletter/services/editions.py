@@ -1,0 +1,285 @@
+"""Editions: opened from the calendar, approved, fanned out, paused, ended."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from newsletter.dispatch import Doorbell
+from newsletter.domain.deliveries import DeliveryState
+from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key
+from newsletter.domain.filters import matches
+from newsletter.domain.lists import Cadence, MailingList
+from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slots
+from newsletter.domain.topics import ancestors
+from newsletter.errors import ConflictError, NotFoundError
+from newsletter.services.context import App, Transaction
+from newsletter.storage import articles as article_store
+from newsletter.storage import editions as edition_store
+from newsletter.storage import fanout, ledger, recovery
+from newsletter.storage import lists as list_store
+from newsletter.storage import topics as topic_store
+from newsletter.storage import variants as variant_store
+
+log = structlog.get_logger()
+
+
+def new_nonce() -> str:
+    """Return what marks the holes of one edition; nobody who writes an article can know it."""
+    return secrets.token_hex(8)
+
+
+def open_due_editions(app: App) -> list[int]:
+    """Open an edition for each list and cadence whose slot has come; return the ids opened, for compiling.
+
+    Of several missed slots only the newest is made, if it is still in time; the others are recorded as missed, and
+    their items roll on. Safe to repeat, and to run in any number of processes: slots are unique.
+    """
+    opened: list[int] = []
+    with app.transaction() as tx:
+        for mailing_list in list_store.load_lists(tx.session):
+            for cadence in mailing_list.cadences:
+                if cadence is not Cadence.IMMEDIATE:
+                    opened += _open_slots(tx, mailing_list, cadence)
+        for edition_id in opened:
+            tx.ring(Doorbell.COMPILE_EDITION, edition_id)
+    return opened
+
+
+def _open_slots(tx: Transaction, mailing_list: MailingList, cadence: Cadence) -> list[int]:
+    slots = due_slots(cadence, mailing_list.schedule, now=tx.now, since=mailing_list.since)
+    taken = edition_store.slots_taken(tx.session, mailing_list.id, cadence, [slot.key for slot in slots])
+    opened = []
+    for slot in slots:
+        if slot.key in taken:
+            continue
+        is_newest = slot is slots[-1]
+        in_time = tx.now < slot.at + DEADLINE_AFTER[cadence]
+        edition_id = open_slot(
+            tx, mailing_list, cadence, slot, skip_reason=None if is_newest and in_time else SkipReason.MISSED
+        )
+        if edition_id is not None and is_newest and in_time:
+            opened.append(edition_id)
+    return opened
+
+
+def open_slot(
+    tx: Transaction,
+    mailing_list: MailingList,
+    cadence: Cadence,
+    slot: Slot,
+    *,
+    cut_at: datetime | None = None,
+    deadline_at: datetime | None = None,
+    skip_reason: SkipReason | None = None,
+) -> int | None:
+    """Open the edition of one slot and return its id, None if there is one already.
+
+    *cut_at*: items visible by then are in; None: by the slot. *deadline_at*: None: what the cadence allows.
+    """
+    return edition_store.open_edition(
+        tx.session,
+        list_id=mailing_list.id,
+        cadence=cadence,
+        slot_key=slot.key,
+        slot_at=slot.at,
+        cut_at=cut_at or slot.at,
+        deadline_at=deadline_at or slot.at + DEADLINE_AFTER[cadence],
+        nonce=new_nonce(),
+        now=tx.now,
+        skip_reason=skip_reason,
+    )
+
+
+def open_immediate_editions(app: App) -> list[int]:
+    """Open an edition for each article that lists with the immediate cadence have not sent yet; return their ids.
+
+    Finds the articles by looking, so an embargo that has passed and a doorbell that was lost come to the same.
+    """
+    opened: list[int] = []
+    with app.transaction() as tx:
+        lists = [each for each in list_store.load_lists(tx.session) if Cadence.IMMEDIATE in each.cadences]
+        if not lists:
+            return []
+        recent = article_store.visible_articles(tx.session, now=tx.now, since=tx.now - LOOK_BACK[Cadence.IMMEDIATE])
+        parents = ancestors(topic_store.load_topics(tx.session))
+        for mailing_list in lists:
+            choice = list_store.load_filter(tx.session, mailing_list.filter_id)
+            for article in recent:
+                if article.visible_at < mailing_list.since or not matches(choice, article, parents):
+                    continue
+                slot = Slot(article.visible_at, immediate_slot_key(article))
+                edition_id = open_slot(tx, mailing_list, Cadence.IMMEDIATE, slot, cut_at=tx.now)
+                if edition_id is not None:
+                    opened.append(edition_id)
+                    tx.ring(Doorbell.COMPILE_EDITION, edition_id)
+    return opened
+
+
+def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
+    """Let a reviewed edition go out; *actor* is put on record. Approving it again changes nothing.
+
+    Raises:
+        NotFoundError: there is no such edition.
+        ConflictError: it is not waiting for review.
+    """
+    with app.transaction() as tx:
+        edition = _load(tx, edition_id)
+        if edition.state in (EditionState.APPROVED, EditionState.SENDING):
+            return
+        if edition.state is not EditionState.REVIEW:
+            raise ConflictError(f"edition {edition_id} is {edition.state}; only one in review can be approved")
+        approve_in(tx, edition_id, actor=actor)
+
+
+def approve_in(tx: Transaction, edition_id: int, *, actor: str) -> None:
+    """Approve within the caller's transaction and ring for its fan-out."""
+    edition_store.set_state(
+        tx.session, edition_id, EditionState.APPROVED, now=tx.now, approved_at=tx.now, approved_by=actor
+    )
+    tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
+
+
+def pause_edition(app: App, edition_id: int) -> None:
+    """Stop an edition within one micro-batch, on every worker; pausing again changes nothing."""
+    _move(app, edition_id, EditionState.PAUSED, already=(EditionState.PAUSED,))
+
+
+def resume_edition(app: App, edition_id: int) -> None:
+    """Let a paused edition go on where it stopped; resuming one that runs changes nothing."""
+    with app.transaction() as tx:
+        edition = _load(tx, edition_id)
+        if edition.state in (EditionState.SENDING, EditionState.APPROVED):
+            return
+        state = EditionState.SENDING if edition.fanned_out_at else EditionState.APPROVED
+        if edition.state is not EditionState.PAUSED:
+            raise ConflictError(f"edition {edition_id} is {edition.state}; only a paused one can be resumed")
+        edition_store.set_state(tx.session, edition_id, state, now=tx.now)
+        tx.ring(Doorbell.SEND_BULK if edition.fanned_out_at else Doorbell.FAN_OUT_EDITION, edition_id)
+
+
+def cancel_edition(app: App, edition_id: int) -> int:
+    """End an edition: what is not sent yet never will be. Return how many deliveries that cancelled.
+
+    The items are free again for later editions only for readers who did not get them.
+    """
+    with app.transaction() as tx:
+        _move_in(tx, edition_id, EditionState.CANCELLED, already=(EditionState.CANCELLED,))
+        cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, "the edition was cancelled")
+        fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+        return cancelled
+
+
+def _move(app: App, edition_id: int, state: EditionState, *, already: tuple[EditionState, ...]) -> None:
+    with app.transaction() as tx:
+        _move_in(tx, edition_id, state, already=already)
+
+
+def _move_in(tx: Transaction, edition_id: int, state: EditionState, *, already: tuple[EditionState, ...]) -> None:
+    edition = _load(tx, edition_id)
+    if edition.state not in already and not edition_store.set_state(tx.session, edition_id, state, now=tx.now):
+        raise ConflictError(f"edition {edition_id} is {edition.state} and cannot become {state}")
+
+
+def _load(tx: Transaction, edition_id: int) -> Edition:
+    edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+    if edition is None:
+        raise NotFoundError(f"there is no edition {edition_id}; see `newsletter editions list`")
+    return edition
+
+
+def approve_overdue_reviews(app: App) -> list[int]:
+    """Approve the editions whose time for review has passed; return their ids."""
+    approved = []
+    with app.transaction() as tx:
+        for edition in edition_store.list_editions(tx.session, states=[EditionState.REVIEW]):
+            if edition.review_until is not None and edition.review_until <= tx.now:
+                approve_in(tx, edition.id, actor="review time passed")
+                approved.append(edition.id)
+    return approved
+
+
+def fan_out_edition(app: App, edition_id: int) -> int:
+    """Make a delivery for each reader of an approved edition, then let it be sent; return the readers seen.
+
+    Each chunk is a transaction of its own; stopping between two and repeating all of it changes nothing.
+    """
+    seen = 0
+    while True:
+        with app.transaction() as tx:
+            edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+            if edition is None or edition.state is not EditionState.APPROVED:
+                return seen
+            count = fanout.fan_out_chunk(tx.session, edition, now=edition.approved_at or tx.now)
+            seen += count
+            if not count:
+                fanout.finish_fan_out(tx.session, edition_id, now=tx.now)
+                edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
+                tx.ring(Doorbell.SEND_BULK)
+                return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """An edition's accounts: candidates = deliveries + exclusions, or it is not done."""
+
+    edition_id: int
+    list_slug: str
+    cadence: Cadence
+    slot_key: str
+    state: EditionState
+    skip_reason: SkipReason | None
+    slot_at: datetime
+    items: int
+    variants: int
+    candidates: int
+    deliveries: dict[DeliveryState, int]
+    exclusions: dict[str, int]
+    done_at: datetime | None
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether every reader that fan-out saw is accounted for."""
+        return self.candidates == sum(self.deliveries.values()) + sum(self.exclusions.values())
+
+
+def edition_progress(tx: Transaction, edition: Edition) -> Progress:
+    """Return an edition's accounts as they stand."""
+    mailing_list = list_store.load_list_by_id(tx.session, edition.list_id)
+    return Progress(
+        edition_id=edition.id,
+        list_slug=mailing_list.slug,
+        cadence=edition.cadence,
+        slot_key=edition.slot_key,
+        state=edition.state,
+        skip_reason=edition.skip_reason,
+        slot_at=edition.slot_at,
+        items=len(edition_store.edition_items(tx.session, edition.id)),
+        variants=variant_store.variant_count(tx.session, edition.id),
+        candidates=edition.candidate_count,
+        deliveries=ledger.counts_by_state(tx.session, edition.id),
+        exclusions=fanout.exclusion_counts(tx.session, edition.id),
+        done_at=edition.done_at,
+    )
+
+
+def finish_editions(app: App) -> list[int]:
+    """Mark as done the editions whose every delivery has come to an end and whose accounts balance; return their ids.
+
+    An edition whose accounts do not balance stays open and is logged as an error: somebody must look.
+    """
+    done = []
+    with app.transaction() as tx:
+        for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING):
+            if recovery.open_states(tx.session, edition_id):
+                continue
+            edition = _load(tx, edition_id)
+            progress = edition_progress(tx, edition)
+            if not progress.adds_up:
+                log.error("edition_does_not_add_up", edition_id=edition_id, candidates=progress.candidates)
+                continue
+            edition_store.set_state(tx.session, edition_id, EditionState.DONE, now=tx.now, done_at=tx.now)
+            fanout.save_final_counts(tx.session, edition_id, progress.deliveries)
+            done.append(edition_id)
+    return done

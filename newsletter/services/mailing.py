@@ -1,0 +1,183 @@
+"""Mailing: builds the bytes of claimed deliveries from frozen variants, the same bytes however often it is asked."""
+
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from newsletter.config import Settings
+from newsletter.domain.deliveries import Purpose
+from newsletter.domain.editions import Edition
+from newsletter.domain.lists import MailingList
+from newsletter.domain.variants import Block, Segment, cut, fill
+from newsletter.errors import NotFoundError
+from newsletter.mail.headers import DigestHeaders, Feedback, NoticeHeaders, Reader, Recipient
+from newsletter.mail.message import PreparedMessage, build_notice, prepare
+from newsletter.mail.tokens import TokenPurpose, TokenSigner
+from newsletter.storage import audiences, variants
+from newsletter.storage import editions as edition_store
+from newsletter.storage import lists as list_store
+from newsletter.storage.engine import Session
+from newsletter.storage.ledger import Claimed
+from newsletter.storage.variants import Variant
+
+VARIANTS_KEPT = 512
+"""Prepared variants in memory; fan-out queues deliveries in order of variant, so few are met at a time."""
+
+
+@dataclass
+class MailBuilder:
+    """Builds mails for one sender; keeps what the next ones will need again.
+
+    `load` fetches within a transaction what a batch needs, `build` then makes each mail without the database.
+    """
+
+    settings: Settings
+    _signer: TokenSigner = field(init=False)
+    _editions: dict[int, tuple[Edition, MailingList]] = field(default_factory=dict)
+    _blocks: dict[tuple[int, str], Mapping[str, Block]] = field(default_factory=dict)
+    _prepared: dict[int, PreparedMessage] = field(default_factory=dict)
+    _whys: dict[tuple[int, int, str], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._signer = TokenSigner(self.settings.secret)
+
+    def load(self, session: Session, claimed: Sequence[Claimed]) -> None:
+        """Fetch the variants, their blocks and the reasons that *claimed* need and that are not at hand."""
+        if len(self._prepared) > VARIANTS_KEPT:
+            self._prepared.clear()
+            self._whys.clear()
+        wanted = {each.variant_id for each in claimed if each.variant_id is not None} - self._prepared.keys()
+        for variant in variants.load_variants(session, wanted).values():
+            self._prepared[variant.id] = self._prepare(session, variant)
+        whys = {_why_key(each) for each in claimed if each.edition_id is not None} - self._whys.keys()
+        self._whys |= audiences.load_whys(session, whys) if whys else {}
+
+    def build(self, delivery: Claimed) -> list[bytes]:
+        """Return the mail as pieces, CRLF throughout, without the final dot.
+
+        Raises:
+            InvalidError: something in it cannot be put into a mail; this delivery alone is concerned.
+            NotFoundError: what it is made of is gone.
+        """
+        if delivery.purpose is Purpose.CONFIRMATION:
+            return self._notice(delivery)
+        prepared = self._prepared.get(delivery.variant_id or 0)
+        why = self._whys.get(_why_key(delivery))
+        if prepared is None or why is None or delivery.subscription_uid is None:
+            raise NotFoundError(f"delivery {delivery.id}: its variant or subscription is gone")
+        unsubscribe_url = self._url("unsubscribe", TokenPurpose.UNSUBSCRIBE, delivery.subscription_uid)
+        return prepared.fill(
+            Reader(
+                address=delivery.address,
+                token=delivery.mail_token,
+                sent_at=delivery.mail_at,
+                unsubscribe_url=unsubscribe_url,
+            ),
+            {
+                "unsubscribe_url": unsubscribe_url,
+                "preferences_url": self._url("preferences", TokenPurpose.PREFERENCES, delivery.subscription_uid),
+                "why": why,
+            },
+        )
+
+    def return_path(self, delivery: Claimed) -> str:
+        """Return the envelope sender of a delivery."""
+        if self.settings.return_path:
+            return self.settings.return_path
+        if delivery.edition_id is None:
+            return self.settings.sender
+        return self._editions[delivery.edition_id][1].from_address
+
+    def _url(self, page: str, purpose: TokenPurpose, uid: str) -> str:
+        return f"{self.settings.base_url}/{page}/{self._signer.sign(purpose, uid)}"
+
+    def _notice(self, delivery: Claimed) -> list[bytes]:
+        content = delivery.content or {}
+        return build_notice(
+            NoticeHeaders(
+                subject=content["subject"],
+                from_name=self.settings.name,
+                from_address=self.settings.sender,
+                language=delivery.language,
+                mail_domain=self.settings.domain,
+            ),
+            Recipient(address=delivery.address, token=delivery.mail_token, sent_at=delivery.mail_at),
+            text=content["text"],
+            html=content["html"],
+        )
+
+    def _prepare(self, session: Session, variant: Variant) -> PreparedMessage:
+        edition, mailing_list = self._edition(session, variant.edition_id)
+        blocks = self._blocks_of(session, variant)
+        text, body = variant_parts(variant, blocks, edition.nonce)
+        return prepare(
+            digest_headers(self.settings, edition, mailing_list, variant), text=text, html=body, nonce=edition.nonce
+        )
+
+    def _edition(self, session: Session, edition_id: int) -> tuple[Edition, MailingList]:
+        if edition_id not in self._editions:
+            edition = edition_store.load_edition(session, edition_id)
+            if edition is None:
+                raise NotFoundError(f"there is no edition {edition_id}")
+            self._editions[edition_id] = edition, list_store.load_list_by_id(session, edition.list_id)
+        return self._editions[edition_id]
+
+    def _blocks_of(self, session: Session, variant: Variant) -> Mapping[str, Block]:
+        key = (variant.edition_id, variant.language)
+        if key not in self._blocks:
+            self._blocks[key] = variants.load_blocks(session, *key)
+        return self._blocks[key]
+
+
+def _why_key(delivery: Claimed) -> tuple[int, int, str]:
+    return delivery.edition_id or 0, delivery.filter_id or 0, delivery.language
+
+
+def variant_parts(
+    variant: Variant, blocks: Mapping[str, Block], nonce: str
+) -> tuple[tuple[Segment, ...], tuple[Segment, ...]]:
+    """Return a variant's text and HTML as segments; the holes that all its readers share are filled."""
+    in_html = {name: html.escape(value) for name, value in variant.holes.items()}
+    text = tuple(part for key in variant.blocks for part in _cut(blocks[key].text, nonce))
+    body = tuple(part for key in variant.blocks for part in _cut(blocks[key].html, nonce))
+    return fill(text, variant.holes), fill(body, in_html)
+
+
+_cut = lru_cache(maxsize=4096)(cut)
+
+
+def digest_headers(settings: Settings, edition: Edition, mailing_list: MailingList, variant: Variant) -> DigestHeaders:
+    """Return the header values that all readers of a variant share."""
+    site = settings.base_url
+    return DigestHeaders(
+        subject=variant.subject,
+        from_name=mailing_list.from_name,
+        from_address=mailing_list.from_address,
+        reply_to=mailing_list.reply_to,
+        language=variant.language,
+        mail_domain=settings.domain,
+        list_title=mailing_list.title(variant.language),
+        list_id=f"{mailing_list.slug}.lists.{settings.domain}",
+        archive_url=f"{site}/archive/",
+        help_url=f"{site}/",
+        subscribe_url=f"{site}/subscribe",
+        owner=mailing_list.reply_to or mailing_list.from_address,
+        feedback=Feedback(
+            edition=str(edition.id),
+            list=mailing_list.slug,
+            kind=edition.cadence.value,
+            sender=feedback_sender(settings),
+        ),
+    )
+
+
+def feedback_sender(settings: Settings) -> str:
+    """Return the installation's name in Feedback-ID: 5 to 15 characters, the same for ever."""
+    letters = "".join(letter for letter in settings.domain if letter.isalnum())[:15]
+    return letters.ljust(5, "0")
+
+
+def join(segments: Iterable[Segment], values: Mapping[str, str]) -> str:
+    """Return segments as one text, every hole filled from *values*; a hole without a value is left empty."""
+    return "".join(part if isinstance(part, str) else values.get(part.name, "") for part in segments)

@@ -1,0 +1,15 @@
+"""The database's schema, as staff bring it up to date."""
+
+from newsletter.services.context import App
+from newsletter.storage.migrate import current, is_current, upgrade
+
+
+def upgrade_schema(app: App) -> str:
+    """Bring the database up to this release and return its revision. Safe to repeat, and from several processes."""
+    upgrade(app.database)
+    return current(app.database) or ""
+
+
+def is_schema_current(app: App) -> bool:
+    """Say whether the database has exactly the tables that this release expects."""
+    return is_current(app.database)

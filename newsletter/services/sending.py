@@ -1,0 +1,199 @@
+"""Sending: claims due deliveries in slices, writes each micro-batch ahead, sends it, records what the relay said."""
+
+import os
+import random
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from newsletter.dispatch import Doorbell
+from newsletter.domain.deliveries import MICRO_BATCH, DeliveryState, Pool, Told, next_move
+from newsletter.domain.editions import EditionState
+from newsletter.domain.replies import Verdict, redact
+from newsletter.errors import NewsletterError, TransientError
+from newsletter.mail.smtp import Envelope, SendResult, SMTPConnection, open_connection
+from newsletter.services.context import App
+from newsletter.services.mailing import MailBuilder
+from newsletter.storage import ledger
+from newsletter.storage.editions import set_state
+from newsletter.storage.ledger import Claimed
+
+log = structlog.get_logger()
+
+SLICE_SECONDS = 20
+"""No micro-batch is begun later than this after the slice was; then it rings again if work remains."""
+
+BELL_OF = {Pool.BULK: Doorbell.SEND_BULK, Pool.TRANSACTIONAL: Doorbell.SEND_TRANSACTIONAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one slice did: mails by the state they went to."""
+
+    accepted: int = 0
+    failed: int = 0
+    deferred: int = 0
+    in_doubt: int = 0
+
+
+def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda: False) -> Slice:
+    """Send due deliveries of a lane for some seconds; return what became of them.
+
+    Connects to the relay before it claims anything, so a relay that is down costs no delivery a try. Stopping,
+    crashing or running it twice at once loses nothing: see `newsletter.storage.ledger`. Rings again if work remains.
+    """
+    if app.relay is None:
+        return Slice()
+    with app.reading() as tx:
+        if not ledger.has_due(tx.session, pool):
+            return Slice()
+    try:
+        connection = open_connection(app.relay)
+    except TransientError as error:
+        log.warning("relay_unavailable", error=str(error))
+        return Slice()
+    with connection:
+        sender = _Sender(app, pool, connection, should_stop)
+        done = sender.run()
+    log.info("slice_sent", pool=pool.value, accepted=done.accepted, failed=done.failed, in_doubt=done.in_doubt)
+    with app.transaction() as tx:
+        if not sender.relay_failed and ledger.has_due(tx.session, pool):
+            tx.ring(BELL_OF[pool])
+    return done
+
+
+class _Sender:
+    """One slice of one lane over one connection."""
+
+    def __init__(self, app: App, pool: Pool, connection: SMTPConnection, should_stop: Callable[[], bool]) -> None:
+        self.app, self.pool, self.connection = app, pool, connection
+        self.worker = f"{socket.gethostname()}:{os.getpid()}"
+        self.builder = MailBuilder(app.settings)
+        self.relay_failed = False
+        self.counts: Counter[DeliveryState] = Counter()
+        self._ends_at = time.monotonic() + SLICE_SECONDS
+        self._should_stop = should_stop
+
+    def run(self) -> Slice:
+        """Take turns until nothing is due, time is up, somebody asks to stop, or the relay breaks off."""
+        token, told = uuid.uuid4().hex, list[Told]()
+        while True:
+            is_last = self.relay_failed or self._should_stop() or time.monotonic() > self._ends_at
+            next_token = uuid.uuid4().hex
+            batch = [] if is_last else self._claim(next_token)
+            told_token, token = token, next_token
+            mails = self._build(batch, token)
+            cleared = self._turn(told, told_token, list(mails), token)
+            if not cleared:
+                if not batch:
+                    break
+                told = []
+                continue
+            told = self._send([(each, mails[each.id]) for each in batch if each.id in cleared], cleared)
+        return Slice(
+            accepted=self.counts[DeliveryState.ACCEPTED],
+            failed=self.counts[DeliveryState.FAILED],
+            deferred=self.counts[DeliveryState.QUEUED],
+            in_doubt=self.counts[DeliveryState.IN_DOUBT],
+        )
+
+    def _claim(self, token: str) -> list[Claimed]:
+        with self.app.transaction() as tx:
+            batch = ledger.claim(
+                tx.session, pool=self.pool, limit=MICRO_BATCH[self.pool], worker=self.worker, token=token
+            )
+            self.builder.load(tx.session, batch)
+            return batch
+
+    def _build(self, batch: Sequence[Claimed], token: str) -> dict[int, list[bytes]]:
+        """Return the bytes of each delivery; one that cannot be built has failed and harms no other."""
+        mails: dict[int, list[bytes]] = {}
+        for delivery in batch:
+            try:
+                mails[delivery.id] = self.builder.build(delivery)
+            except NewsletterError as error:
+                log.warning("mail_not_built", delivery_id=delivery.id, error=redact(str(error)))
+                with self.app.transaction() as tx:
+                    ledger.fail_leased(tx.session, delivery.id, token, redact(str(error)))
+        return mails
+
+    def _turn(self, told: Sequence[Told], told_token: str, next_ids: Sequence[int], token: str) -> dict[int, int]:
+        """Record and write ahead; without a database the answers are kept and told until they are written."""
+        pause = 0.2
+        while True:
+            try:
+                with self.app.transaction() as tx:
+                    return ledger.take_turn(
+                        tx.session,
+                        told=told,
+                        told_token=told_token,
+                        next_ids=next_ids,
+                        token=token,
+                        worker=self.worker,
+                    )
+            except TransientError as error:
+                log.warning("turn_not_written", told=len(told), error=str(error))
+                time.sleep(pause)
+                pause = min(pause * 2, 10)
+
+    def _send(self, mails: Sequence[tuple[Claimed, list[bytes]]], attempts: dict[int, int]) -> list[Told]:
+        envelopes = [
+            Envelope(
+                ref=delivery.id,
+                mail_from=self.builder.return_path(delivery),
+                rcpt_to=delivery.address,
+                pieces=pieces,
+            )
+            for delivery, pieces in mails
+        ]
+        deliveries = {delivery.id: delivery for delivery, _ in mails}
+        told = []
+        for result in self.connection.send(envelopes, should_stop=self._should_stop):
+            delivery = deliveries[result.ref]
+            jitter = random.random()  # noqa: S311  it spreads retries and guards nothing
+            told.append(tell(result, delivery, attempts[result.ref], jitter=jitter))
+            self.counts[told[-1].state] += 1
+            self.relay_failed |= result.verdict in _RELAY_FAILED
+            self._alarm(result, delivery)
+        return told
+
+    def _alarm(self, result: SendResult, delivery: Claimed) -> None:
+        """Stop what would fail for everybody, and tell staff what is our own fault."""
+        if result.verdict not in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
+            return
+        code = result.reply.code if result.reply else None
+        log.error(result.verdict.value, delivery_id=delivery.id, edition_id=delivery.edition_id, code=code)
+        if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
+            with self.app.transaction() as tx:
+                set_state(tx.session, delivery.edition_id, EditionState.PAUSED, now=tx.now)
+
+
+_RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT, Verdict.UNSENT)
+"""After these the connection is of no use, and what is due waits for another slice."""
+
+
+def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float) -> Told:
+    """Turn what the SMTP client saw of one mail into what the ledger records, without the recipient's address."""
+    reply = result.reply
+    move = next_move(
+        result.verdict, tries=delivery.tries, jitter=jitter, may_retry_content=delivery.edition_id is not None
+    )
+    words = redact(reply.text, delivery.address) if reply else None
+    return Told(
+        delivery_id=result.ref,
+        attempt=attempt,
+        state=move.state,
+        outcome=result.verdict.value,
+        stage=result.stage.value,
+        code=reply.code if reply else None,
+        enhanced=reply.enhanced if reply else None,
+        reply=words,
+        wait=move.wait,
+        costs_a_try=move.costs_a_try,
+        reason=None if move.state in (DeliveryState.ACCEPTED, DeliveryState.QUEUED) else words or result.verdict.value,
+    )

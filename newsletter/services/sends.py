@@ -1,0 +1,166 @@
+"""Sends: what staff trigger by hand; says first what would happen, then opens, composes and lets it go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from newsletter.domain.editions import Edition, EditionState, SkipReason
+from newsletter.domain.lists import Cadence, MailingList
+from newsletter.domain.schedule import DEADLINE_AFTER, Slot, latest_slot, next_slot
+from newsletter.errors import ConflictError, InvalidError
+from newsletter.services.composing import compile_edition, compose
+from newsletter.services.context import App, Transaction
+from newsletter.services.editions import approve_in, new_nonce, open_immediate_editions, open_slot
+from newsletter.services.lists import find_list
+from newsletter.storage import editions as edition_store
+
+
+@dataclass(frozen=True, slots=True)
+class SendPlan:
+    """What a send would do: who gets how much, before anything is written.
+
+    *readers* get something, of *reader_count* who subscribe at this cadence; *titles* are the items' titles in the
+    list's own language, in order. *skip_reason*: why nothing would be sent.
+    """
+
+    list_slug: str
+    cadence: Cadence
+    slot_key: str
+    slot_at: datetime
+    items: int
+    titles: tuple[str, ...]
+    variants: int
+    languages: Mapping[str, int]
+    readers: int
+    reader_count: int
+    largest_html_bytes: int
+    skip_reason: SkipReason | None
+
+
+def choose_cadence(mailing_list: MailingList, cadence: Cadence | None) -> Cadence:
+    """Return the cadence that is meant: the one given, or the list's only one.
+
+    Raises:
+        InvalidError: the list does not have it, or has several and none was given.
+    """
+    offered = ", ".join(mailing_list.cadences)
+    if cadence is None and len(mailing_list.cadences) > 1:
+        raise InvalidError(f"list {mailing_list.slug!r} has several cadences; say which: --cadence {offered}")
+    chosen = cadence or mailing_list.cadences[0]
+    if chosen not in mailing_list.cadences:
+        raise InvalidError(f"list {mailing_list.slug!r} has no {chosen} cadence, only {offered}")
+    return chosen
+
+
+def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
+    """Say what sending the newest due slot of a list would do; writes nothing.
+
+    Raises:
+        NotFoundError: there is no such list.
+        InvalidError: the cadence is not the list's.
+        ConflictError: the slot has been sent, or was skipped; says when the next one is.
+    """
+    with app.reading() as tx:
+        mailing_list = find_list(tx, slug)
+        cadence = choose_cadence(mailing_list, cadence)
+        if cadence is Cadence.IMMEDIATE:
+            raise InvalidError("an immediate list sends by itself, an edition for each article; nothing to plan")
+        slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
+        edition = _existing(tx, mailing_list, cadence, slot) or _made_up(tx, mailing_list, cadence, slot)
+        composition = compose(tx, mailing_list, edition)
+        languages: dict[str, int] = {}
+        for (language, _), count in composition.assignment.readers.items():
+            languages[language] = languages.get(language, 0) + count
+        return SendPlan(
+            list_slug=slug,
+            cadence=cadence,
+            slot_key=slot.key,
+            slot_at=slot.at,
+            items=len(composition.articles),
+            titles=tuple(each.best_translation(mailing_list.default_language).title for each in composition.articles),
+            variants=len(composition.variants),
+            languages=languages,
+            readers=sum(composition.assignment.readers.values()),
+            reader_count=composition.reader_count,
+            largest_html_bytes=max((each.html_bytes for each in composition.variants.values()), default=0),
+            skip_reason=composition.skip_reason,
+        )
+
+
+def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str) -> int:
+    """Open, compose and approve the newest due slot of a list; return the edition's id. Sending follows by doorbell.
+
+    Items visible now are in. Repeating it goes on with the same edition, since a slot has only one.
+
+    Raises:
+        NotFoundError, InvalidError, ConflictError: as `plan_send`.
+    """
+    with app.transaction() as tx:
+        mailing_list = find_list(tx, slug)
+        cadence = choose_cadence(mailing_list, cadence)
+        slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
+        existing = _existing(tx, mailing_list, cadence, slot)
+        edition_id = existing.id if existing else None
+        if edition_id is None:
+            allowed = DEADLINE_AFTER[cadence]
+            edition_id = open_slot(
+                tx, mailing_list, cadence, slot, cut_at=tx.now, deadline_at=max(slot.at, tx.now) + allowed
+            )
+        if edition_id is None:
+            raise ConflictError(f"somebody else has just opened {slug} {slot.key}; see `newsletter editions list`")
+    compile_edition(app, edition_id)
+    with app.transaction() as tx:
+        edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+        if edition is not None and edition.state is EditionState.REVIEW:
+            approve_in(tx, edition_id, actor=actor)
+    return edition_id
+
+
+def send_pending_articles(app: App, slug: str) -> list[int]:
+    """Open and compose an edition for each article that an immediate list has not sent; return their ids."""
+    with app.reading() as tx:
+        choose_cadence(find_list(tx, slug), Cadence.IMMEDIATE)
+    opened = open_immediate_editions(app)
+    for edition_id in opened:
+        compile_edition(app, edition_id)
+    return opened
+
+
+def _existing(tx: Transaction, mailing_list: MailingList, cadence: Cadence, slot: Slot) -> Edition | None:
+    """Return the slot's edition where it can still be sent.
+
+    Raises:
+        ConflictError: it has ended.
+    """
+    edition = edition_store.find_edition(tx.session, mailing_list.id, slot.key, cadence)
+    if edition is None or edition.state is EditionState.PLANNED:
+        return edition
+    if edition.state is EditionState.REVIEW:
+        raise ConflictError(
+            f"{mailing_list.slug} {slot.key} waits for review; `newsletter editions approve {edition.id}` sends it"
+        )
+    name = f"{mailing_list.slug} {slot.key} (edition {edition.id})"
+    told = f"was skipped ({edition.skip_reason})" if edition.skip_reason else f"is {edition.state} already"
+    following = next_slot(cadence, mailing_list.schedule, now=tx.now)
+    local = following.at.astimezone(mailing_list.schedule.zone_info)
+    raise ConflictError(f"{name} {told}; the next {cadence} slot is {local:%Y-%m-%d %H:%M %Z}")
+
+
+def _made_up(tx: Transaction, mailing_list: MailingList, cadence: Cadence, slot: Slot) -> Edition:
+    return Edition(
+        id=0,
+        list_id=mailing_list.id,
+        cadence=cadence,
+        slot_key=slot.key,
+        slot_at=slot.at,
+        cut_at=tx.now,
+        deadline_at=max(slot.at, tx.now) + DEADLINE_AFTER[cadence],
+        state=EditionState.PLANNED,
+        nonce=new_nonce(),
+        skip_reason=None,
+        review_until=None,
+        approved_at=None,
+        fanned_out_at=None,
+        candidate_count=0,
+        done_at=None,
+    )

@@ -1,0 +1,45 @@
+"""The Celery application of `newsletter worker` and `newsletter tick`: connects to the database after each fork."""
+
+import multiprocessing
+from functools import cache
+
+from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
+
+from newsletter.bootstrap import build_app
+from newsletter.config import load_settings
+from newsletter.dispatch import make_celery
+from newsletter.errors import InvalidError
+from newsletter.logs import configure_logs
+from newsletter.services.context import App
+
+_settings = load_settings()
+if not _settings.broker_url:
+    raise InvalidError("NEWSLETTER_BROKER_URL is not set: without a broker, run `newsletter up` instead of workers")
+
+celery = make_celery(_settings.broker_url)
+celery.conf.imports = ("workers.tasks",)
+
+stopping = multiprocessing.Event()
+"""Set when the worker was asked to stop; made before the fork, so that its children see it."""
+
+
+@cache
+def parts() -> App:
+    """Return this process's parts; made on first use, so that no connection outlives a fork."""
+    return build_app(_settings)
+
+
+@setup_logging.connect
+def _configure_logs(**_: object) -> None:
+    configure_logs(as_json=True)
+
+
+@worker_shutting_down.connect
+def _stop(**_: object) -> None:
+    stopping.set()
+
+
+@worker_process_shutdown.connect
+def _close(**_: object) -> None:
+    if parts.cache_info().currsize:
+        parts().database.dispose()

@@ -1,0 +1,54 @@
+"""Thin tasks: each is a doorbell that calls one service; running one twice, or for nothing, changes nothing."""
+
+from newsletter.services.articles import article_changed as answer_article_changed
+from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
+
+from newsletter.dispatch import Doorbell
+from newsletter.domain.deliveries import Pool
+from newsletter.services.composing import compile_edition as answer_compile_edition
+from newsletter.services.editions import fan_out_edition as answer_fan_out_edition
+from newsletter.services.sending import send_slice
+from newsletter.services.tick import tick as answer_tick
+from workers.app import celery, parts, stopping
+
+
+@celery.task(name=Doorbell.TICK)
+def tick() -> None:
+    """Look what time has brought: due slots, lapsed leases."""
+    answer_tick(parts())
+
+
+@celery.task(name=Doorbell.ARTICLE_CHANGED)
+def article_changed(article_id: int) -> None:
+    """Hear that an article was published, changed or withdrawn."""
+    answer_article_changed(parts(), article_id)
+
+
+@celery.task(name=Doorbell.REBUILD_FEEDS)
+def rebuild_feeds() -> None:
+    """Rebuild feeds, if any want it."""
+    answer_rebuild_feeds(parts())
+
+
+@celery.task(name=Doorbell.COMPILE_EDITION)
+def compile_edition(edition_id: int) -> None:
+    """Compose an edition that was opened."""
+    answer_compile_edition(parts(), edition_id)
+
+
+@celery.task(name=Doorbell.FAN_OUT_EDITION)
+def fan_out_edition(edition_id: int) -> None:
+    """Make the deliveries of an edition that was approved."""
+    answer_fan_out_edition(parts(), edition_id)
+
+
+@celery.task(name=Doorbell.SEND_BULK)
+def send_bulk() -> None:
+    """Send due digests, if there are any."""
+    send_slice(parts(), Pool.BULK, should_stop=stopping.is_set)
+
+
+@celery.task(name=Doorbell.SEND_TRANSACTIONAL)
+def send_transactional() -> None:
+    """Send due confirmations, if there are any."""
+    send_slice(parts(), Pool.TRANSACTIONAL, should_stop=stopping.is_set)
