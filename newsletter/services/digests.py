@@ -77,7 +77,7 @@ class DigestMaker:
         others = [item for item in digest.items if item is not lead]
         event_count = sum(item.event is not None for item in digest.items)
         fingerprint = digest_of(language, items)
-        view_url = f"{self.settings.base_url}/archive/{self.mailing_list.slug}/{self.edition.slot_key}/{language}/{fingerprint[:16]}"
+        page = f"{self.settings.base_url}/archive/{self.mailing_list.slug}/{self.edition.slot_key}"
         return NewVariant(
             language=language,
             digest=fingerprint,
