@@ -9,7 +9,7 @@ from babel import Locale, UnknownLocaleError
 from newsletter.domain.articles import Event, Kind
 from newsletter.domain.lists import Cadence, SectionsBy
 from newsletter.rendering.languages import Language
-from newsletter.rendering.plain import clean
+from newsletter.rendering.plain import capitalised, clean
 from newsletter.rendering.words import invitation, kind_name
 
 WIDTH = 640
@@ -154,7 +154,7 @@ def cleaned(digest: Digest) -> Digest:
 
 def view(item: DigestItem, digest: Digest) -> ItemView:
     """Return *item* as the digest's templates show it."""
-    image = _shown_image(item.image)
+    image = _shown_image(item.image, item.title)
     event = item.event
     is_foreign = item.language != digest.language.code
     return ItemView(
@@ -171,7 +171,7 @@ def view(item: DigestItem, digest: Digest) -> ItemView:
         image_size=image.scaled(WIDTH, LEAD_HEIGHT) if image else (0, None),
         thumbnail_size=image.scaled(THUMBNAIL, THUMBNAIL) if image else (0, None),
         event=event,
-        when=digest.language.format_event(event.starts_at, event.ends_at, event.zone) if event else "",
+        when=capitalised(digest.language.format_event(event.starts_at, event.ends_at, event.zone)) if event else "",
         where=clean(", ".join(part for part in (event.venue, event.address) if part), MAX_TITLE) if event else "",
         starts_at=event.starts_at.astimezone(ZoneInfo(event.zone)) if event else None,
         ics_url=web_address(item.ics_url),
@@ -185,10 +185,11 @@ def web_address(url: str) -> str:
     return cleaned_url.replace(" ", "%20") if is_safe else ""
 
 
-def _shown_image(image: Image | None) -> Image | None:
+def _shown_image(image: Image | None, title: str) -> Image | None:
+    """Return *image* if it can be fetched; it is a link, so without words of its own it says where to: *title*."""
     if image is None or not (url := web_address(image.url)):
         return None
-    return replace(image, url=url, alt=clean(image.alt, MAX_TITLE), credit=clean(image.credit, MAX_LABEL))
+    return replace(image, url=url, alt=clean(image.alt or title, MAX_TITLE), credit=clean(image.credit, MAX_LABEL))
 
 
 def _kicker(item: DigestItem, digest: Digest) -> str:

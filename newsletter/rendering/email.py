@@ -10,6 +10,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from newsletter.domain.variants import READER_HOLES, VARIANT_HOLES, Block, hole_mark
+from newsletter.errors import InvalidError
 from newsletter.rendering.colours import readable
 from newsletter.rendering.digest import Digest, DigestItem, Image, Section, cleaned, view
 from newsletter.rendering.environment import render
@@ -75,6 +76,7 @@ def render_digest(digest: Digest, nonce: str, *, home: Path | None = None) -> di
     page = render("email/digest/body.html", digest.language, {**context, "cut": html_cuts.mark}, home=home)
     text = render("email/digest/body.txt", digest.language, {**context, "cut": text_cuts.mark}, home=home)
     html_blocks, text_blocks = html_cuts.apart(inlined(page)), text_cuts.apart(text)
+    _require_same(html_blocks, text_blocks)
     return {key: Block(key, html, _paragraph(text_blocks[key])) for key, html in html_blocks.items()}
 
 
@@ -109,6 +111,13 @@ def render_confirmation(
         text=_paragraph(render("email/confirm/body.txt", language, context, home=home)).rstrip("\n") + "\n",
         html=inlined(render("email/confirm/body.html", language, context, home=home)),
     )
+
+
+def _require_same(html_blocks: dict[str, str], text_blocks: dict[str, str]) -> None:
+    """Refuse templates, as a newsroom may have its own, of which one says less than the other."""
+    for name, here, there in (("html", html_blocks, text_blocks), ("txt", text_blocks, html_blocks)):
+        if missing := [key for key in there if key not in here]:
+            raise InvalidError(f"template email/digest/body.{name} lacks the blocks {', '.join(missing[:5])}")
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ def _premailer() -> Premailer:
         strip_important=False,
         keep_style_tags=False,
         remove_classes=False,
+        disable_basic_attributes=["width", "height"],  # `height: auto` would overwrite an image's own height
         align_floating_images=False,  # nothing floats; it would parse the style of each image
         allow_network=False,
         allow_loading_external_files=False,

@@ -20,6 +20,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import PoFileError, read_po
 
 from newsletter.errors import InvalidError
+from newsletter.rendering.plain import capitalised
 
 SHIPPED = Path(__file__).parent / "locales"
 
@@ -41,7 +42,7 @@ class Language:
     def name(self) -> str:
         """The language's own name for itself, such as Кыргызча."""
         name = Locale(self.locale.language).display_name or self.code
-        return name[0].upper() + name[1:]
+        return capitalised(name)
 
     def gettext(self, message: str, /, **values: object) -> str:
         """Return *message* in this language, *values* put into its `%(name)s` places."""
@@ -93,7 +94,7 @@ class Language:
 
     def format_short_month(self, day: date) -> str:
         """Return the month of *day* in brief, as on a calendar leaf: Mar."""
-        return dates.format_date(day, "LLL", locale=self.locale).rstrip(".")
+        return capitalised(dates.format_date(day, "LLL", locale=self.locale).rstrip("."))
 
     def format_time(self, moment: datetime) -> str:
         """Return the time of day of *moment*, in its own zone."""

@@ -5,12 +5,13 @@ import textwrap
 
 LINE_WIDTH = 72
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+"""C0 but tab and newline, DEL, C1, the separators of lines, what overrides the direction of text, and the BOM."""
 
 
 def clean(text: str, limit: int) -> str:
     """Return *text* on one line, without control or direction-override characters, cut at a word to *limit*."""
-    return shortened(" ".join(_CONTROL.sub(" ", text).split()), limit)
+    return shortened(" ".join(CONTROL_CHARACTERS.sub(" ", text).split()), limit)
 
 
 def shortened(text: str, limit: int) -> str:
@@ -22,6 +23,11 @@ def shortened(text: str, limit: int) -> str:
     if text[limit - 1] != " " and space > limit // 2:
         head = head[:space]
     return head.rstrip(" ,;:–—-.") + "…"
+
+
+def capitalised(text: str) -> str:
+    """Return *text* with a capital in front, for what stands alone in a line."""
+    return text[:1].upper() + text[1:]
 
 
 def wrapped(text: str, indent: int = 0) -> str:

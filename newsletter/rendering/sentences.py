@@ -1,13 +1,15 @@
 """Sentences that fill the holes of blocks, and subjects: plain text, to be escaped for its place by the caller."""
 
+from calendar import monthrange
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from newsletter.domain.lists import Cadence
 from newsletter.rendering.digest import MAX_LABEL, MAX_TITLE, Digest
 from newsletter.rendering.environment import render
 from newsletter.rendering.languages import Language
-from newsletter.rendering.plain import clean, shortened
+from newsletter.rendering.plain import capitalised, clean, shortened
 from newsletter.rendering.words import cadence_name
 
 MAX_SUBJECT = 90
@@ -84,8 +86,10 @@ def render_more(language: Language, count: int) -> str:
 def render_dateline(digest: Digest) -> str:
     """Return what the edition is for: its day, its days, or its month."""
     if digest.period is None or digest.cadence in (Cadence.IMMEDIATE, Cadence.DAILY):
-        return digest.language.format_date(digest.slot_on, with_weekday=True)
+        return capitalised(digest.language.format_date(digest.slot_on, with_weekday=True))
     first, last = digest.period
+    if first.day == 1 and last == first + timedelta(days=monthrange(first.year, first.month)[1] - 1):
+        return capitalised(digest.language.format_month(first))
     return digest.language.format_dates(first, last)
 
 
