@@ -32,7 +32,7 @@ server=$!
 (read -r _ <&3; : >"$home/stopping"; kill -s "$stop" "$server") &
 watcher=$!
 wait "$server"
-if [ -e "$home/stopping" ]; then rm -rf "$home"; else kill "$watcher"; fi
+if [ -e "$home/stopping" ]; then rm -rf "$home" 2>/dev/null; else kill "$watcher"; fi
 """
 
 
@@ -80,6 +80,7 @@ def _postgres_programs(home: Path, identity: dict[str, Any]) -> Path:
         if libraries.exists():
             shutil.copytree(libraries, home / libraries.name)
         package = home / package.name
+        _give_away(home)
     return package / "pginstall/bin"
 
 
@@ -95,8 +96,14 @@ def _identity(home: Path) -> dict[str, Any]:
     """Return as whom and where PostgreSQL's processes run; *home* is given to them."""
     if os.geteuid() != 0:
         return {"cwd": "/"}
-    os.chown(home, NOBODY, NOBODY)
+    _give_away(home)
     return {"cwd": "/", "user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+
+def _give_away(folder: Path) -> None:
+    """Let NOBODY own *folder* with all in it, since their process will remove it."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 @contextmanager
