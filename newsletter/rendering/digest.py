@@ -193,11 +193,16 @@ def _shown_image(image: Image | None, title: str) -> Image | None:
 
 
 def _kicker(item: DigestItem, digest: Digest) -> str:
-    """Return the line over a title: what the section's heading does not say yet."""
+    """Return the line over a title: what the section's heading does not say yet, and the day of publication.
+
+    An event's own day stands under its title; a second one above would only confuse.
+    """
+    by_kind = digest.sections_by is SectionsBy.KIND and item.topics
+    label = clean(item.topics[0], MAX_LABEL) if by_kind else kind_name(digest.language, item.kind)
+    if item.event:
+        return label
     day = digest.language.format_day(item.published_at.astimezone(ZoneInfo(digest.zone)), near=digest.slot_on)
-    if digest.sections_by is SectionsBy.KIND and item.topics:
-        return f"{clean(item.topics[0], MAX_LABEL)} · {day}"
-    return f"{kind_name(digest.language, item.kind)} · {day}"
+    return f"{label} · {day}"
 
 
 def _direction(code: str) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from newsletter.domain.variants import READER_HOLES, VARIANT_HOLES, Block, hole_mark
 from newsletter.errors import InvalidError
-from newsletter.rendering.colours import readable
+from newsletter.rendering.colours import TEXT_CONTRAST, contrast, readable
 from newsletter.rendering.digest import Digest, DigestItem, Image, Section, cleaned, view
 from newsletter.rendering.environment import render
 from newsletter.rendering.inlining import inlined
@@ -141,11 +141,18 @@ def _looks(language: Language, accent_colour: str) -> dict[str, object]:
     """Return the colours, readable in light and in dark, and the sides that text begins and ends on."""
     is_ltr = language.direction == "ltr"
     return {
-        "light": LIGHT | {"accent": readable(accent_colour, LIGHT["ground"])},
-        "dark": DARK | {"accent": readable(accent_colour, DARK["paper"])},
+        "light": _scheme(LIGHT, accent_colour, text_behind="ground", least_fill=1.3),
+        "dark": _scheme(DARK, accent_colour, text_behind="paper", least_fill=3.0),
         "start": "left" if is_ltr else "right",
         "end": "right" if is_ltr else "left",
     }
+
+
+def _scheme(colours: dict[str, str], accent: str, *, text_behind: str, least_fill: float) -> dict[str, str]:
+    """Return *colours* with the accent for text, the accent as a surface, and what can be read on that surface."""
+    fill = readable(accent, colours["paper"], least_fill)
+    on_fill = next((ink for ink in ("#ffffff", "#12161a") if contrast(ink, fill) >= TEXT_CONTRAST), "#000000")
+    return colours | {"accent": readable(accent, colours[text_behind]), "fill": fill, "on_fill": on_fill}
 
 
 def _paragraph(text: str) -> str:
