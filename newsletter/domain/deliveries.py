@@ -144,7 +144,7 @@ class Told:
     attempt: int
     state: DeliveryState
     outcome: str
-    stage: str
+    stage: str | None = None
     code: int | None = None
     enhanced: str | None = None
     reply: str | None = None

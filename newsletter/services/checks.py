@@ -6,7 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from newsletter.errors import NewsletterError, TransientError
-from newsletter.mail.smtp import open_connection
+from newsletter.mail.session import open_connection
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
 from newsletter.services.tick import HEARTBEAT

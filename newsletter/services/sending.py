@@ -16,8 +16,12 @@ from newsletter.domain.deliveries import MICRO_BATCH, DeliveryState, Pool, Told,
 from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Verdict, redact
 from newsletter.errors import NewsletterError, TransientError
-from newsletter.mail.smtp import Envelope, SendResult, SMTPConnection, open_connection
+from newsletter.mail.envelopes import Envelope
+from newsletter.mail.relay import Relay
+from newsletter.mail.session import open_connection
+from newsletter.mail.smtp import SendResult, SMTPConnection
 from newsletter.services.context import App
+from newsletter.services.editions import finish_editions
 from newsletter.services.mailing import MailBuilder
 from newsletter.storage import ledger
 from newsletter.storage.editions import set_state
@@ -52,15 +56,11 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
     with app.reading() as tx:
         if not ledger.has_due(tx.session, pool):
             return Slice()
-    try:
-        connection = open_connection(app.relay)
-    except TransientError as error:
-        log.warning("relay_unavailable", error=str(error))
-        return Slice()
-    with connection:
-        sender = _Sender(app, pool, connection, should_stop)
-        done = sender.run()
+    sender = _Sender(app, app.relay, pool, should_stop)
+    done = sender.run()
     log.info("slice_sent", pool=pool.value, accepted=done.accepted, failed=done.failed, in_doubt=done.in_doubt)
+    if pool is Pool.BULK:
+        finish_editions(app)
     with app.transaction() as tx:
         if not sender.relay_failed and ledger.has_due(tx.session, pool):
             tx.ring(BELL_OF[pool])
@@ -68,39 +68,57 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
 
 
 class _Sender:
-    """One slice of one lane over one connection."""
+    """One slice of one lane; keeps one connection, and opens another where the relay's cap ends it."""
 
-    def __init__(self, app: App, pool: Pool, connection: SMTPConnection, should_stop: Callable[[], bool]) -> None:
-        self.app, self.pool, self.connection = app, pool, connection
+    def __init__(self, app: App, relay: Relay, pool: Pool, should_stop: Callable[[], bool]) -> None:
+        self.app, self.relay, self.pool = app, relay, pool
         self.worker = f"{socket.gethostname()}:{os.getpid()}"
         self.builder = MailBuilder(app.settings)
         self.relay_failed = False
         self.counts: Counter[DeliveryState] = Counter()
+        self._connection: SMTPConnection | None = None
         self._ends_at = time.monotonic() + SLICE_SECONDS
         self._should_stop = should_stop
 
     def run(self) -> Slice:
         """Take turns until nothing is due, time is up, somebody asks to stop, or the relay breaks off."""
-        token, told = uuid.uuid4().hex, list[Told]()
-        while True:
-            is_last = self.relay_failed or self._should_stop() or time.monotonic() > self._ends_at
-            next_token = uuid.uuid4().hex
-            batch = [] if is_last else self._claim(next_token)
-            told_token, token = token, next_token
-            mails = self._build(batch, token)
-            cleared = self._turn(told, told_token, list(mails), token)
-            if not cleared:
-                if not batch:
+        told, told_token = list[Told](), ""
+        try:
+            while True:
+                token = uuid.uuid4().hex
+                connection = self._connect() if self._may_go_on() else None
+                batch = self._claim(token) if connection else []
+                mails = self._build(batch, token)
+                cleared = self._turn(told, told_token, list(mails), token)
+                if connection is None or not batch:
                     break
-                told = []
-                continue
-            told = self._send([(each, mails[each.id]) for each in batch if each.id in cleared], cleared)
+                told_token = token
+                told = self._send(connection, [(each, mails[each.id]) for each in batch if each.id in cleared], cleared)
+        finally:
+            if self._connection:
+                self._connection.quit()
         return Slice(
             accepted=self.counts[DeliveryState.ACCEPTED],
             failed=self.counts[DeliveryState.FAILED],
             deferred=self.counts[DeliveryState.QUEUED],
             in_doubt=self.counts[DeliveryState.IN_DOUBT],
         )
+
+    def _may_go_on(self) -> bool:
+        return not self.relay_failed and not self._should_stop() and time.monotonic() < self._ends_at
+
+    def _connect(self) -> SMTPConnection | None:
+        """Return a live session with the relay; None, with a warning, if there is none to be had."""
+        if self._connection and self._connection.is_usable:
+            return self._connection
+        if self._connection:
+            self._connection.quit()
+        try:
+            self._connection = open_connection(self.relay)
+        except TransientError as error:
+            log.warning("relay_unavailable", error=str(error))
+            self.relay_failed, self._connection = True, None
+        return self._connection
 
     def _claim(self, token: str) -> list[Claimed]:
         with self.app.transaction() as tx:
@@ -141,7 +159,12 @@ class _Sender:
                 time.sleep(pause)
                 pause = min(pause * 2, 10)
 
-    def _send(self, mails: Sequence[tuple[Claimed, list[bytes]]], attempts: dict[int, int]) -> list[Told]:
+    def _send(
+        self,
+        connection: SMTPConnection,
+        mails: Sequence[tuple[Claimed, list[bytes]]],
+        attempts: dict[int, int],
+    ) -> list[Told]:
         envelopes = [
             Envelope(
                 ref=delivery.id,
@@ -153,7 +176,7 @@ class _Sender:
         ]
         deliveries = {delivery.id: delivery for delivery, _ in mails}
         told = []
-        for result in self.connection.send(envelopes, should_stop=self._should_stop):
+        for result in connection.send(envelopes, should_stop=self._should_stop):
             delivery = deliveries[result.ref]
             jitter = random.random()  # noqa: S311  it spreads retries and guards nothing
             told.append(tell(result, delivery, attempts[result.ref], jitter=jitter))
@@ -173,8 +196,8 @@ class _Sender:
                 set_state(tx.session, delivery.edition_id, EditionState.PAUSED, now=tx.now)
 
 
-_RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT, Verdict.UNSENT)
-"""After these the connection is of no use, and what is due waits for another slice."""
+_RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT)
+"""After these what is due waits for another slice."""
 
 
 def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float) -> Told:
@@ -189,7 +212,7 @@ def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float) 
         attempt=attempt,
         state=move.state,
         outcome=result.verdict.value,
-        stage=result.stage.value,
+        stage=result.stage.value if result.stage else None,
         code=reply.code if reply else None,
         enhanced=reply.enhanced if reply else None,
         reply=words,
