@@ -12,7 +12,15 @@ from contributing import ROOT, homes_of_packages
 
 LIBRARIES = {"storage", "ingest", "rendering", "feeds", "mail"}
 BELOW_SERVICES = {"domain", *LIBRARIES, "errors"}
-BELOW_FACES = (BELOW_SERVICES - {"storage"}) | {"services", "bootstrap", "clock", "config", "dispatch", "logs"}
+BELOW_FACES = (BELOW_SERVICES - {"storage"}) | {
+    "services",
+    "bootstrap",
+    "embedded",
+    "clock",
+    "config",
+    "dispatch",
+    "logs",
+}
 MAY_IMPORT = {
     "errors": set(),
     "clock": set(),
@@ -23,6 +31,7 @@ MAY_IMPORT = {
     **{library: {"domain", "errors"} for library in LIBRARIES},
     "services": {*BELOW_SERVICES, "clock", "config", "dispatch"},
     "bootstrap": {*BELOW_SERVICES, "services", "clock", "config", "dispatch", "logs"},
+    "embedded": {"services", "dispatch"},
     "web": BELOW_FACES,
     "workers": BELOW_FACES,
     "demo": {*BELOW_FACES, "web"},  # it serves the pages
