@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 import icalendar
 
 from newsletter.domain.articles import Event
-from newsletter.rendering.languages import Language
 from newsletter.rendering.plain import clean
 
+PRODUCT = "-//newsletter//events//EN"
 MAX_LINE, MAX_DESCRIPTION = 300, 2000
 
 
@@ -19,27 +19,28 @@ def render_calendar(
     title: str,
     summary: str,
     url: str,
-    language: Language,
-    organiser: str,
-    changed_at: datetime,
-    revision: int = 1,
+    modified_at: datetime,
+    revision: int,
+    language: str = "",
     is_cancelled: bool = False,
 ) -> bytes:
-    """Return a calendar of one event.
+    """Return a calendar of one event, its times in the venue's zone, whose rules travel along.
 
     *uid* must be the same for the same event for ever, such as `<article uid>@<mail domain>`: by it, and by a higher
-    *revision*, calendars replace what they hold. *changed_at* is when the event last changed.
+    *revision*, calendars replace what they hold. *language* is that of title and summary, "" if not known.
+    Midnight to midnight, or midnight without an end, is whole days.
     """
+    spoken = {"language": language} if language else {}
     entry = icalendar.Event()
     entry.add("uid", uid)
-    entry.add("dtstamp", changed_at.astimezone(UTC))
-    entry.add("last-modified", changed_at.astimezone(UTC))
+    entry.add("dtstamp", modified_at.astimezone(UTC))
+    entry.add("last-modified", modified_at.astimezone(UTC))
     entry.add("sequence", max(0, revision - 1))
     for name, moment in _span(event):
         entry.add(name, moment)
-    entry.add("summary", clean(title, MAX_LINE), parameters={"language": language.code})
+    entry.add("summary", clean(title, MAX_LINE), parameters=spoken)
     if summary:
-        entry.add("description", clean(summary, MAX_DESCRIPTION), parameters={"language": language.code})
+        entry.add("description", clean(summary, MAX_DESCRIPTION), parameters=spoken)
     if place := ", ".join(part for part in (event.venue, event.address) if part):
         entry.add("location", clean(place, MAX_LINE))
     if event.contact:
@@ -48,7 +49,7 @@ def render_calendar(
     entry.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
     calendar = icalendar.Calendar()
     calendar.add("version", "2.0")
-    calendar.add("prodid", f"-//{clean(organiser, MAX_LINE)}//newsletter//{language.code.upper()}")
+    calendar.add("prodid", PRODUCT)
     calendar.add("method", "PUBLISH")
     calendar.add_component(entry)
     # Only the zone's rules around the event: all of them, since 1970, would be ten times the rest.

@@ -7,7 +7,6 @@ import pytest
 
 from newsletter.domain.articles import Event
 from newsletter.rendering.calendar import render_calendar
-from newsletter.rendering.languages import load_language
 
 START = datetime(2026, 3, 19, 4, tzinfo=UTC)
 FORUM = Event(START, START + timedelta(hours=6), "Asia/Bishkek", "Hotel; Big", "148 B, Street", "Press office")
@@ -19,9 +18,9 @@ def calendar(event=FORUM, **more):
         "title": "Forum on water",
         "summary": "Rivers, shared; with \\ all.",
         "url": "https://news.example.org/articles/7",
-        "language": load_language("ky"),
-        "organiser": "City Press",
-        "changed_at": datetime(2026, 3, 1, tzinfo=UTC),
+        "language": "ky",
+        "modified_at": datetime(2026, 3, 1, tzinfo=UTC),
+        "revision": 1,
     }
     return render_calendar(event, **(values | more))
 
