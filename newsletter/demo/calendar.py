@@ -1,0 +1,11 @@
+"""The demo's calendar: when its five weeks of news begin and end, and where its readers' mail starts."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("Asia/Bishkek")
+BEGINNING = datetime(2025, 9, 1, tzinfo=ZONE).astimezone(UTC)
+"""A Monday; the oldest article appears on it."""
+END = datetime(2025, 10, 6, 8, 5, tzinfo=ZONE).astimezone(UTC)
+"""A Monday too, five minutes after the last weekly digest; from here the demo's clock runs on."""
+WEEK = timedelta(weeks=1)
