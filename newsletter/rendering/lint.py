@@ -16,7 +16,9 @@ from newsletter.rendering.plain import CONTROL_CHARACTERS
 
 SMALLEST_TEXT = 14
 LARGE_TEXT, LARGE_BOLD_TEXT, LARGE_TEXT_CONTRAST = 24, 18.66, 3.0  # WCAG 2: 18 pt, or 14 pt bold
-LONGEST_LINE = 78
+LONGEST_LINE = 600
+"""Characters of a line of text. The templates wrap at 72; a hole's value is one line, which mail programs wrap, and
+what is longer than this was not wrapped by anybody."""
 
 _MARK = re.compile(r"Zq[a-z0-9]+Z[0-9a-zA-Z]+qZ")
 _FORBIDDEN_CSS = {

@@ -5,8 +5,11 @@ import textwrap
 
 LINE_WIDTH = 72
 
-CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
-"""C0 but tab and newline, DEL, C1, the separators of lines, what overrides the direction of text, and the BOM."""
+CONTROL_CHARACTERS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
+"""C0 but tab and newline, DEL, C1, separators of lines, what overrides the direction of text, the BOM, and what is no
+character at all: lone surrogates, which cannot be encoded, and the noncharacters that HTML forbids."""
 
 
 def clean(text: str, limit: int) -> str:

@@ -16,10 +16,11 @@ from newsletter.domain.lists import SectionsBy
 from newsletter.domain.variants import READER_HOLES, VARIANT_HOLES, Hole, cut
 from newsletter.errors import InvalidError
 from newsletter.rendering import email
-from newsletter.rendering.digest import Image
+from newsletter.rendering.digest import MAX_TITLE, Image
 from newsletter.rendering.email import render_digest
 from newsletter.rendering.inlining import inlined
 from newsletter.rendering.languages import load_language
+from newsletter.rendering.plain import clean, wrapped
 
 VOID = {"br", "img", "meta", "hr", "link", "input"}
 
@@ -165,6 +166,19 @@ def test_hostile_words_stay_words():
     assert "{{ 7*7 }}" in page
     for character in "\x00\x1b\u202e\r":
         assert character not in page + text
+
+
+@settings(max_examples=40)
+@given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=60))
+def test_whatever_a_title_holds_the_reader_sees_it_as_text(title):
+    blocks = render_digest(a_digest(items=(an_item(5, Kind.STORY, title, title),), sections=()), NONCE)
+    page = "".join(block.html for block in blocks.values())
+
+    shown = lxml_html.document_fromstring(page).xpath("//h3//a")[0].text_content()
+
+    parse_strictly(page)
+    assert clean(title, MAX_TITLE) == shown
+    assert wrapped(clean(title, MAX_TITLE)) in blocks["lead:5:en"].text
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "//x.example", "", "https://x\r\n.example"])
