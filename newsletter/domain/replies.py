@@ -66,6 +66,14 @@ class Reply:
         """Whether the command was refused, for now or for good."""
         return self.code >= 400  # noqa: PLR2004  # RFC 5321 §4.2.1
 
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the command was refused for now."""
+        return 400 <= self.code < 500  # noqa: PLR2004  # RFC 5321 §4.2.1
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
+
 
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 

@@ -1,0 +1,57 @@
+"""The relay's address: what it says, what it leaves out, and what it must not show."""
+
+import pytest
+
+from newsletter.errors import InvalidError
+from newsletter.mail.relay import Relay, TLSMode
+
+
+@pytest.mark.parametrize(
+    ("url", "relay"),
+    [
+        ("smtp://localhost", Relay("localhost", 25, TLSMode.OFF)),
+        ("smtp://127.0.0.1:2525", Relay("127.0.0.1", 2525, TLSMode.OFF)),
+        ("smtp://[::1]:2525/", Relay("::1", 2525, TLSMode.OFF)),
+        ("smtp://localhost?tls=starttls", Relay("localhost", 587, TLSMode.STARTTLS)),
+        ("smtp://relay.example", Relay("relay.example", 587, TLSMode.STARTTLS)),
+        ("smtp://192.0.2.1:25", Relay("192.0.2.1", 25, TLSMode.STARTTLS)),
+        ("smtp://mailpit:1025?tls=off", Relay("mailpit", 1025, TLSMode.OFF)),
+        ("smtp://relay.example?tls=implicit", Relay("relay.example", 465, TLSMode.IMPLICIT)),
+        ("smtp://a%40b:p%3Aw%2F@relay.example", Relay("relay.example", 587, TLSMode.STARTTLS, "a@b", "p:w/")),
+    ],
+)
+def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
+    assert relay == Relay.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "part_of_why"),
+    [
+        ("", "must be like"),
+        ("relay.example:25", "must be like"),
+        ("smtps://relay.example", "must be like"),
+        ("smtp://", "must be like"),
+        ("smtp://relay.example/path", "must be like"),
+        ("smtp://relay.example:x", "host or port"),
+        ("smtp://relay.example:70000", "host or port"),
+        ("smtp://relay.example:0", "port"),
+        ("smtp://user:geheim/x@relay.example", "percent-encoded"),
+        ("smtp://relay.example?tls=yes", "tls=yes"),
+        ("smtp://relay.example?tls=", "use off, starttls or implicit"),
+        ("smtp://relay.example?tls=off&tls=starttls", "twice"),
+        ("smtp://relay.example?tsl=off", "unknown options: tsl"),
+        ("smtp://relay.example?verify=no&timeout=3", "unknown options: timeout, verify"),
+        ("smtp://user@relay.example", "a user and a password"),
+        ("smtp://:geheim@relay.example", "a user and a password"),
+    ],
+)
+def test_an_url_that_is_none_is_refused_with_the_remedy(url, part_of_why):
+    with pytest.raises(InvalidError) as refused:
+        Relay.parse(url)
+
+    assert part_of_why in str(refused.value)
+    assert "geheim" not in str(refused.value)
+
+
+def test_a_password_is_never_shown():
+    assert "geheim" not in repr(Relay.parse("smtp://user:geheim@relay.example"))
