@@ -1,7 +1,7 @@
 """Feeds: which there are, what they are called, which articles stand in them, and the ids they give."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -225,3 +225,12 @@ def next_last_modified(previous: datetime | None, now: datetime) -> datetime:
     """Return the Last-Modified of new bytes: whole seconds, later than the *previous* one even if the clock is not."""
     at = now.astimezone(UTC).replace(microsecond=0)
     return at if previous is None else max(at, previous + timedelta(seconds=1))
+
+
+def widen(choice: Filter, ancestors: Mapping[int, Sequence[int]]) -> Filter:
+    """Return *choice* with the topics that lie under those chosen: for whoever compares topics one by one."""
+    if not choice.topics:
+        return choice
+    chosen = set(choice.topics)
+    below = (topic for topic, line in ancestors.items() if not chosen.isdisjoint(line))
+    return replace(choice, topics=tuple(sorted({*chosen, *below})))

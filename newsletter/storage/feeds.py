@@ -1,12 +1,16 @@
-"""Feeds, what stands in them, and their stored documents, in SQL."""
+"""Feeds, what stands in them, and who gives their ids, in SQL."""
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, Date, ForeignKey, LargeBinary, String, Text, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.domain.feeds import Facet
+from newsletter.domain.feeds import Authority, Facet, Feed
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
+from newsletter.storage.bulk import chunks, insert_into
+from newsletter.storage.engine import Session
 
 
 class FeedRow(Base):
@@ -69,3 +73,117 @@ class FeedAuthorityRow(Base):
     id: Mapped[PrimaryKey]
     domain: Mapped[str] = mapped_column(String(255))
     since: Mapped[date] = mapped_column(Date)
+
+
+@dataclass(frozen=True, slots=True)
+class NewFeed:
+    """A feed to be stored."""
+
+    slug: str
+    facet: Facet
+    subject: str
+    language: str
+    filter_id: int
+    title: str
+
+
+def load_feeds(session: Session) -> list[Feed]:
+    """Return all feeds, in the order in which they were made."""
+    return [_to_feed(row) for row in session.scalars(select(FeedRow).order_by(FeedRow.id))]
+
+
+def has_feed(session: Session, slug: str) -> bool:
+    """Say whether there is a feed with that slug."""
+    return session.scalar(select(FeedRow.id).where(FeedRow.slug == slug)) is not None
+
+
+def add_feeds(session: Session, feeds: Iterable[NewFeed], *, now: datetime) -> None:
+    """Store new feeds, which want to be built; one whose slug is there already is left as it is."""
+    for chunk in chunks(list(feeds)):
+        rows = [
+            {
+                "slug": feed.slug,
+                "facet": feed.facet,
+                "subject": feed.subject,
+                "language": feed.language,
+                "filter_id": feed.filter_id,
+                "title": feed.title,
+                "created_at": now,
+                "dirty_at": now,
+            }
+            for feed in chunk
+        ]
+        session.execute(insert_into(session, FeedRow).values(rows).on_conflict_do_nothing(index_elements=["slug"]))
+
+
+def change_feed(session: Session, feed_id: int, *, filter_id: int, title: str, now: datetime) -> None:
+    """Give a feed another filter or title; it wants to be built."""
+    mark_changed(session, (feed_id,), now=now)
+    session.execute(update(FeedRow).where(FeedRow.id == feed_id).values(filter_id=filter_id, title=title))
+
+
+def remove_feeds(session: Session, feed_ids: Collection[int]) -> None:
+    """Remove feeds with their documents."""
+    for chunk in chunks(sorted(feed_ids)):
+        session.execute(delete(FeedRow).where(FeedRow.id.in_(chunk)))
+
+
+def mark_changed(session: Session, feed_ids: Collection[int], *, now: datetime) -> None:
+    """Note that something changed that concerns these feeds; they want to be built."""
+    for chunk in chunks(sorted(feed_ids)):
+        # Whoever marks several feeds takes them in the same order and so never waits in a circle.
+        session.execute(select(FeedRow.id).where(FeedRow.id.in_(chunk)).order_by(FeedRow.id).with_for_update())
+        session.execute(
+            update(FeedRow)
+            .where(FeedRow.id.in_(chunk))
+            .values(change_count=FeedRow.change_count + 1, dirty_at=func.coalesce(FeedRow.dirty_at, now))
+        )
+
+
+def feeds_that_hold(session: Session, article_ids: Collection[int]) -> set[int]:
+    """Return the ids of the feeds in whose documents one of these articles stands."""
+    found: set[int] = set()
+    for chunk in chunks(sorted(article_ids)):
+        found.update(session.scalars(select(FeedEntryRow.feed_id).where(FeedEntryRow.article_id.in_(chunk))))
+    return found
+
+
+def note_failure(session: Session, feed_id: int, problem: str, *, now: datetime) -> None:
+    """Note why a feed could not be built; its documents stay as they were."""
+    session.execute(update(FeedRow).where(FeedRow.id == feed_id).values(failed_at=now, problem=problem))
+
+
+def load_authority(session: Session) -> Authority | None:
+    """Return who gives ids; None: nobody does yet."""
+    row = session.get(FeedAuthorityRow, 1)
+    return None if row is None else Authority(row.domain, row.since)
+
+
+def mint_authority(session: Session, domain: str, since: date) -> Authority:
+    """Return who gives ids, for ever: the first who asked. Safe for any number of processes at once."""
+    row = {"id": 1, "domain": domain, "since": since}
+    session.execute(insert_into(session, FeedAuthorityRow).values(row).on_conflict_do_nothing(index_elements=["id"]))
+    kept = session.get_one(FeedAuthorityRow, 1)
+    return Authority(kept.domain, kept.since)
+
+
+def _to_feed(row: FeedRow) -> Feed:
+    return Feed(
+        id=row.id,
+        slug=row.slug,
+        facet=Facet(row.facet),
+        subject=row.subject,
+        language=row.language,
+        filter_id=row.filter_id,
+        title=row.title,
+        created_at=row.created_at,
+        change_count=row.change_count,
+        built_count=row.built_count,
+        entry_count=row.entry_count,
+        fingerprint=row.fingerprint,
+        dirty_at=row.dirty_at,
+        due_at=row.due_at,
+        rebuilt_at=row.rebuilt_at,
+        failed_at=row.failed_at,
+        problem=row.problem,
+    )

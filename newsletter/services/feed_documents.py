@@ -1,0 +1,106 @@
+"""Documents of feeds as they are served: a copy in this process, looked up again often and never mixed up."""
+
+import gzip
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from threading import Lock
+
+from newsletter.services.context import App
+from newsletter.storage.feed_documents import load_document, load_etag
+from newsletter.storage.feeds import has_feed
+
+RECHECK_SECONDS = 0.25
+"""How long another process's rebuild may stay unseen."""
+CACHE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ServedDocument:
+    """A document with its validator; *etag* is bare, each representation has its own made of it."""
+
+    name: str
+    gzipped: bytes
+    size: int
+    etag: str
+    last_modified: datetime
+
+    @cached_property
+    def body(self) -> bytes:
+        """The bytes unpacked."""
+        return gzip.decompress(self.gzipped)
+
+
+@dataclass(slots=True)
+class Swaps:
+    """Counts the documents swapped by this process, so that its own cache never lags behind its own work."""
+
+    count: int = 0
+
+    def note(self) -> None:
+        """Note that a document was swapped."""
+        self.count += 1
+
+
+SWAPS = Swaps()
+
+
+@dataclass(slots=True)
+class _Copy:
+    document: ServedDocument
+    swaps: int
+    checked_at: float
+
+
+@dataclass(slots=True)
+class DocumentCache:
+    """Copies of the documents asked for most recently; *clock* counts seconds and only goes forward."""
+
+    app: App
+    clock: Callable[[], float]
+    recheck_seconds: float = RECHECK_SECONDS
+    capacity: int = CACHE_BYTES
+    _copies: "OrderedDict[str, _Copy]" = field(default_factory=OrderedDict)
+    _bytes: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def peek(self, name: str) -> ServedDocument | None:
+        """Return the copy, when it needs no look at the database; never waits."""
+        copy = self._copies.get(name)
+        if copy is None or copy.swaps != SWAPS.count or self.clock() - copy.checked_at >= self.recheck_seconds:
+            return None
+        return copy.document
+
+    def load(self, name: str) -> ServedDocument | None:
+        """Return the document as it is stored now, its bytes fetched only if they changed; None: there is none."""
+        swaps, now = SWAPS.count, self.clock()  # before the look: what is swapped during it is looked for again
+        copy = self._copies.get(name)
+        with self.app.reading() as tx:
+            if copy is not None and load_etag(tx.session, name) == copy.document.etag:
+                copy.swaps, copy.checked_at = swaps, now
+                return copy.document
+            stored = load_document(tx.session, name)
+        document = stored and ServedDocument(name, stored.gzipped, stored.size, stored.etag, stored.last_modified)
+        self._keep(name, document and _Copy(document, swaps, now))
+        return document
+
+    def is_to_come(self, slug: str) -> bool:
+        """Say whether there is such a feed, whether or not it has documents yet."""
+        with self.app.reading() as tx:
+            return has_feed(tx.session, slug)
+
+    def _keep(self, name: str, copy: _Copy | None) -> None:
+        with self._lock:
+            if (previous := self._copies.pop(name, None)) is not None:
+                self._bytes -= _weight(previous)
+            if copy is not None:
+                self._copies[name] = copy
+                self._bytes += _weight(copy)
+            while self._bytes > self.capacity and len(self._copies) > 1:
+                self._bytes -= _weight(self._copies.popitem(last=False)[1])
+
+
+def _weight(copy: _Copy) -> int:
+    return len(copy.document.gzipped) + copy.document.size

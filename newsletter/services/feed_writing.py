@@ -1,0 +1,203 @@
+"""What feeds say: titles, labels, addresses and event details, from the newsroom's settings, topics and lists."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from newsletter.config import Settings
+from newsletter.domain.articles import Article, Event, Kind
+from newsletter.domain.feeds import Authority, Facet, FeedPlan, plan_feeds
+from newsletter.domain.filters import Filter
+from newsletter.domain.lists import MailingList
+from newsletter.domain.topics import Topic
+from newsletter.errors import InvalidError
+from newsletter.feeds.document import Category, Entry, Head, Sibling, clean_line
+from newsletter.feeds.entries import make_entry
+from newsletter.feeds.opml import Outline
+from newsletter.rendering.languages import Language, load_language
+from newsletter.rendering.words import kinds_name
+
+FORM = 1
+"""Grows when documents of the same articles are to look different, so that all feeds are built anew."""
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class FeedWriter:
+    """Knows the newsroom's words at one moment and writes heads and entries with them.
+
+    *topics* and *lists* are in their order; *choices*: the filter of each list, by the list's id.
+    """
+
+    settings: Settings
+    authority: Authority
+    topics: Sequence[Topic]
+    lists: Sequence[MailingList]
+    choices: Mapping[int, Filter]
+    _entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
+    _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict)
+    _digests: dict[str, str] = field(default_factory=dict)
+
+    def plans(self) -> list[FeedPlan]:
+        """Return the feeds that there should be."""
+        return plan_feeds(
+            topics=[(topic.id, topic.slug) for topic in self.topics],
+            lists=[(each.slug, self.choices[each.filter_id]) for each in self.lists],
+            languages=self.settings.languages,
+        )
+
+    def title(self, plan: FeedPlan) -> str:
+        """Return a feed's title: whose news, and on what."""
+        name, subject = self.settings.name, self._subject(plan)
+        return clean_line(f"{name}: {subject}" if subject else name)
+
+    def head(
+        self,
+        plan: FeedPlan,
+        *,
+        created_at: datetime,
+        entries: Sequence[Entry] = (),
+        gone: Sequence[tuple[str, datetime]] = (),
+    ) -> Head:
+        """Return what the feed says of itself; it was updated when an entry was or was removed, else when made."""
+        siblings = (
+            FeedPlan(plan.facet, plan.subject, language, plan.choice)
+            for language in self.settings.languages
+            if language != plan.language
+        )
+        changes = [*(entry.updated for entry in entries), *(when for _, when in gone)]
+        return Head(
+            id=self.authority.feed_id(plan.slug),
+            slug=plan.slug,
+            title=self.title(plan),
+            description=self._description(plan),
+            language=plan.language,
+            base_url=self.settings.base_url,
+            home_url=self.home_url(plan),
+            author=clean_line(self.settings.name),
+            updated=max(changes, default=created_at).replace(microsecond=0),
+            logo_url=self.settings.logo_url,
+            siblings=tuple(Sibling(each.slug, each.language, self.title(each)) for each in siblings),
+            gone=tuple((self.authority.entry_id(uid), when.replace(microsecond=0)) for uid, when in gone),
+        )
+
+    def entry(self, article: Article, language: str) -> Entry:
+        """Return *article* as an entry in *language*; the same one each time.
+
+        Raises:
+            ValueError: it cannot stand in a feed; the message says why.
+        """
+        key = (article.id, language)
+        if key not in self._entries:
+            categories = self._labels(language)
+            words = self._language(language)
+            self._entries[key] = make_entry(
+                article,
+                language,
+                entry_id=self.authority.entry_id(article.uid),
+                url=article.translations[language].url
+                or f"{self.settings.base_url}/articles/{article.uid}?lang={language}",
+                author=self.settings.name,
+                categories=[categories[topic] for topic in (*article.topics, article.kind) if topic in categories],
+                facts=event_facts(article.event, words) if article.event else (),
+            )
+        return self._entries[key]
+
+    def fingerprint(self, plan: FeedPlan) -> str:
+        """Return what changes when anything but articles changes what the feed's documents say."""
+        head = self.head(plan, created_at=NEVER)
+        return _digest((FORM, head, self._words_digest(plan.language)))
+
+    def _words_digest(self, language: str) -> str:
+        if language not in self._digests:
+            labels = sorted(self._labels(language).items(), key=str)
+            self._digests[language] = _digest((self.authority, labels, _labels_of_facts(self._language(language))))
+        return self._digests[language]
+
+    def home_url(self, plan: FeedPlan) -> str:
+        """Return the page for people that a feed belongs to."""
+        page = f"/topics/{plan.subject}" if plan.facet is Facet.TOPIC else "/"
+        language = "" if plan.language == self.settings.default_language else f"?lang={plan.language}"
+        return f"{self.settings.base_url}{page}{language}"
+
+    def groups(self, feeds: Iterable[tuple[FeedPlan, str]]) -> list[tuple[str, list[Outline]]]:
+        """Return plans with their titles and addresses, under headings in the newsroom's language."""
+        words = self._language(self.settings.default_language)
+        headings = {
+            Facet.ALL: words.gettext("Everything"),
+            Facet.TOPIC: words.gettext("Topics"),
+            Facet.KIND: words.gettext("Kinds"),
+            Facet.LIST: words.gettext("Newsletters"),
+        }
+        groups: dict[Facet, list[Outline]] = {facet: [] for facet in headings}
+        for plan, address in feeds:
+            groups[plan.facet].append(Outline(self.title(plan), address, self.home_url(plan), plan.language))
+        return [(headings[facet], outlines) for facet, outlines in groups.items()]
+
+    def _subject(self, plan: FeedPlan) -> str:
+        if plan.facet is Facet.TOPIC:
+            topic = next(topic for topic in self.topics if topic.slug == plan.subject)
+            return topic.label(plan.language, self.settings.default_language)
+        if plan.facet is Facet.KIND:
+            return kinds_name(self._language(plan.language), Kind(plan.subject))
+        if plan.facet is Facet.LIST:
+            return self._list(plan).title(plan.language)
+        return ""
+
+    def _description(self, plan: FeedPlan) -> str:
+        if plan.facet is Facet.LIST and (description := self._list(plan).description(plan.language)):
+            return clean_line(description)
+        words, subject = self._language(plan.language), self._subject(plan)
+        if subject:
+            return clean_line(
+                words.gettext("News from %(newsroom)s: %(subject)s", newsroom=self.settings.name, subject=subject)
+            )
+        return clean_line(words.gettext("All news from %(newsroom)s", newsroom=self.settings.name))
+
+    def _list(self, plan: FeedPlan) -> MailingList:
+        return next(each for each in self.lists if each.slug == plan.subject)
+
+    def _labels(self, language: str) -> dict[int | Kind, Category]:
+        if language not in self._categories:
+            words = self._language(language)
+            labels: dict[int | Kind, Category] = {
+                topic.id: Category(
+                    topic.slug,
+                    topic.scheme or self.authority.tag("topics"),
+                    topic.label(language, self.settings.default_language),
+                )
+                for topic in self.topics
+            }
+            labels |= {
+                kind: Category(kind.value, self.authority.tag("kinds"), kinds_name(words, kind)) for kind in Kind
+            }
+            self._categories[language] = labels
+        return self._categories[language]
+
+    def _language(self, code: str) -> Language:
+        """Return the language; one without messages speaks English, as single messages do that it lacks."""
+        try:
+            return load_language(code, self.settings.home)
+        except InvalidError:
+            return load_language("en", self.settings.home)
+
+
+def event_facts(event: Event, language: Language) -> tuple[tuple[str, str], ...]:
+    """Return when and where an event takes place and whom to ask, with labels; what is not known is left out."""
+    when, where, contact = _labels_of_facts(language)
+    place = ", ".join(part for part in (event.venue, event.address) if part)
+    facts = (
+        (when, language.format_event(event.starts_at, event.ends_at, event.zone)),
+        (where, place),
+        (contact, event.contact),
+    )
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _labels_of_facts(language: Language) -> tuple[str, str, str]:
+    return language.gettext("When"), language.gettext("Where"), language.gettext("Contact")
+
+
+def _digest(said: object) -> str:
+    return hashlib.sha256(repr(said).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,425 @@
+"""Feeds from the database: which there are, who is rebuilt when, and what their readers see of it."""
+
+import gzip
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from feed_newsroom import Newsroom, an_event
+from lxml import etree
+
+from newsletter.dispatch import Doorbell, Ring
+from newsletter.domain.articles import Kind
+from newsletter.domain.feeds import FeedFormat
+from newsletter.errors import NotFoundError
+from newsletter.services import feeds as service
+from newsletter.services.feeds import article_changed, ensure_feeds, list_feeds, mark_feeds_dirty, rebuild_feeds
+from newsletter.services.lists import ListDraft, add_list
+from newsletter.storage.feeds import load_feeds
+
+TOMBSTONE = "{http://purl.org/atompub/tombstones/1.0}deleted-entry"
+
+
+both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], indirect=True)
+"""For what rests on the database; the other decisions are the same on any, and each test makes dozens of feeds."""
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request):
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture
+def newsroom(app) -> Newsroom:
+    settings = app.settings.model_copy(update={"languages": ("en", "ru")})
+    return Newsroom(replace(app, settings=settings))
+
+
+def feed(newsroom: Newsroom, slug: str) -> dict:
+    """A feed as its JSON document has it."""
+    return json.loads(gzip.decompress(newsroom.document(f"{slug}.json").gzipped))
+
+
+def titles(newsroom: Newsroom, slug: str) -> list[str]:
+    return [item["title"] for item in feed(newsroom, slug)["items"]]
+
+
+def atom(newsroom: Newsroom, slug: str):
+    return etree.fromstring(gzip.decompress(newsroom.document(f"{slug}.atom").gzipped))
+
+
+def etags(newsroom: Newsroom) -> dict[str, str]:
+    with newsroom.app.reading() as tx:
+        slugs = [each.slug for each in load_feeds(tx.session)]
+    return {slug: newsroom.document(f"{slug}.atom").etag for slug in slugs}
+
+
+@both_databases
+def test_there_is_a_feed_of_everything_each_topic_kind_and_list_in_each_language(newsroom):
+    newsroom.rebuild()
+    with newsroom.app.reading() as tx:
+        facts = list_feeds(tx)
+
+    assert 2 * (1 + 3 + 6 + 1) == len(facts)
+    assert {"all-en", "topic-water-ru", "kind-press-release-ru", "list-weekly-en"} < {each.feed.slug for each in facts}
+    assert not any(each.wants_rebuild for each in facts)
+    assert all(newsroom.document(f"{each.feed.slug}.{form}") for each in facts for form in FeedFormat)
+    assert "https://news.example.org/feeds/all-en.atom" == facts[0].address
+    assert all(each.size > 200 for each in facts)
+
+
+def test_making_feeds_twice_makes_nothing(newsroom, dispatcher):
+    with newsroom.app.transaction() as tx:
+        assert 22 == ensure_feeds(tx)
+    with newsroom.app.transaction() as tx:
+        assert 0 == ensure_feeds(tx)
+
+    assert [Ring(Doorbell.REBUILD_FEEDS)] == dispatcher.rings
+
+
+def test_feeds_speak_their_language(newsroom):
+    newsroom.publish(1, topics=("water",), languages="en ru")
+    newsroom.rebuild()
+    russian = feed(newsroom, "topic-water-ru")
+
+    assert "Example Newsroom: Вода" == russian["title"]
+    assert "ru" == russian["language"]
+    assert "https://news.example.org/topics/water?lang=ru" == russian["home_page_url"]
+    (item,) = russian["items"]
+    assert "Story 1 (ru)" == item["title"]
+    assert f"https://news.example.org/articles/{item['id'][-36:]}?lang=ru" == item["url"]
+    assert "Вода" == item["tags"][0]
+    assert "https://news.example.org/topics/water" == feed(newsroom, "topic-water-en")["home_page_url"]
+
+
+def test_a_list_has_a_feed_of_its_filter_with_its_words(newsroom):
+    newsroom.publish(1, topics=("health",))
+    newsroom.publish(2, topics=("water",))
+    newsroom.rebuild()
+
+    assert ["Story 1 (en)"] == titles(newsroom, "list-weekly-en")
+    assert "Example Newsroom: The week" == feed(newsroom, "list-weekly-en")["title"]
+    assert "What mattered & why" == feed(newsroom, "list-weekly-en")["description"]
+
+
+@both_databases
+def test_an_article_stands_in_the_feeds_of_what_it_is_and_of_what_its_topics_lie_under(newsroom):
+    newsroom.publish(1, topics=("water",), languages="en ru", kind=Kind.SPEECH)
+    newsroom.rebuild()
+    holding = {slug for slug in etags(newsroom) if titles(newsroom, slug)}
+
+    assert {
+        f"{feed}-{code}" for feed in ("all", "topic-water", "topic-climate", "kind-speech") for code in ("en", "ru")
+    } == (holding)
+
+
+@both_databases
+def test_entries_stand_newest_first_and_of_one_moment_the_last_stored_first(newsroom):
+    now = newsroom.app.clock()
+    for number, hours in enumerate((3, 1, 2, 1), start=1):
+        newsroom.publish(number, published_at=now - timedelta(hours=hours))
+    newsroom.rebuild()
+
+    assert ["Story 4 (en)", "Story 2 (en)", "Story 3 (en)", "Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+@both_databases
+def test_an_unrelated_article_leaves_other_feeds_alone(newsroom):
+    newsroom.publish(1, topics=("water",))
+    newsroom.rebuild()
+    before = etags(newsroom)
+    newsroom.later(hours=1).publish(2, topics=("health",))
+    rebuilt = newsroom.rebuild()
+    after = etags(newsroom)
+
+    assert {"all-en", "topic-health-en", "kind-story-en", "list-weekly-en"} == set(rebuilt)
+    assert set(rebuilt) == {slug for slug in before if before[slug] != after[slug]}
+
+
+def test_nothing_changed_rebuilds_nothing(newsroom):
+    newsroom.publish(1)
+    newsroom.rebuild()
+
+    assert {} == newsroom.rebuild()
+
+
+@both_databases
+def test_a_forced_rebuild_keeps_bytes_and_validators(newsroom):
+    """The same data makes the same bytes, whenever and in whichever process they are made."""
+    newsroom.publish(1, topics=("water",), languages="en ru")
+    newsroom.rebuild()
+    before = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
+    service._FRAGMENTS = type(service._FRAGMENTS)()
+    outcomes = rebuild_feeds(newsroom.later(days=3).app, list(etags(newsroom)))
+    after = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
+
+    assert 22 == len(outcomes)
+    assert [()] * 22 == [outcome.changed for outcome in outcomes]
+    assert before == after
+
+
+@both_databases
+def test_a_typo_changes_the_validators_and_not_the_times(newsroom):
+    article = newsroom.publish(1)
+    newsroom.rebuild()
+    before, then = newsroom.document("all-en.atom"), atom(newsroom, "all-en")
+    newsroom.later(minutes=5).change(article, body_html="<p>Mended.</p>")
+    newsroom.rebuild()
+    after, now = newsroom.document("all-en.atom"), atom(newsroom, "all-en")
+
+    assert before.etag != after.etag
+    assert timedelta(minutes=5) == after.last_modified - before.last_modified
+    assert [each.text for each in then.iter("{*}updated")] == [each.text for each in now.iter("{*}updated")]
+
+
+def test_a_significant_update_is_told(newsroom):
+    article = newsroom.publish(1)
+    newsroom.later(hours=2).change(article, updated_at=newsroom.app.clock(), revision=2)
+    newsroom.rebuild()
+    root = atom(newsroom, "all-en")
+
+    assert [newsroom.app.clock().isoformat()] * 2 == [each.text for each in root.iter("{*}updated")]
+    assert (newsroom.app.clock() - timedelta(hours=2)).isoformat() == root.find("{*}entry").findtext("{*}published")
+
+
+@both_databases
+def test_a_withdrawn_article_leaves_its_feeds_and_is_named_as_removed(newsroom):
+    newsroom.publish(1, topics=("water",))
+    article = newsroom.publish(2, topics=("water",))
+    newsroom.rebuild()
+    newsroom.later(hours=1).withdraw(article)
+    newsroom.rebuild()
+    root = atom(newsroom, "topic-climate-en")
+    (tombstone,) = root.iter(TOMBSTONE)
+
+    assert ["Story 1 (en)"] == titles(newsroom, "all-en") == titles(newsroom, "topic-climate-en")
+    assert "0198c0de-0000-7000-8000-000000000002" == tombstone.get("ref")[-36:]
+    assert newsroom.app.clock().isoformat() == tombstone.get("when") == root.findtext("{*}updated")
+    assert [] == list(atom(newsroom, "topic-health-en").iter(TOMBSTONE))
+
+
+def test_an_article_withdrawn_before_anybody_saw_it_is_not_named(newsroom):
+    article = newsroom.publish(1, embargo_until=newsroom.app.clock() + timedelta(days=1))
+    newsroom.withdraw(article)
+    newsroom.rebuild()
+
+    assert [] == list(atom(newsroom, "all-en").iter(TOMBSTONE))
+
+
+@both_databases
+def test_a_retagged_article_leaves_one_feed_and_joins_another(newsroom):
+    article = newsroom.publish(1, topics=("health",))
+    newsroom.rebuild()
+    newsroom.retag(article, "water")
+    rebuilt = newsroom.rebuild()
+
+    assert {"topic-health-en", "topic-water-en", "topic-climate-en", "list-weekly-en"} < set(rebuilt)
+    assert [] == titles(newsroom, "topic-health-en") == titles(newsroom, "list-weekly-en")
+    assert ["Story 1 (en)"] == titles(newsroom, "topic-water-en")
+
+
+@both_databases
+def test_an_article_under_embargo_appears_when_its_time_has_come(newsroom):
+    """Nobody rings for it: it is found by looking."""
+    embargo = newsroom.app.clock() + timedelta(hours=3)
+    newsroom.publish(1, topics=("water",), embargo_until=embargo)
+    newsroom.rebuild()
+    assert [] == titles(newsroom, "all-en")
+
+    assert {} == newsroom.at(embargo - timedelta(seconds=1)).rebuild()
+    assert {"all-en", "topic-water-en", "topic-climate-en", "kind-story-en"} == set(newsroom.at(embargo).rebuild())
+    assert embargo.isoformat() == feed(newsroom, "all-en")["items"][0]["date_published"]
+    assert {} == newsroom.rebuild()
+
+
+def test_the_clock_set_back_loses_nothing(newsroom):
+    article = newsroom.publish(1)
+    newsroom.rebuild()
+    first = newsroom.document("all-en.atom").last_modified
+    newsroom.later(days=-30).change(article, title="Mended")
+    newsroom.rebuild()
+
+    assert first + timedelta(seconds=1) == newsroom.document("all-en.atom").last_modified
+
+
+def test_a_lost_doorbell_delays_and_loses_nothing(newsroom):
+    """What was marked in the transaction is found by whoever looks next."""
+    newsroom.rebuild()
+    newsroom.publish(1)
+
+    assert "all-en" in newsroom.rebuild()
+    assert ["Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+@both_databases
+def test_the_handler_of_a_changed_article_may_run_twice(newsroom):
+    article = newsroom.publish(1, topics=("water",))
+    first = article_changed(newsroom.app, article)
+    second = article_changed(newsroom.app, article)
+
+    assert 22 == len(first)
+    assert {"all-en", "topic-water-en", "topic-climate-en", "kind-story-en"} == {built.slug for built in second}
+    assert {()} == {built.changed for built in second}
+    assert ["Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+def test_marking_rings_after_commit_and_counts_the_feeds(newsroom, dispatcher):
+    newsroom.rebuild()
+    article = newsroom.publish(1)
+    dispatcher.rings.clear()
+    with newsroom.app.transaction() as tx:
+        assert 2 == mark_feeds_dirty(tx, (article,))
+        assert 0 == mark_feeds_dirty(tx, ())
+        assert [] == dispatcher.rings
+
+    assert [Ring(Doorbell.REBUILD_FEEDS)] == dispatcher.rings
+
+
+def test_a_renamed_newsroom_or_moved_address_rebuilds_all_and_keeps_ids(newsroom):
+    newsroom.publish(1)
+    newsroom.rebuild()
+    before = feed(newsroom, "all-en")
+    settings = newsroom.app.settings.model_copy(update={"name": "New name", "base_url": "https://new.example.net"})
+    newsroom.app = replace(newsroom.app, settings=settings)
+    rebuilt = newsroom.rebuild()
+    after = feed(newsroom, "all-en")
+
+    assert 22 == len(rebuilt)
+    assert "New name" == after["title"]
+    assert "https://new.example.net/feeds/all-en.json" == after["feed_url"]
+    assert before["items"][0]["id"] == after["items"][0]["id"]
+    assert before["items"][0]["id"].startswith("tag:news.example.org,2026-03-16:article/")
+    assert {} == newsroom.rebuild()
+
+
+def test_a_list_that_is_hidden_has_no_feed(newsroom):
+    add_list(newsroom.app, ListDraft(slug="staff", titles={"en": "Staff"}, is_public=False))
+    newsroom.rebuild()
+
+    assert newsroom.document("list-staff-en.atom") is None
+
+
+@both_databases
+def test_a_language_that_is_dropped_takes_its_feeds_along(newsroom):
+    newsroom.rebuild()
+    settings = newsroom.app.settings.model_copy(update={"languages": ("en",)})
+    newsroom.app = replace(newsroom.app, settings=settings)
+    newsroom.rebuild()
+
+    assert newsroom.document("all-ru.atom") is None
+    assert newsroom.document("all-en.atom") is not None
+    assert b"all-ru" not in gzip.decompress(newsroom.document("feeds.opml").gzipped)
+
+
+@both_databases
+def test_a_feed_that_cannot_be_built_keeps_its_documents_and_harms_no_other(newsroom, monkeypatch):
+    newsroom.publish(1, topics=("water",))
+    newsroom.rebuild()
+    before = newsroom.document("topic-water-en.atom")
+    write = service.write_documents
+
+    def failing(head, entries, cache):
+        if head.slug == "topic-water-en":
+            raise ZeroDivisionError("broken")
+        return write(head, entries, cache)
+
+    monkeypatch.setattr(service, "write_documents", failing)
+    newsroom.later(hours=1).publish(2, topics=("water",))
+    outcomes = {built.slug: built for built in rebuild_feeds(newsroom.app)}
+
+    assert ["topic-water-en"] == [slug for slug, built in outcomes.items() if built.has_failed]
+    assert "ZeroDivisionError: broken" == outcomes["topic-water-en"].problem
+    assert before == newsroom.document("topic-water-en.atom")
+    assert 2 == len(titles(newsroom, "topic-climate-en"))
+
+    assert {} == newsroom.rebuild(), "it waits a little before it is tried again"
+    monkeypatch.undo()
+    assert {"topic-water-en"} == set(newsroom.later(minutes=1).rebuild())
+    assert 2 == len(titles(newsroom, "topic-water-en"))
+
+
+def test_a_bad_article_is_left_out_and_reported(newsroom):
+    start = newsroom.app.clock() + timedelta(days=2)
+    newsroom.publish(1, kind=Kind.EVENT, event=replace(an_event(start), zone="Mars/Olympus"))
+    newsroom.publish(2)
+    outcomes = {built.slug: built for built in rebuild_feeds(newsroom.app)}
+
+    assert ["Story 2 (en)"] == titles(newsroom, "all-en")
+    assert not outcomes["all-en"].has_failed
+    assert outcomes["all-en"].problem.startswith("article 0198c0de-0000-7000-8000-000000000001 is left out: ")
+    assert outcomes["kind-story-en"].problem is None
+
+
+def test_an_event_is_told_with_time_and_place(newsroom):
+    newsroom.publish(1, kind=Kind.EVENT, languages="en ru", event=an_event(newsroom.app.clock() + timedelta(days=2)))
+    newsroom.rebuild()
+    content = feed(newsroom, "kind-event-en")["items"][0]["content_html"]
+
+    assert "<strong>When:</strong> Wednesday" in content
+    assert "<strong>Where:</strong> Hall &lt;2&gt;, 1 Park St<br>" in content
+    assert "<strong>Contact:</strong> Press office</p>" in content
+
+
+def test_a_translation_without_a_title_stands_in_no_feed(newsroom):
+    newsroom.publish(1, title="")
+    outcomes = rebuild_feeds(newsroom.app)
+
+    assert [] == titles(newsroom, "all-en")
+    assert {None} == {built.problem for built in outcomes}
+
+
+@both_databases
+def test_who_was_overtaken_writes_nothing(newsroom):
+    """Two workers build one feed; the one that read earlier and finishes later does not undo the other's work."""
+    newsroom.rebuild()
+    newsroom.publish(1)
+    with newsroom.app.reading() as tx:
+        early = service._prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
+    newsroom.publish(2)
+    newsroom.rebuild()
+    outcome = service._rebuild(newsroom.app, early[0])
+
+    assert () == outcome.changed
+    assert ["Story 2 (en)", "Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+@both_databases
+def test_a_change_during_the_build_is_not_forgotten(newsroom):
+    newsroom.rebuild()
+    newsroom.publish(1)
+    with newsroom.app.reading() as tx:
+        works = service._prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
+    newsroom.publish(2)
+    service._rebuild(newsroom.app, works[0])
+
+    assert ["Story 1 (en)"] == titles(newsroom, "all-en")
+    assert "all-en" in newsroom.rebuild()
+    assert ["Story 2 (en)", "Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+def test_all_feeds_are_listed_in_one_document(newsroom):
+    newsroom.rebuild()
+    stored = newsroom.document("feeds.opml")
+    root = etree.fromstring(gzip.decompress(stored.gzipped))
+    urls = [outline.get("xmlUrl") for outline in root.iter("outline") if outline.get("xmlUrl")]
+
+    assert 22 == len(urls) == stored.entry_count
+    assert "https://news.example.org/feeds/all-en.atom" == urls[0]
+    assert ["Everything", "Topics", "Kinds", "Newsletters"] == [each.get("text") for each in root.find("body")]
+    newsroom.later(days=1).publish(1)
+    newsroom.rebuild()
+    assert stored == newsroom.document("feeds.opml")
+
+
+def test_an_unknown_feed_is_named(newsroom):
+    with pytest.raises(NotFoundError, match="there is no feed all-xx; see `newsletter feeds list`"):
+        rebuild_feeds(newsroom.app, ["all-en", "all-xx"])
+
+
+def test_progress_is_told_feed_by_feed(newsroom):
+    told = []
+    rebuild_feeds(newsroom.app, on_built=lambda built, total: told.append((built.slug, total)))
+
+    assert [22] * 22 == [total for _, total in told]
+    assert "all-en" == told[0][0]
