@@ -58,7 +58,7 @@ class Group:
 class Exceptional:
     """A reader of a group whose past differs: *received* they had already, *owed* never reached them in time.
 
-    Both are revisions by article id.
+    Both are revisions by article id. What is owed is given only if the reader's filter still chooses it.
     """
 
     subscription_id: int
@@ -101,7 +101,8 @@ def assign(
             made[key] = candidates.items(bits, (group.shown_in, *fallbacks), group.choice.languages)
         return made[key]
 
-    usual = {(each.filter_id, each.language): mask(each.choice) & candidates.fresh for each in groups}
+    choices = {(each.filter_id, each.language): mask(each.choice) for each in groups}
+    usual = {key: bits & candidates.fresh for key, bits in choices.items()}
     readers: Counter[Content] = Counter()
     assigned = []
     for group in groups:
@@ -112,7 +113,8 @@ def assign(
     for reader in exceptional:
         group = reader.group
         bits = usual[group.filter_id, group.language]
-        own = (bits & ~candidates.had(reader.received)) | candidates.among(reader.owed)
+        owed = candidates.among(reader.owed) & choices[group.filter_id, group.language]
+        own = (bits & ~candidates.had(reader.received)) | owed
         if own != bits:
             exceptions.append((reader, items(group, own)))
             readers[group.shown_in, items(group, bits)] -= 1
