@@ -4,6 +4,7 @@ import base64
 import socket
 import ssl
 from dataclasses import replace
+from functools import cache
 
 from newsletter.domain.replies import Reply, Silence, Stage, redact
 from newsletter.errors import TransientError
@@ -44,7 +45,7 @@ def open_connection(
     Raises:
         RelayUnavailableError: it cannot be reached, trusted or agreed with; says at which stage.
     """
-    opening = _Opening(relay, timeouts or Timeouts(), tls_context or ssl.create_default_context(), hello_name)
+    opening = _Opening(relay, timeouts or Timeouts(), tls_context, hello_name)
     capabilities = opening.run()
     return SMTPConnection(opening.wire, capabilities, opening.timeouts, most_mails)
 
@@ -54,7 +55,7 @@ class _Opening:
 
     wire: Wire
 
-    def __init__(self, relay: Relay, timeouts: Timeouts, tls_context: ssl.SSLContext, hello_name: str) -> None:
+    def __init__(self, relay: Relay, timeouts: Timeouts, tls_context: ssl.SSLContext | None, hello_name: str) -> None:
         self.relay = relay
         self.timeouts = timeouts
         self.tls_context = tls_context
@@ -85,12 +86,14 @@ class _Opening:
 
     def secure(self) -> None:
         try:
-            self.wire.secure(self.tls_context, self.relay.host, self.timeouts.tls)
+            self.wire.secure(self.tls_context or _system_trust(), self.relay.host, self.timeouts.tls)
         except ssl.SSLCertVerificationError as error:
             why = f"its certificate is not to be trusted: {error.verify_message}"
             raise self.failure(Stage.TLS, why) from error
-        except (OSError, WireError) as error:
+        except OSError as error:
             raise self.failure(Stage.TLS, f"no TLS could be agreed: {error}") from error
+        except WireError as error:
+            raise self.failure(Stage.TLS, "it went on in the clear after agreeing to TLS") from error
 
     def introduce(self) -> Capabilities:
         """Say EHLO, or HELO to a relay that does not know it and then offers nothing."""
@@ -153,6 +156,12 @@ class _Opening:
 
     def failure(self, stage: Stage, why: str) -> RelayUnavailableError:
         return RelayUnavailableError(self.relay, stage, why)
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """Return a context with the system's trusted certificates; reading them takes tens of milliseconds."""
+    return ssl.create_default_context()
 
 
 def _words_of(silence: Silence) -> str:
