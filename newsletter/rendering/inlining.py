@@ -7,9 +7,12 @@ only plain rules, without !important, and are dropped once they have been inline
 
 import logging
 import re
+import threading
 from functools import lru_cache
 
 from premailer import Premailer
+
+_PREMAILER_LOCK = threading.Lock()  # cssutils, which premailer parses with, keeps global state
 
 _TAG = re.compile(r"<[a-zA-Z][^>]*>")  # premailer's serialiser leaves no bare > inside a tag
 _STYLE_ELEMENT = re.compile(r"(?<=<style>).*?(?=</style>)", re.DOTALL)
@@ -40,7 +43,8 @@ def inlined(html: str) -> str:
 
     Comments stay where they are, so a document can be cut at them afterwards.
     """
-    page: str = _premailer().transform(_LINES_BETWEEN_TAGS.sub("", html.strip()), pretty_print=False)
+    with _PREMAILER_LOCK:
+        page: str = _premailer().transform(_LINES_BETWEEN_TAGS.sub("", html.strip()), pretty_print=False)
     kept = frozenset(name for sheet in _STYLE_ELEMENT.findall(page) for name in _CLASS_SELECTOR.findall(sheet))
     tightened: dict[str, str] = {}  # a digest repeats its tags
     return _TAG.sub(lambda tag: tightened.get(tag[0]) or tightened.setdefault(tag[0], _tightened(tag[0], kept)), page)

@@ -134,8 +134,9 @@ class Language:
         return f"{dates.get_timezone_location(zone, locale=self.locale, return_city=True)}, {shift}"
 
 
+@lru_cache(maxsize=8)
 def available_languages(home: Path | None = None) -> tuple[str, ...]:
-    """Return the codes of the languages that have a catalogue, sorted."""
+    """Return the codes of the languages that have a catalogue, sorted; looked up once per process."""
     return tuple(sorted({path.stem for folder in _folders(home) for path in folder.glob("*.po")}))
 
 
