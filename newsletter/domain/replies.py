@@ -195,6 +195,6 @@ def redact(text: str, recipient: str = "") -> str:
     """
     told = _CONTROL.sub(" ", _ADDRESS.sub("[address]", _CONTROL.sub(" ", text)))
     local_part = recipient.rpartition("@")[0]
-    if local_part:
+    if local_part and local_part.casefold() in told.casefold():  # making a pattern for each reader would cost more
         told = re.sub(rf"(?<![\w.-]){re.escape(local_part)}(?![\w-])", "[address]", told, flags=re.IGNORECASE)
     return told if len(told) <= LONGEST_KEPT else told[: LONGEST_KEPT - 1] + "…"

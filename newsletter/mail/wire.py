@@ -39,15 +39,18 @@ class Timeouts:
 
     def of(self, stage: Stage) -> float:
         """Return how long the reply at *stage* may take."""
-        waits = {
-            Stage.CONNECT: self.connect,
-            Stage.TLS: self.tls,
-            Stage.GREETING: self.greeting,
-            Stage.DATA: self.data,
-            Stage.BODY: self.block,
-            Stage.DOT: self.dot,
-        }
-        return waits.get(stage, self.command)
+        limit: float = getattr(self, _OWN_TIMEOUT.get(stage, "command"))
+        return limit
+
+
+_OWN_TIMEOUT = {
+    Stage.CONNECT: "connect",
+    Stage.TLS: "tls",
+    Stage.GREETING: "greeting",
+    Stage.DATA: "data",
+    Stage.BODY: "block",
+    Stage.DOT: "dot",
+}
 
 
 class WireError(Exception):
