@@ -156,6 +156,28 @@ def find_waiting(tx: Transaction, standing: Standing) -> list[Waiting]:
     return [Waiting(each, list_store.load_list_by_id(tx.session, each.list_id)) for each in waiting]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a confirmation link would do if its button were pressed now, and for which of the reader's lists."""
+
+    decision: Confirmation
+    standing: Standing
+    waiting: tuple[Waiting, ...]
+
+
+def look_at_confirmation(app: App, uid: str) -> Asked:
+    """
+    Return what the page behind a confirmation link has to say; changes nothing.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    with app.reading() as tx:
+        standing = find_standing(tx, uid)
+        decision = decide_confirmation(standing.named, standing.live, tx.now)
+        return Asked(decision, standing, tuple(find_waiting(tx, standing)))
+
+
 def confirm(app: App, uid: str, *, slugs: Iterable[str] | None = None, evidence: str) -> Confirmation:
     """
     Confirm the sign-up that a mailed link names; with *slugs* exactly those of the reader's waiting lists.

@@ -1,0 +1,59 @@
+"""Measures of the whole service, each by an index and none by reading a table through."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import func, select, text
+
+from newsletter.domain.deliveries import Pool
+from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.editions import EditionRow
+from newsletter.storage.engine import Session, database_now
+from newsletter.storage.heartbeats import HeartbeatRow
+
+OPEN = text("state IN ('queued', 'leased', 'sending', 'in_doubt')")
+"""As the partial index of open deliveries says it, so that the index serves."""
+
+
+def count_open_deliveries(session: Session) -> dict[str, int]:
+    """Count deliveries that are not at an end, by state; states with none are left out."""
+    statement = select(DeliveryRow.state, func.count()).where(OPEN).group_by(DeliveryRow.state)
+    return dict(session.execute(statement).all())
+
+
+def count_ended_deliveries(session: Session) -> dict[str, int]:
+    """Count the deliveries of editions that are done, by the state in which they ended."""
+    totals: dict[str, int] = {}
+    for counts in session.scalars(select(EditionRow.counts).where(EditionRow.counts.is_not(None))):
+        for state, count in (counts or {}).items():
+            totals[state] = totals.get(state, 0) + int(count)
+    return totals
+
+
+def count_editions(session: Session) -> dict[str, int]:
+    """Count editions by state; states with none are left out."""
+    statement = select(EditionRow.state, func.count()).group_by(EditionRow.state)
+    return dict(session.execute(statement).all())
+
+
+def oldest_due_ages(session: Session) -> Mapping[Pool, timedelta]:
+    """Return for each pool how long its oldest due delivery has been due; zero when none is."""
+    now = database_now(session)
+    ages = dict.fromkeys(Pool, timedelta())
+    for pool in Pool:
+        oldest = (
+            select(DeliveryRow.available_at)
+            .where(text("state = 'queued'"), DeliveryRow.pool == pool, DeliveryRow.available_at <= now)
+            .order_by(DeliveryRow.available_at)
+            .limit(1)
+        )
+        if due_at := session.scalars(oldest).first():
+            ages[pool] = now - due_at
+    return ages
+
+
+def heartbeat_ages(session: Session) -> dict[str, timedelta]:
+    """Return how long ago each part of the service gave its last sign of life, by name."""
+    now = database_now(session)
+    rows = session.execute(select(HeartbeatRow.name, HeartbeatRow.at).order_by(HeartbeatRow.name))
+    return {name: now - at for name, at in rows}

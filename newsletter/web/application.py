@@ -1,0 +1,43 @@
+"""The web application: routes, guards and problem pages put together; holds no rule of its own."""
+
+from collections.abc import Sequence
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+from newsletter.errors import NewsletterError
+from newsletter.services.context import App
+from newsletter.web import archive, articles, health, home, leaving, preferences, sign_up
+from newsletter.web.problems import Problems
+from newsletter.web.security import BodyLimit, SecurityHeaders
+
+
+def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Return the pages and checks over *app*; *extra_routes* come first.
+
+    Addresses are taken as they are, without a redirect to another spelling: a one-click unsubscribe must not be
+    redirected (RFC 8058 §3.1).
+    """
+    problems = Problems(app)
+    web = Starlette(
+        routes=[
+            *extra_routes,
+            *home.routes(app),
+            *sign_up.routes(app),
+            *preferences.routes(app),
+            *leaving.routes(app),
+            *archive.routes(app),
+            *articles.routes(app),
+            *health.routes(app),
+        ],
+        middleware=[Middleware(SecurityHeaders), Middleware(BodyLimit)],
+        exception_handlers={
+            HTTPException: problems.http,
+            NewsletterError: problems.ours,
+            Exception: problems.unexpected,
+        },
+    )
+    web.router.redirect_slashes = False
+    return web

@@ -1,0 +1,99 @@
+"""The archive: sent editions by list and date, each to be read again as it was sent."""
+
+from dataclasses import dataclass
+
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from newsletter.domain.feeds import Facet
+from newsletter.domain.lists import MailingList
+from newsletter.services.archive import ArchivedEdition, list_archive, view_edition
+from newsletter.services.context import App
+from newsletter.services.lists import find_list, list_lists
+from newsletter.web.feed_links import feed_links
+from newsletter.web.visits import Visit, endpoint
+
+SHOWN_OF_EACH = 5
+"""Editions of one list on the page of all lists."""
+
+MAIL_POLICY = (
+    # A mail carries its styles inline and its pictures come from the newsroom's site; nothing else is loaded or sent.
+    "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' https: http:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def routes(app: App) -> list[Route]:
+    """Return the routes of the archive."""
+    view = endpoint(app, _edition)
+    return [
+        Route("/archive", endpoint(app, _to_archive), name="archive-root"),
+        Route("/archive/", endpoint(app, _archive), name="archive"),
+        Route("/archive/{list}", endpoint(app, _list), name="archive-list"),
+        Route("/archive/{list}/{slot}/{language}", view, name="edition"),
+        Route("/archive/{list}/{slot}/{language}/{digest}", view, name="variant"),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class EditionLink:
+    """An edition as the archive lists it: its day, its subject, and where it is to be read."""
+
+    day: str
+    language: str
+    subject: str
+    url: str
+
+
+def _to_archive(visit: Visit) -> Response:
+    return RedirectResponse(visit.link("/archive/"), 308)
+
+
+def _archive(visit: Visit) -> Response:
+    lists = [facts.mailing_list for facts in list_lists(visit.app) if facts.mailing_list.is_public]
+    with visit.app.reading() as tx:
+        found = [(each, list_archive(tx, each.slug, limit=SHOWN_OF_EACH + 1)) for each in lists]
+    return visit.page(
+        "archive",
+        lists=[
+            (
+                each,
+                [_link(visit, each, edition) for edition in editions[:SHOWN_OF_EACH]],
+                len(editions) > SHOWN_OF_EACH,
+            )
+            for each, editions in found
+        ],
+    )
+
+
+def _list(visit: Visit) -> Response:
+    slug = visit.request.path_params["list"]
+    with visit.app.reading() as tx:
+        mailing_list = find_list(tx, slug)
+        editions = list_archive(tx, slug)
+    return visit.page(
+        "archive_list",
+        list=mailing_list,
+        editions=[_link(visit, mailing_list, edition) for edition in editions],
+        feeds=feed_links(visit, Facet.LIST, slug),
+    )
+
+
+def _link(visit: Visit, mailing_list: MailingList, edition: ArchivedEdition) -> EditionLink:
+    spoken = [visit.language.code, mailing_list.default_language, *edition.subjects]
+    code = next(code for code in spoken if code in edition.subjects)
+    day = edition.sent_at.astimezone(mailing_list.schedule.zone_info)
+    return EditionLink(
+        visit.language.format_date(day),
+        code,
+        edition.subjects[code],
+        f"{visit.app.settings.base_url}/archive/{mailing_list.slug}/{edition.slot_key}/{code}",
+    )
+
+
+def _edition(visit: Visit) -> Response:
+    wanted = visit.request.path_params
+    with visit.app.reading() as tx:
+        view = view_edition(tx, wanted["list"], wanted["slot"], wanted["language"], wanted.get("digest"))
+    headers = {"content-security-policy": MAIL_POLICY, "content-language": view.language}
+    return HTMLResponse(view.html, headers=headers)

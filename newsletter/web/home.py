@@ -1,0 +1,44 @@
+"""The first page: what this is, what one can subscribe to, and what was published last."""
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from newsletter.domain.feeds import Facet
+from newsletter.services.context import App
+from newsletter.services.offers import list_offers
+from newsletter.services.reading import read_latest, read_topics
+from newsletter.web.articles import summarise
+from newsletter.web.choices import cadence_options, topic_options
+from newsletter.web.feed_links import feed_links
+from newsletter.web.visits import Visit, endpoint
+
+LATEST = 6
+"""Articles on the first page."""
+
+ROBOTS = """\
+User-agent: *
+Disallow: /confirm/
+Disallow: /preferences/
+Disallow: /unsubscribe/
+"""
+
+
+def routes(app: App) -> list[Route]:
+    """Return the routes of the first page and of what is said to robots."""
+    return [Route("/", endpoint(app, _home), name="home"), Route("/robots.txt", _robots, name="robots")]
+
+
+def _home(visit: Visit) -> Response:
+    offers = list_offers(visit.app)
+    return visit.page(
+        "home",
+        lists=[(offer.mailing_list, cadence_options(offer.mailing_list.cadences, visit.language)) for offer in offers],
+        articles=[summarise(visit, article) for article in read_latest(visit.app, limit=LATEST)],
+        topics=topic_options(read_topics(visit.app), visit.language),
+        feeds=feed_links(visit, Facet.ALL),
+    )
+
+
+def _robots(_: Request) -> Response:
+    return PlainTextResponse(ROBOTS)

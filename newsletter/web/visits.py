@@ -1,0 +1,181 @@
+"""A visit: one request with what every page needs to answer it: the language to speak, the form, the look."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from ipaddress import IPv6Address, ip_address, ip_network
+from urllib.parse import urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from newsletter.config import Settings
+from newsletter.rendering.languages import Language, load_language
+from newsletter.rendering.pages import Site, render_page, style_source
+from newsletter.services.context import App
+
+UNREADABLE = 400
+
+MOST_FIELDS = 500
+"""Fields in a form; the largest of ours has a few for each list and one for each topic."""
+
+NETWORK_PREFIX = {4: 24, 6: 48}
+"""Bits of a visitor's address that the record of consent keeps: the network, not the person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request; *form* is empty unless the request is a POST."""
+
+    app: App
+    request: Request
+    language: Language
+    form: FormData
+
+    @property
+    def is_post(self) -> bool:
+        """Whether the visitor pressed a button, as against following a link."""
+        return self.request.method == "POST"
+
+    @property
+    def site(self) -> Site:
+        """Whose pages these are and how they look."""
+        return site_of(self.app.settings)
+
+    @property
+    def evidence(self) -> str:
+        """Where this happened, for the record of consent: the page, and the network without the host."""
+        page = self.request.url.path.split("/")[1]  # without the token behind it
+        return f"{self.app.settings.base_url}/{page}, network {_network(self.request)}"
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return all that the form says under *name*, uploads left out, each value once."""
+        found = (value for value in self.form.getlist(name) if isinstance(value, str))
+        return tuple(dict.fromkeys(found))
+
+    def value(self, name: str) -> str:
+        """Return what the form says under *name*, nothing when it says nothing or uploads something."""
+        found = self.form.get(name)
+        return found if isinstance(found, str) else ""
+
+    def link(self, path: str) -> str:
+        """Return the address of one of our pages, in the language that was asked for by link."""
+        return _link(self.app.settings, self.request, path)
+
+    def page(self, name: str, *, status: int = 200, **context: object) -> HTMLResponse:
+        """Render a page in the visitor's language; beside *context* its template is given `link` and `tongues`."""
+        return page_response(self.app, self.request, self.language, name, status=status, **context)
+
+
+View = Callable[[Visit], Response]
+"""Answers a visit; runs in a thread, so that it may wait for the database."""
+
+
+def endpoint(app: App, view: View, *, takes_any_body: bool = False) -> Callable[[Request], Awaitable[Response]]:
+    """
+    Return *view* as Starlette calls it; a posted form is read before, in either of its two encodings.
+
+    A form that cannot be read is refused, unless *takes_any_body*: then the visit counts as one with an empty form.
+    """
+
+    async def answer(request: Request) -> Response:
+        form = FormData()
+        if request.method == "POST":
+            try:
+                form = await request.form(max_files=0, max_fields=MOST_FIELDS)
+            except HTTPException as error:
+                if not takes_any_body or error.status_code != UNREADABLE:
+                    raise
+        visit = Visit(app, request, choose_language(app.settings, request), form)
+        return await run_in_threadpool(view, visit)
+
+    return answer
+
+
+def choose_language(settings: Settings, request: Request) -> Language:
+    """Return the language to answer in: the one in the link, else the best of Accept-Language, else the default."""
+    wanted = [request.query_params.get("lang", ""), *_accepted(request.headers.get("accept-language", ""))]
+    for code in wanted:
+        for offered in settings.languages:
+            if code.lower() == offered.lower() or code.lower().split("-")[0] == offered.lower():
+                return load_language(offered, settings.home)
+    return load_language(settings.default_language, settings.home)
+
+
+@lru_cache(maxsize=8)
+def site_of(settings: Settings) -> Site:
+    """Return what every page of this installation shows."""
+    return Site(
+        name=settings.name,
+        base_url=settings.base_url,
+        accent_colour=settings.accent_colour,
+        logo_url=settings.logo_url,
+        postal_address=settings.postal_address,
+        languages=tuple(load_language(code, settings.home) for code in settings.languages),
+    )
+
+
+def page_response(
+    app: App, request: Request, language: Language, name: str, *, status: int = 200, **context: object
+) -> HTMLResponse:
+    """
+    Render a page with its style sheet allowed, and links to itself in the other languages.
+
+    Beside *context* its template is given `link`, which keeps the language that was asked for by link, and `tongues`.
+    """
+    settings = app.settings
+    site = site_of(settings)
+    context = {
+        "link": partial(_link, settings, request),
+        "tongues": _tongues(settings, request, site.languages),
+        **context,
+    }
+    body = render_page(name, language, site, home=settings.home, **context)
+    policy = (
+        f"default-src 'none'; style-src {style_source(site, language, home=settings.home)}; "
+        "img-src 'self' https: http:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = {"content-security-policy": policy, "content-language": language.code, "vary": "accept-language"}
+    return HTMLResponse(body, status, headers)
+
+
+def _tongues(settings: Settings, request: Request, languages: Sequence[Language]) -> list[tuple[Language, str]]:
+    if len(languages) == 1:
+        return []
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "lang"]
+    address = f"{settings.base_url}{request.url.path}"
+    return [(each, f"{address}?{urlencode([*kept, ('lang', each.code)])}") for each in languages]
+
+
+def _link(settings: Settings, request: Request, path: str) -> str:
+    code = request.query_params.get("lang")
+    address = f"{settings.base_url}{path}"
+    return f"{address}{'&' if '?' in path else '?'}lang={code}" if code in settings.languages else address
+
+
+def _accepted(header: str) -> list[str]:
+    """Return the languages of an Accept-Language header, the most wanted first (RFC 9110 §12.5.4)."""
+    weighed = []
+    for position, part in enumerate(header.split(",")[:20]):
+        code, _, weight = part.partition(";")
+        try:
+            quality = float(weight.strip().removeprefix("q=") or 1)
+        except ValueError:
+            continue
+        if code.strip() and 0 < quality <= 1:
+            weighed.append((-quality, position, code.strip()))
+    return [code for _, _, code in sorted(weighed)]
+
+
+def _network(request: Request) -> str:
+    """Return the visitor's network, without the bits that tell one visitor from another."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(ip_network(f"{address}/{NETWORK_PREFIX[address.version]}", strict=False))
