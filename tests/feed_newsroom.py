@@ -16,7 +16,7 @@ from newsletter.domain.articles import (
 )
 from newsletter.domain.topics import Topic
 from newsletter.services.context import App
-from newsletter.services.feeds import mark_feeds_dirty, rebuild_feeds
+from newsletter.services.feeds import note_article_changes, rebuild_feeds
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.storage.articles import load_record, lock_source, save_record
@@ -61,7 +61,7 @@ class Newsroom:
         return self.at(self.app.clock() + timedelta(**span))
 
     def publish(self, number: int = 1, *, topics: tuple[str, ...] = (), languages: str = "en", **changes: Any) -> int:
-        """Store a published article; its feeds are marked, not rebuilt. Returns its id."""
+        """Store a published article; the change is noted, no feed rebuilt. Returns its id."""
         now = self.app.clock()
         words = {name: changes.pop(name) for name in list(changes) if name in Translation.__dataclass_fields__}
         record = ArticleRecord(
@@ -89,18 +89,18 @@ class Newsroom:
         with self.app.transaction() as tx:
             lock_source(tx.session, "import", "Import", now=now)
             article_id = save_record(tx.session, replace(record, **changes), ())
-            mark_feeds_dirty(tx, (article_id,))
+            note_article_changes(tx, (article_id,))
         return article_id
 
     def change(self, article_id: int, **changes: Any) -> None:
-        """Change a stored article as a typo is corrected, or as *changes* say; its feeds are marked, not rebuilt."""
+        """Change a stored article as a typo is corrected, or as *changes* say; the change is noted, no feed rebuilt."""
         words = {name: changes.pop(name) for name in list(changes) if name in Translation.__dataclass_fields__}
         with self.app.transaction() as tx:
             record = load_record(tx.session, article_id)
             translations = {code: replace(each, **words) for code, each in record.translations.items()}
             record = replace(record, modified_at=tx.now, translations=translations)
             save_record(tx.session, replace(record, **changes), ())
-            mark_feeds_dirty(tx, (article_id,))
+            note_article_changes(tx, (article_id,))
 
     def retag(self, article_id: int, *topics: str) -> None:
         """Give an article other topics."""

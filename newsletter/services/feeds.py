@@ -45,6 +45,8 @@ log = structlog.get_logger()
 
 FEEDS_AT_ONCE = 25
 """Feeds whose articles are loaded together; more would keep more articles in memory."""
+CHANGES_AT_ONCE = 200
+"""Changed articles whose feeds are marked in one transaction."""
 MOST_REMOVALS = 50
 """Removals that one document names at most."""
 COMPRESSION = 6
@@ -105,11 +107,27 @@ def ensure_feeds(tx: Transaction) -> int:
     return count
 
 
-def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
-    """Mark the feeds that hold one of these articles or would choose it now; return how many, and ring for them.
+def note_article_changes(tx: Transaction, article_ids: Collection[int]) -> None:
+    """Note, in the transaction that changes them, that articles were published, changed, retagged or withdrawn.
 
-    To be called in the transaction that publishes, changes, retags or withdraws the articles: what is marked with
-    them cannot be forgotten. Other feeds are not touched, nor are their validators.
+    Whoever rebuilds feeds next marks those that are concerned, whether or not the doorbell rung here is heard. Costs
+    the transaction one small write. Safe to repeat.
+    """
+    if article_ids:
+        storage.note_changes(tx.session, article_ids, now=tx.now)
+        tx.ring(Doorbell.REBUILD_FEEDS)
+
+
+def article_changed(app: App, article_id: int) -> None:
+    """Answer the doorbell of a changed article, and ring for the rebuild: many changes make one. Safe to repeat."""
+    with app.transaction() as tx:
+        note_article_changes(tx, (article_id,))
+
+
+def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
+    """Mark the feeds that hold one of these articles or would choose it now; return how many.
+
+    Other feeds are not touched, nor are their validators.
     """
     feeds = storage.load_feeds(tx.session)
     concerned = storage.feeds_that_hold(tx.session, article_ids)
@@ -124,17 +142,8 @@ def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
             for article in articles
         )
     )
-    if concerned:
-        storage.mark_changed(tx.session, concerned, now=tx.now)
-        tx.ring(Doorbell.REBUILD_FEEDS)
+    storage.mark_changed(tx.session, concerned, now=tx.now)
     return len(concerned)
-
-
-def article_changed(app: App, article_id: int) -> list[FeedBuilt]:
-    """Rebuild the feeds that an article belongs to or belonged to. Safe to repeat."""
-    with app.transaction() as tx:
-        mark_feeds_dirty(tx, (article_id,))
-    return rebuild_feeds(app)
 
 
 def rebuild_feeds(
@@ -142,7 +151,7 @@ def rebuild_feeds(
 ) -> list[FeedBuilt]:
     """Build the feeds that want it, or those named, wanted or not; each is stored in a transaction of its own.
 
-    A feed wants it when an article was marked, when one appears as its embargo passes, or when a title, label or
+    A feed wants it when an article of its changed, when one appears as its embargo passes, or when a title, label or
     address in it changed. What cannot be built keeps its last good documents and is reported. *on_built* is told
     each feed's outcome and how many there are. Safe to repeat and for any number of processes at once.
 
@@ -151,6 +160,7 @@ def rebuild_feeds(
         TransientError: the database did not answer; what was built before is kept.
     """
     _settle_feeds(app)
+    _mark_changes(app)
     feeds = _find_wanted(app, slugs)
     outcomes: list[FeedBuilt] = []
     for chunk in chunks(feeds, FEEDS_AT_ONCE):
@@ -233,6 +243,17 @@ def _settle_feeds(app: App) -> None:
     if not is_settled:
         with app.transaction() as tx:
             ensure_feeds(tx)
+
+
+def _mark_changes(app: App) -> None:
+    """Mark the feeds of all articles that were noted; a few at a time, so that a large import stays small in memory."""
+    with app.reading() as tx:
+        is_noted = storage.has_changes(tx.session)
+    while is_noted:
+        with app.transaction() as tx:
+            taken = storage.take_changes(tx.session, limit=CHANGES_AT_ONCE)
+            mark_feeds_dirty(tx, taken)
+        is_noted = len(taken) == CHANGES_AT_ONCE
 
 
 def _find_wanted(app: App, slugs: Collection[str] | None) -> list[Feed]:

@@ -50,6 +50,16 @@ class FeedEntryRow(Base):
     )
 
 
+class FeedChangeRow(Base):
+    """An article that changed and whose feeds are not marked yet; written with the change, so that none is lost."""
+
+    __tablename__ = "feed_change"
+    article_id: Mapped[int] = mapped_column(
+        Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    noted_at: Mapped[datetime]
+
+
 class FeedDocumentRow(Base):
     """A document's bytes with their validators, swapped together; served without a look at any other table."""
 
@@ -138,6 +148,29 @@ def mark_changed(session: Session, feed_ids: Collection[int], *, now: datetime) 
             .where(FeedRow.id.in_(chunk))
             .values(change_count=FeedRow.change_count + 1, dirty_at=func.coalesce(FeedRow.dirty_at, now))
         )
+
+
+def note_changes(session: Session, article_ids: Collection[int], *, now: datetime) -> None:
+    """Note that articles changed; noting one twice is noting it once."""
+    for chunk in chunks(sorted(set(article_ids))):
+        note = insert_into(session, FeedChangeRow).values([{"article_id": each, "noted_at": now} for each in chunk])
+        # An update, not nothing: it locks the note until this change is committed, so that nobody takes it before.
+        session.execute(
+            note.on_conflict_do_update(index_elements=["article_id"], set_={"noted_at": note.excluded.noted_at})
+        )
+
+
+def has_changes(session: Session) -> bool:
+    """Say whether any change is noted."""
+    return session.scalar(select(FeedChangeRow.article_id).limit(1)) is not None
+
+
+def take_changes(session: Session, *, limit: int) -> list[int]:
+    """Take the notes of up to *limit* articles, which whoever takes them marks; return the articles' ids, sorted."""
+    statement = select(FeedChangeRow.article_id).order_by(FeedChangeRow.article_id).limit(limit)
+    taken = list(session.scalars(statement.with_for_update(skip_locked=True)))
+    session.execute(delete(FeedChangeRow).where(FeedChangeRow.article_id.in_(taken)))
+    return taken
 
 
 def feeds_that_hold(session: Session, article_ids: Collection[int]) -> set[int]:

@@ -328,6 +328,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_feed_document_feed_id"), ["feed_id"], unique=False)
 
     op.create_table(
+        "feed_change",
+        sa.Column("article_id", IDENTIFIER, autoincrement=False, nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_feed_change_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", name=op.f("pk_feed_change")),
+    )
+    op.create_table(
         "feed_entry",
         sa.Column("feed_id", IDENTIFIER, nullable=False),
         sa.Column("article_id", IDENTIFIER, nullable=False),
@@ -742,6 +751,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_feed_entry_article_id"))
 
     op.drop_table("feed_entry")
+    op.drop_table("feed_change")
     with op.batch_alter_table("feed_document", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_document_feed_id"))
 
