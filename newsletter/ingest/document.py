@@ -1,0 +1,47 @@
+"""Documents: a file of any format we take, cut into items; a bad item is refused, a bad file is an error."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from newsletter.domain.drafts import Draft
+from newsletter.errors import InvalidError
+
+LARGEST_FILE = 20 * 1024 * 1024
+MOST_ITEMS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item of a document, counted from 1: a draft, or why there is none. *title* names it where it has one."""
+
+    position: int
+    draft: Draft | None = None
+    refusal: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What a file held, in its order, and what concerns all of it."""
+
+    items: tuple[Item, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def collect(items: Iterable[tuple[str, Callable[[], Draft]]], warnings: Iterable[str] = ()) -> Document:
+    """Read each item, given as its title and what makes a draft of it; one that fails is refused and harms no other.
+
+    Raises:
+        InvalidError: there are more than 20,000 of them.
+    """
+    collected = []
+    for position, (title, read) in enumerate(items, start=1):
+        if position > MOST_ITEMS:
+            raise InvalidError(f"the file holds more than {MOST_ITEMS:,} items; split it")
+        try:
+            draft = read()
+        except ValueError as error:
+            collected.append(Item(position, refusal=str(error), title=title))
+        else:
+            collected.append(Item(position, draft=draft, title=draft.own.title or title))
+    return Document(tuple(collected), tuple(warnings))
