@@ -8,7 +8,7 @@ from newsletter.config import Settings
 from newsletter.dispatch import CeleryDispatcher, Dispatcher, Doorbell, InProcessDispatcher, make_celery
 from newsletter.domain.deliveries import Pool
 from newsletter.mail.relay import Relay
-from newsletter.services.articles import article_changed
+from newsletter.services.changes import article_changed
 from newsletter.services.composing import compile_edition
 from newsletter.services.context import App
 from newsletter.services.editions import fan_out_edition

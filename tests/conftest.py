@@ -21,6 +21,7 @@ from alembic import command
 from newsletter.clock import Clock, fixed_clock
 from newsletter.config import Settings
 from newsletter.dispatch import RecordingDispatcher
+from newsletter.logs import configure_logs
 from newsletter.services.context import App
 from newsletter.storage import migrate
 from newsletter.storage.engine import Database, connect
@@ -34,6 +35,8 @@ EXTERNAL_BROKER = "NEWSLETTER_TEST_BROKER_URL"
 # A developer's own settings must not change what a test sees.
 for name in [name for name in os.environ if name.startswith("NEWSLETTER_") and "_TEST_" not in name]:
     del os.environ[name]
+
+configure_logs(as_json=True, level="warning")
 
 hypothesis.settings.register_profile("newsletter", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("newsletter")

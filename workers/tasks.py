@@ -1,6 +1,6 @@
 """Thin tasks: each is a doorbell that calls one service; running one twice, or for nothing, changes nothing."""
 
-from newsletter.services.articles import article_changed as answer_article_changed
+from newsletter.services.changes import article_changed as answer_article_changed
 from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
 
 from newsletter.dispatch import Doorbell

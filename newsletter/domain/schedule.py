@@ -30,6 +30,7 @@ LOOK_BACK = {
 }
 """How late an article may come in, after its own date, and still be mailed."""
 
+NOON = 12
 TWO_MONTHS = timedelta(days=63)  # holds at least one slot of each cadence
 
 
@@ -55,6 +56,19 @@ def latest_slot(cadence: Cadence, schedule: Schedule, *, now: datetime) -> Slot:
 def previous_slot(cadence: Cadence, schedule: Schedule, slot: Slot) -> Slot:
     """Return the slot before *slot*."""
     return max(each for each in _slots(cadence, schedule, slot.at - TWO_MONTHS, slot.at) if each.at < slot.at)
+
+
+def days_covered(cadence: Cadence, schedule: Schedule, slot: Slot) -> tuple[date, date] | None:
+    """Return the first and the last local day that an edition tells of; None for cadences of a day or less.
+
+    An edition sent in the morning tells of the days before, one sent from noon on of its own day too.
+    """
+    if cadence in (Cadence.IMMEDIATE, Cadence.DAILY):
+        return None
+    lag = timedelta(days=1 if schedule.send_at.hour < NOON else 0)
+    zone = schedule.zone_info
+    first = previous_slot(cadence, schedule, slot).at.astimezone(zone).date() + timedelta(days=1) - lag
+    return first, slot.at.astimezone(zone).date() - lag
 
 
 def next_slot(cadence: Cadence, schedule: Schedule, *, now: datetime) -> Slot:

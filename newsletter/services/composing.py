@@ -114,7 +114,7 @@ def compose(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Com
     return Composition(
         articles=candidates.articles,
         assignment=assignment,
-        blocks=maker.blocks,
+        blocks={language: rendered.blocks for language, rendered in maker.rendered.items()},
         variants={content: maker.variant(content) for content in assignment.readers},
         whys=tuple(maker.why(group.language, group.choice) for group, _ in assignment.groups),
         reader_count=sum(group.reader_count for group in groups),

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from functools import cached_property
 
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Kind
 from newsletter.domain.compositions import Content, arrange, digest_of
 from newsletter.domain.editions import Edition, Item, is_upcoming, section_of
 from newsletter.domain.filters import Filter
-from newsletter.domain.lists import Cadence, MailingList, SectionsBy
-from newsletter.domain.schedule import Slot, previous_slot
+from newsletter.domain.lists import MailingList, SectionsBy
+from newsletter.domain.schedule import Slot, days_covered
 from newsletter.domain.topics import Topic
 from newsletter.domain.variants import Block
 from newsletter.rendering.digest import Digest, DigestItem, Image, Section
@@ -21,16 +21,29 @@ from newsletter.rendering.words import kinds_name
 from newsletter.storage.variants import NewVariant
 
 
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """An edition in one language: all that it may show, its blocks, and their bytes of HTML by key."""
+
+    digest: Digest
+    items: Mapping[str, DigestItem]
+    blocks: Mapping[str, Block]
+    sizes: Mapping[str, int]
+
+
 @dataclass(frozen=True)
 class DigestMaker:
-    """Renders one edition; *blocks* holds, by language, what has been rendered or was stored before."""
+    """Renders one edition and lays out its variants; *articles* are in the order of the edition.
+
+    *rendered* holds, by language, what has been rendered or was stored before.
+    """
 
     settings: Settings
     mailing_list: MailingList
     edition: Edition
     topics: tuple[Topic, ...]
     articles: Mapping[int, Article]
-    blocks: dict[str, Mapping[str, Block]] = field(default_factory=dict)
+    rendered: dict[str, Rendered] = field(default_factory=dict)
 
     def shown_in(self, language: str) -> str:
         """Return the language in which a reader of *language* gets the edition: their own, if the list speaks it."""
@@ -55,37 +68,42 @@ class DigestMaker:
             needed.setdefault(language, {}).update(dict.fromkeys(items))
         places = {article_id: place for place, article_id in enumerate(self.articles)}
         for language, shown in needed.items():
-            ordered = sorted(shown, key=lambda item: (places[item.article_id], item.language))
-            self.blocks[language] = render_digest(
-                self._digest(language, ordered), self.edition.nonce, home=self.settings.home
-            )
+            digest = self._digest(language, sorted(shown, key=lambda item: (places[item.article_id], item.language)))
+            blocks = render_digest(digest, self.edition.nonce, home=self.settings.home)
+            self.rendered[language] = _rendered(digest, blocks)
+
+    def reuse(self, language: str, items: Iterable[Item], blocks: Mapping[str, Block]) -> None:
+        """Take blocks that were rendered before, with the items that are to be laid out from them."""
+        self.rendered[language] = _rendered(self._digest(language, items), blocks)
 
     def variant(self, content: Content) -> NewVariant:
         """Lay out the variant of *content* from rendered blocks; its subject and its readers' common holes with it."""
         language, items = content
-        blocks = self.blocks[language]
+        rendered = self.rendered[language]
+        digest = rendered.digest
         arranged = arrange(
             items,
             self.articles,
             sections=self.mailing_list.sections,
             topic_order=self._topic_order,
             cut_at=self.edition.cut_at,
-            sizes={key: len(block.html.encode()) for key, block in blocks.items()},
+            sizes=rendered.sizes,
         )
-        digest = self._digest(language, items)
-        lead = next((item for item in digest.items if arranged.lead and item.key == arranged.lead.key), None)
-        others = [item for item in digest.items if item is not lead]
-        event_count = sum(item.event is not None for item in digest.items)
+        shown = [rendered.items[item.key] for item in items]
+        lead = rendered.items[arranged.lead.key] if arranged.lead else None
+        event_count = sum(item.event is not None for item in shown)
         fingerprint = digest_of(language, items)
         page = f"{self.settings.base_url}/archive/{self.mailing_list.slug}/{self.edition.slot_key}"
         return NewVariant(
             language=language,
             digest=fingerprint,
-            subject=render_subject(digest, lead.title if lead else "", len(digest.items), home=self.settings.home),
+            subject=render_subject(digest, lead.title if lead else "", len(shown), home=self.settings.home),
             blocks=arranged.layout.blocks,
             holes={
-                "preheader": render_preheader(digest.items[0].summary, [item.title for item in others]),
-                "intro": render_intro(digest, len(digest.items) - event_count, event_count),
+                "preheader": render_preheader(
+                    (lead or shown[0]).summary, [item.title for item in shown if item is not lead]
+                ),
+                "intro": render_intro(digest, len(shown) - event_count, event_count),
                 "view_url": f"{page}/{language}/{fingerprint[:16]}",
                 "more": render_more(digest.language, arranged.layout.left_out_count),
             },
@@ -93,7 +111,7 @@ class DigestMaker:
             items=items,
         )
 
-    @property
+    @cached_property
     def _topic_order(self) -> dict[int, int]:
         return {topic.id: place for place, topic in enumerate(self.topics)}
 
@@ -102,6 +120,7 @@ class DigestMaker:
 
     def _digest(self, code: str, items: Iterable[Item]) -> Digest:
         language, zone = self._language(code), self.mailing_list.schedule.zone_info
+        slot = Slot(self.edition.slot_at, self.edition.slot_key)
         items = tuple(items)
         return Digest(
             language=language,
@@ -111,7 +130,7 @@ class DigestMaker:
             postal_address=self.settings.postal_address,
             cadence=self.edition.cadence,
             slot_on=self.edition.slot_at.astimezone(zone).date(),
-            period=self._period(),
+            period=days_covered(self.edition.cadence, self.mailing_list.schedule, slot),
             zone=self.mailing_list.schedule.zone,
             sections_by=self.mailing_list.sections,
             sections=self._sections(language, items),
@@ -124,16 +143,6 @@ class DigestMaker:
             logo_url=self.settings.logo_url,
         )
 
-    def _period(self) -> tuple[date, date] | None:
-        if self.edition.cadence is Cadence.IMMEDIATE:
-            return None
-        zone = self.mailing_list.schedule.zone_info
-        slot = Slot(self.edition.slot_at, self.edition.slot_key)
-        before = previous_slot(self.edition.cadence, self.mailing_list.schedule, slot)
-        return before.at.astimezone(zone).date(), (self.edition.cut_at - timedelta(microseconds=1)).astimezone(
-            zone
-        ).date()
-
     def _sections(self, language: Language, items: Iterable[Item]) -> tuple[Section, ...]:
         used = {self._section(self.articles[item.article_id]) for item in items}
         if self.mailing_list.sections is SectionsBy.KIND:
@@ -141,7 +150,7 @@ class DigestMaker:
         labelled = [
             Section(str(topic.id), topic.label(language.code)) for topic in self.topics if str(topic.id) in used
         ]
-        return (*labelled, *((Section("", ""),) if "" in used else ()))
+        return tuple(labelled)
 
     def _section(self, article: Article) -> str:
         return section_of(article, self.mailing_list.sections, self._topic_order)
@@ -168,3 +177,8 @@ class DigestMaker:
             event=article.event if is_upcoming(article, self.edition.cut_at) else None,
             ics_url=f"{page}.ics" if article.event else "",
         )
+
+
+def _rendered(digest: Digest, blocks: Mapping[str, Block]) -> Rendered:
+    sizes = {key: len(block.html.encode()) for key, block in blocks.items()}
+    return Rendered(digest, {item.key: item for item in digest.items}, blocks, sizes)

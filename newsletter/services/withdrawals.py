@@ -1,6 +1,7 @@
 """Withdrawals: a withdrawn article leaves everything that has not been sent."""
 
 from newsletter.domain.editions import Edition
+from newsletter.domain.variants import Block
 from newsletter.services.context import Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.storage import articles as article_store
@@ -34,12 +35,14 @@ def _withdraw(tx: Transaction, edition: Edition, article_id: int) -> int:
         {each: articles[each] for each, _ in held if each in articles},
     )
     changed = 0
+    blocks: dict[str, dict[str, Block]] = {}
     for old in variants.variants_with(tx.session, edition.id, article_id):
         items = tuple(item for item in variants.variant_items(tx.session, old.id) if item.article_id != article_id)
         new_id = None
         if items:
-            if old.language not in maker.blocks:
-                maker.blocks[old.language] = variants.load_blocks(tx.session, edition.id, old.language)
+            if old.language not in blocks:
+                blocks[old.language] = variants.load_blocks(tx.session, edition.id, old.language)
+            maker.reuse(old.language, items, blocks[old.language])
             new = maker.variant((old.language, items))
             new_id = variants.save_variants(tx.session, edition.id, [new])[new.language, new.digest]
         audiences.replace_variant_in_audience(tx.session, old.id, new_id)

@@ -69,7 +69,7 @@ def audience_groups(session: Session, list_id: int, cadence: Cadence) -> list[Au
         .group_by(SubscriptionRow.filter_id, SubscriptionRow.language)
         .order_by(SubscriptionRow.filter_id, SubscriptionRow.language)
     )
-    return [AudienceGroup(*row) for row in session.execute(query).tuples()]
+    return [AudienceGroup(*row) for row in session.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def differing_histories(
         in_them = by_same_reader.where(DeliveryRow.edition_id.in_(expired), DeliveryRow.state == text("'expired'"))
         queries.append((in_them, owed))
     for query, found in queries:
-        for subscription_id, filter_id, language, article_id, revision in session.execute(query).tuples():
+        for subscription_id, filter_id, language, article_id, revision in session.execute(query):
             readers[subscription_id] = (filter_id, language)
             found.setdefault(subscription_id, {})[article_id] = revision
     delivered = _received_by(session, list_id, owed)
@@ -147,7 +147,7 @@ def _unfinished_editions(
         EditionRow.counts.is_not(None),
     )
     broken_off, expired = [], []
-    for edition_id, state, counts in session.execute(query).tuples():
+    for edition_id, state, counts in session.execute(query):
         if state == EditionState.CANCELLED and not set(NOT_RECEIVED).issuperset(counts or {}):
             broken_off.append(edition_id)
         if (counts or {}).get(DeliveryState.EXPIRED):
@@ -177,7 +177,7 @@ def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[in
             )
             .group_by(live.id, VariantItemRow.article_id)
         )
-        for subscription_id, article_id, revision in session.execute(query).tuples():
+        for subscription_id, article_id, revision in session.execute(query):
             found.setdefault(subscription_id, {})[article_id] = revision
     return found
 
@@ -219,7 +219,7 @@ def load_whys(session: Session, keys: Iterable[tuple[int, int, str]]) -> dict[tu
         select(AudienceRow.edition_id, AudienceRow.filter_id, AudienceRow.language, AudienceRow.why).where(
             key.in_(sorted(set(keys)))
         )
-    ).tuples()
+    )
     return {(edition_id, filter_id, language): why for edition_id, filter_id, language, why in rows}
 
 

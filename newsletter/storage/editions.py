@@ -168,7 +168,7 @@ def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: I
         )
         .group_by(EditionItemRow.article_id)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def save_items(session: Session, edition_id: int, articles: Sequence[tuple[int, int]]) -> None:
@@ -190,7 +190,7 @@ def edition_items(session: Session, edition_id: int) -> list[tuple[int, datetime
         .where(EditionItemRow.edition_id == edition_id)
         .order_by(EditionItemRow.position)
     )
-    return list(session.execute(query).tuples())
+    return list(session.execute(query))
 
 
 def editions_holding(session: Session, article_id: int) -> list[Edition]:

@@ -177,7 +177,7 @@ def exclusion_counts(session: Session, edition_id: int) -> dict[str, int]:
         .where(ExclusionRow.edition_id == edition_id)
         .group_by(ExclusionRow.reason)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def save_final_counts(session: Session, edition_id: int, counts: dict[DeliveryState, int]) -> None:

@@ -8,7 +8,7 @@ from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState
 from newsletter.domain.lists import InDoubtPolicy
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
 from newsletter.storage.engine import Session, database_now
-from newsletter.storage.ledger import NO_LEASE
+from newsletter.storage.ledger import NO_LEASE, UNKNOWN
 from newsletter.storage.lists import ListRow
 
 _S = DeliveryState
@@ -66,7 +66,7 @@ def doubt_lapsed(session: Session) -> int:
     session.execute(
         update(AttemptRow)
         .where(AttemptRow.delivery_id.in_(ids), AttemptRow.finished_at.is_(None))
-        .values(finished_at=now, outcome="unknown")
+        .values(finished_at=now, outcome=UNKNOWN)
         .execution_options(synchronize_session=False)
     )
     return len(ids)

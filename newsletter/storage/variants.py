@@ -96,7 +96,7 @@ def load_blocks(
     )
     if keys is not None:
         query = query.where(BlockRow.key.in_(list(keys)))
-    return {key: Block(key, html, plain) for key, html, plain in session.execute(query).tuples()}
+    return {key: Block(key, html, plain) for key, html, plain in session.execute(query)}
 
 
 def save_variants(session: Session, edition_id: int, variants: Sequence[NewVariant]) -> dict[tuple[str, str], int]:
@@ -140,7 +140,7 @@ def save_variants(session: Session, edition_id: int, variants: Sequence[NewVaria
 
 def _variant_ids(session: Session, edition_id: int) -> dict[tuple[str, str], int]:
     query = select(VariantRow.language, VariantRow.digest, VariantRow.id).where(VariantRow.edition_id == edition_id)
-    return {(language, digest): variant_id for language, digest, variant_id in session.execute(query).tuples()}
+    return {(language, digest): variant_id for language, digest, variant_id in session.execute(query)}
 
 
 def load_variants(session: Session, variant_ids: Iterable[int]) -> dict[int, Variant]:
@@ -189,7 +189,7 @@ def variant_items(session: Session, variant_id: int) -> list[Item]:
         .where(VariantItemRow.variant_id == variant_id)
         .order_by(VariantItemRow.position)
     )
-    return [Item(*row) for row in session.execute(query).tuples()]
+    return [Item(*row) for row in session.execute(query)]
 
 
 def variant_languages(session: Session, edition_id: int) -> list[str]:
