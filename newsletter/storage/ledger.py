@@ -21,6 +21,9 @@ from newsletter.storage.suppressions import SuppressionRow
 
 _S = DeliveryState
 
+UNKNOWN = "unknown"
+"""The outcome of an attempt whose sender never told one; it may still be told, late."""
+
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
@@ -61,7 +64,7 @@ def claim(session: Session, *, pool: Pool, limit: int, worker: str, token: str) 
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    found = session.execute(due).tuples().all()
+    found = session.execute(due).all()
     suspects = [delivery_id for delivery_id, lapses in found if lapses > 1]
     chosen = suspects[:1] if suspects and suspects[0] == found[0][0] else [i for i, lapses in found if lapses <= 1]
     if not chosen:
@@ -83,7 +86,7 @@ def _claimed(session: Session, token: str, ids: Sequence[int]) -> list[Claimed]:
         .where(DeliveryRow.id.in_(ids), DeliveryRow.lease_token == token)
         .order_by(DeliveryRow.priority, DeliveryRow.variant_id, DeliveryRow.id)
         .execution_options(populate_existing=True)
-    ).tuples()
+    )
     return [
         Claimed(
             id=row.id,
@@ -117,8 +120,9 @@ def take_turn(
     """Record what became of the last micro-batch and write ahead the next one, in one transaction.
 
     *told* belongs to the lease of *told_token*, *next_ids* to that of *token*. Returns the attempt number by id of
-    those that may be sent now: still ours, in time, not suppressed, their edition not paused. The others of *next_ids*
-    are settled: suppressed, expired, or back in the queue. Safe to repeat until it has committed.
+    those that may be sent now: still ours, in time, not suppressed, their reader subscribed, their edition not paused.
+    The others of *next_ids* are settled: suppressed, expired, cancelled, or back in the queue. Safe to repeat until its
+    answer has come, since a commit may land whose answer is lost: it records nothing twice and clears the same again.
     """
     now = database_now(session)
     _record(session, told, told_token, now)
@@ -134,7 +138,7 @@ def take_turn(
                 DeliveryRow.lease_until > now,
                 or_(DeliveryRow.deadline_at.is_(None), DeliveryRow.deadline_at > now),
                 ~_is_suppressed(),
-                or_(DeliveryRow.edition_id.is_(None), _edition_is_sending()),
+                or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
             )
             .values(
                 state=_S.SENDING,
@@ -144,9 +148,7 @@ def take_turn(
             )
             .returning(DeliveryRow.id, DeliveryRow.attempts)
             .execution_options(synchronize_session=False)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     if cleared:
         session.execute(
@@ -156,8 +158,22 @@ def take_turn(
                 for delivery_id, n in cleared.items()
             ],
         )
-    _settle_uncleared(session, [i for i in next_ids if i not in cleared], token, now)
+    uncleared = [each for each in next_ids if each not in cleared]
+    if uncleared:
+        cleared |= _cleared_before(session, uncleared, token, now)
+        _settle_uncleared(session, [each for each in uncleared if each not in cleared], token, now)
     return cleared
+
+
+def _cleared_before(session: Session, ids: Sequence[int], token: str, now: datetime) -> dict[int, int]:
+    """Return what this very turn has written ahead already: it committed, and its caller never heard so."""
+    query = select(DeliveryRow.id, DeliveryRow.attempts).where(
+        DeliveryRow.id.in_(ids),
+        DeliveryRow.state == _S.SENDING,
+        DeliveryRow.lease_token == token,
+        DeliveryRow.lease_until > now,
+    )
+    return dict(session.execute(query).all())
 
 
 def release(session: Session, ids: Iterable[int], token: str) -> None:
@@ -216,7 +232,12 @@ def _record(session: Session, told: Sequence[Told], token: str, now: datetime) -
     attempts = AttemptRow.__table__.c
     session.connection().execute(  # not by the session, which would want rows' keys under their own names
         update(AttemptRow.__table__)  # type: ignore[arg-type]  # declarative tables are typed too loosely
-        .where(attempts.delivery_id == bindparam("b_id"), attempts.n == bindparam("b_n"))
+        .where(
+            attempts.delivery_id == bindparam("b_id"),
+            attempts.n == bindparam("b_n"),
+            attempts.lease_token == token,
+            or_(attempts.finished_at.is_(None), attempts.outcome == UNKNOWN),
+        )
         .values(
             finished_at=bindparam("b_at"),
             outcome=bindparam("b_outcome"),
@@ -264,12 +285,15 @@ def accept_late(session: Session, delivery_id: int, attempt: int, *, now: dateti
 
 
 def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: datetime) -> None:
-    if not ids:
-        return
     ours = and_(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
     for condition, state, reason in (
         (_is_suppressed(), _S.SUPPRESSED, "the address was suppressed after fan-out"),
         (DeliveryRow.deadline_at <= now, _S.EXPIRED, "its deadline passed before it could be sent"),
+        (
+            and_(DeliveryRow.edition_id.is_not(None), ~_is_subscribed()),
+            _S.CANCELLED,
+            "the subscription ended while the edition was fanned out",
+        ),
     ):
         session.execute(
             update(DeliveryRow)
@@ -284,6 +308,19 @@ def _edition_is_sending() -> ColumnElement[bool]:
     return (
         select(EditionRow.id)
         .where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"))
+        .exists()
+    )
+
+
+def _is_subscribed() -> ColumnElement[bool]:
+    """Say whether the reader has a confirmed subscription to the list, be it not the one this mail was made for."""
+    return (
+        select(SubscriptionRow.id)
+        .where(
+            SubscriptionRow.subscriber_id == DeliveryRow.subscriber_id,
+            SubscriptionRow.list_id == DeliveryRow.list_id,
+            SubscriptionRow.state == text("'confirmed'"),
+        )
         .exists()
     )
 
@@ -316,4 +353,4 @@ def counts_by_state(session: Session, edition_id: int) -> dict[DeliveryState, in
     query = (
         select(DeliveryRow.state, func.count()).where(DeliveryRow.edition_id == edition_id).group_by(DeliveryRow.state)
     )
-    return {DeliveryState(state): count for state, count in session.execute(query).tuples()}
+    return {DeliveryState(state): count for state, count in session.execute(query)}

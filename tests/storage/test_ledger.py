@@ -1,0 +1,439 @@
+"""The ledger: who holds a delivery, what may be sent, and what is on record of it, whoever crashes or comes late."""
+
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from ledger_rows import (
+    BULK,
+    NOON,
+    attempts_at,
+    change,
+    claim_some,
+    count,
+    lapse,
+    look,
+    make_edition,
+    make_list,
+    make_readers,
+    queue,
+    queue_all,
+    send_first,
+    set_edition,
+    states,
+    told,
+    turn,
+)
+
+from newsletter.domain.deliveries import LEASE, DeliveryState, Pool
+from newsletter.domain.editions import EditionState
+from newsletter.domain.subscriptions import EndReason
+from newsletter.domain.suppressions import SuppressionReason
+from newsletter.storage import ledger
+from newsletter.storage.deliveries import AttemptRow
+from newsletter.storage.engine import Database
+from newsletter.storage.lists import load_list_by_id
+from newsletter.storage.subscriptions import end_subscription
+from newsletter.storage.suppressions import add_suppression, lift_suppression
+
+S = DeliveryState
+
+
+@pytest.fixture
+def ids(database: Database) -> list[int]:
+    """Four deliveries of an edition that is being sent."""
+    with database.transaction() as session:
+        mailing_list = make_list(session)
+        return queue_all(
+            session,
+            make_edition(session, mailing_list),
+            make_readers(session, mailing_list, "ann", "bek", "eva", "ilya"),
+        )
+
+
+def test_a_claim_leases_what_is_due_to_one_worker(database, ids):
+    with database.transaction() as session:
+        [first, second] = ledger.claim(session, pool=BULK, limit=2, worker="here:1", token="t")
+
+    assert ids[:2] == [first.id, second.id]
+    assert ("ann@example.org", 0, NOON) == (first.address, first.attempts, first.mail_at)
+    row = look(database, ids[0])
+    assert (S.LEASED, "t", "here:1") == (row.state, row.lease_token, row.lease_owner)
+    assert LEASE == row.lease_until - row.state_at
+    assert [S.LEASED, S.LEASED, S.QUEUED, S.QUEUED] == states(database, *ids)
+
+
+def test_what_is_claimed_is_not_claimed_again(database, ids):
+    assert ids[:3] == claim_some(database, "a", limit=3)
+    assert ids[3:] == claim_some(database, "b", limit=3)
+    assert [] == claim_some(database, "c")
+
+
+def test_urgent_mail_is_claimed_first_then_what_waits_longest(database, ids):
+    with database.transaction() as session:
+        now = ledger.database_now(session)
+    change(database, ids[1], available_at=now - timedelta(minutes=1))
+    change(database, ids[2], priority=50)
+    change(database, ids[3], available_at=now + timedelta(minutes=1))
+
+    assert [[ids[2]], [ids[1]], [ids[0]], []] == [claim_some(database, token, limit=1) for token in "abcd"]
+
+
+@pytest.mark.parametrize("state", [state for state in EditionState if state is not EditionState.SENDING])
+def test_only_editions_that_are_being_sent_are_claimed(sqlite_database, state):
+    with sqlite_database.transaction() as session:
+        mailing_list = make_list(session)
+        queue(session, make_edition(session, mailing_list, state), *make_readers(session, mailing_list, "ann"))
+
+    assert [] == claim_some(sqlite_database)
+    with sqlite_database.reading() as session:
+        assert not ledger.has_due(session, BULK)
+
+
+def test_lanes_do_not_mix(database, ids):
+    with database.transaction() as session:
+        [late] = make_readers(session, make_list(session, "other"), "late")
+        confirmation = queue(session, None, late)
+
+    assert [confirmation] == claim_some(database, "a", pool=Pool.TRANSACTIONAL)
+    assert ids == claim_some(database, "b", pool=BULK)
+
+
+def test_has_due_says_what_a_claim_would_find(database, ids):
+    with database.transaction() as session:
+        assert ledger.has_due(session, BULK)
+        assert not ledger.has_due(session, Pool.TRANSACTIONAL)
+    claim_some(database)
+    with database.transaction() as session:
+        assert not ledger.has_due(session, BULK)
+    assert len(ids) == Counter(states(database, *ids))[S.LEASED]
+
+
+def test_a_row_whose_leases_ran_out_is_claimed_alone(database, ids):
+    change(database, ids[1], lapses=2)
+    change(database, ids[2], lapses=2)
+
+    assert [[ids[0], ids[3]], [ids[1]], [ids[2]], []] == [claim_some(database, token) for token in "abcd"]
+
+
+def test_a_suspect_at_the_head_of_the_queue_does_not_block_it(database, ids):
+    change(database, ids[0], lapses=2)
+
+    assert [[ids[0]], ids[1:]] == [claim_some(database, token) for token in "ab"]
+
+
+def test_one_lapse_makes_no_suspect(database, ids):
+    change(database, ids[0], lapses=1)
+
+    assert ids == claim_some(database)
+
+
+def test_any_number_of_claimers_share_no_row(database):
+    with database.transaction() as session:
+        mailing_list = make_list(session)
+        readers = make_readers(session, mailing_list, *(f"reader{number}" for number in range(60)))
+        ids = queue_all(session, make_edition(session, mailing_list), readers)
+    taken: list[list[int]] = [[] for _ in range(4)]
+
+    def take(place: int) -> None:
+        while batch := claim_some(database, token=f"{place}-{len(taken[place])}", limit=3):
+            taken[place] += batch
+            assert set(batch) == turn(database, *batch, token=f"{place}-{len(taken[place]) - len(batch)}").keys()
+
+    threads = [threading.Thread(target=take, args=(place,)) for place in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert ids == sorted(each for some in taken for each in some)
+    assert {1} == {look(database, each).attempts for each in ids}
+
+
+def test_claimers_wait_for_nobody(postgresql_database):
+    """Another claimer's open transaction is stepped over, not waited for."""
+    with postgresql_database.transaction() as session:
+        mailing_list = make_list(session)
+        ids = queue_all(session, make_edition(session, mailing_list), make_readers(session, mailing_list, "ann", "bek"))
+    with postgresql_database.transaction() as session:
+        ledger.claim(session, pool=BULK, limit=1, worker="slow", token="slow")
+        assert ids[1:] == claim_some(postgresql_database, "quick")
+
+
+def test_what_may_be_sent_is_written_ahead(database, ids):
+    claim_some(database, "a", limit=2)
+    cleared = turn(database, *ids[:2])
+
+    assert {ids[0]: 1, ids[1]: 1} == cleared
+    assert [S.SENDING, S.SENDING, S.QUEUED, S.QUEUED] == states(database, *ids)
+    [attempt] = attempts_at(database, ids[0])
+    assert (1, "worker-a", "a", None, None) == (
+        attempt.n,
+        attempt.worker,
+        attempt.lease_token,
+        attempt.finished_at,
+        attempt.outcome,
+    )
+
+
+def test_a_turn_that_is_repeated_changes_nothing(database, ids):
+    """A commit whose answer was lost is asked for again, and clears the same mails under the same attempts."""
+    claim_some(database, "a", limit=2)
+    first = turn(database, *ids[:2])
+    before = [look(database, each).lease_until for each in ids[:2]]
+    again = turn(database, *ids[:2])
+
+    assert first == again
+    assert before == [look(database, each).lease_until for each in ids[:2]]
+    assert 2 == count(database, AttemptRow)
+
+
+def test_what_a_repeated_turn_tells_is_recorded_once(database, ids):
+    send_first(database, ids[0])
+    words = [told(ids[0], S.QUEUED, wait=timedelta(minutes=5), costs_a_try=True)]
+    turn(database, told=words)
+    before = look(database, ids[0]), attempts_at(database, ids[0])[0].finished_at
+    turn(database, told=words)
+    after = look(database, ids[0]), attempts_at(database, ids[0])[0].finished_at
+
+    assert 1 == before[0].tries == after[0].tries
+    assert (before[0].state_at, before[0].available_at, before[1]) == (
+        after[0].state_at,
+        after[0].available_at,
+        after[1],
+    )
+
+
+def test_suppressed_since_fan_out_gets_nothing(database, ids):
+    claim_some(database)
+    with database.transaction() as session:
+        add_suppression(session, "ann", SuppressionReason.COMPLAINT, now=NOON)
+        add_suppression(session, "bek", SuppressionReason.COMPLAINT, now=NOON)
+        lift_suppression(session, "bek", now=NOON)
+
+    assert set(ids[1:]) == turn(database, *ids).keys()
+    assert S.SUPPRESSED == look(database, ids[0]).state
+    assert "suppressed" in look(database, ids[0]).reason
+
+
+def test_what_is_too_late_is_not_sent(database, ids):
+    claim_some(database)
+    with database.transaction() as session:
+        now = ledger.database_now(session)
+    change(database, ids[0], deadline_at=now)
+    change(database, ids[1], deadline_at=None)
+
+    assert set(ids[1:]) == turn(database, *ids).keys()
+    assert S.EXPIRED == look(database, ids[0]).state
+
+
+@pytest.mark.parametrize("state", [EditionState.PAUSED, EditionState.CANCELLED])
+def test_an_edition_stopped_since_the_claim_is_not_sent(database, ids, state):
+    claim_some(database)
+    with database.transaction() as session:
+        set_edition(session, look(database, ids[0]).edition_id, state)
+
+    assert {} == turn(database, *ids)
+    assert [S.QUEUED] * 4 == states(database, *ids)
+    assert [None] * 4 == [look(database, each).lease_token for each in ids]
+    assert 0 == count(database, AttemptRow)
+
+
+def test_a_reader_who_left_gets_nothing_even_if_nobody_cancelled_their_mail(database, ids):
+    """Fan-out and leaving at the same moment do not see each other; the turn sees both."""
+    claim_some(database)
+    with database.transaction() as session:
+        subscription_id = look(database, ids[0]).subscription_id
+        end_subscription(session, subscription_id, EndReason.UNSUBSCRIBED, now=NOON)
+
+    assert set(ids[1:]) == turn(database, *ids).keys()
+    assert S.CANCELLED == look(database, ids[0]).state
+    assert "subscription" in look(database, ids[0]).reason
+
+
+def test_a_reader_who_chose_anew_still_gets_what_was_fanned_out(database, ids):
+    claim_some(database)
+    with database.transaction() as session:
+        row = look(database, ids[0])
+        end_subscription(session, row.subscription_id, EndReason.CHANGED, now=NOON)
+        make_readers(session, load_list_by_id(session, row.list_id), "ann", language="ru")
+
+    assert ids == sorted(turn(database, *ids))
+
+
+def test_a_confirmation_needs_no_confirmed_subscription(database):
+    with database.transaction() as session:
+        [late] = make_readers(session, make_list(session), "late")
+        delivery_id = queue(session, None, late)
+        end_subscription(session, late.id, EndReason.CHANGED, now=NOON)
+    claim_some(database, pool=Pool.TRANSACTIONAL)
+
+    assert [delivery_id] == list(turn(database, delivery_id))
+
+
+def test_whoever_lost_a_lease_to_another_sends_nothing(database, ids):
+    claim_some(database, "a", limit=1)
+    with database.transaction() as session:
+        ledger.release(session, ids[:1], "a")
+    claim_some(database, "b", limit=1)
+
+    assert {} == turn(database, ids[0], token="a")
+    assert (S.LEASED, "b") == (look(database, ids[0]).state, look(database, ids[0]).lease_token)
+    assert {ids[0]: 1} == turn(database, ids[0], token="b")
+
+
+def test_whose_lease_ran_out_sends_nothing(database, ids):
+    claim_some(database, "a", limit=1)
+    lapse(database, ids[0])
+
+    assert {} == turn(database, ids[0], token="a")
+    assert S.QUEUED == look(database, ids[0]).state
+    assert 0 == count(database, AttemptRow)
+
+
+@pytest.mark.parametrize("strange", [{"told_token": "b"}, {"attempt": 2}, {"attempt": 0}])
+def test_what_a_stranger_tells_changes_nothing(database, ids, strange):
+    send_first(database, ids[0])
+    before = look(database, ids[0]).lease_until
+    words = told(ids[0], S.ACCEPTED, strange.get("attempt", 1))
+    turn(database, told=[words], told_token=strange.get("told_token", "a"))
+    row = look(database, ids[0])
+
+    assert (S.SENDING, "a", before) == (row.state, row.lease_token, row.lease_until)
+    assert attempts_at(database, ids[0])[0].finished_at is None
+
+
+def test_a_yes_ends_a_delivery(database, ids):
+    send_first(database, ids[0])
+    change(database, ids[0], lapses=3)
+    turn(database, told=[told(ids[0], S.ACCEPTED, enhanced="2.0.0")])
+    row, [attempt] = look(database, ids[0]), attempts_at(database, ids[0])
+
+    assert (S.ACCEPTED, None, None, None, 0, 0) == (
+        row.state,
+        row.lease_token,
+        row.lease_until,
+        row.reason,
+        row.lapses,
+        row.tries,
+    )
+    assert row.accepted_at == row.state_at == attempt.finished_at
+    assert ("accepted", "dot", 250, "2.0.0", "words of the relay") == (
+        attempt.outcome,
+        attempt.stage,
+        attempt.code,
+        attempt.enhanced,
+        attempt.reply,
+    )
+
+
+def test_a_refusal_for_now_waits_in_the_queue(database, ids):
+    send_first(database, ids[0])
+    turn(database, told=[told(ids[0], S.QUEUED, wait=timedelta(minutes=5), costs_a_try=True)])
+    row = look(database, ids[0])
+
+    assert (S.QUEUED, 1, 1, None) == (row.state, row.tries, row.attempts, row.lease_token)
+    assert timedelta(minutes=5) == row.available_at - row.state_at
+    assert ids[0] not in claim_some(database, "b")
+
+
+def test_a_refusal_for_good_says_why(database, ids):
+    send_first(database, ids[0])
+    turn(database, told=[told(ids[0], S.FAILED, reason="no such user", costs_a_try=True)])
+    row = look(database, ids[0])
+
+    assert (S.FAILED, "no such user", None) == (row.state, row.reason, row.accepted_at)
+
+
+def test_a_micro_batch_of_different_ends_is_recorded_in_one_turn_with_the_next(database, ids):
+    claim_some(database, "a", limit=3)
+    turn(database, *ids[:3])
+    claim_some(database, "b")
+    words = [
+        told(ids[0], S.ACCEPTED),
+        told(ids[1], S.FAILED, reason="no such user"),
+        told(ids[2], S.IN_DOUBT, reason="no reply"),
+    ]
+
+    assert {ids[3]: 1} == turn(database, ids[3], token="b", told=words, told_token="a")
+    assert [S.ACCEPTED, S.FAILED, S.IN_DOUBT, S.SENDING] == states(database, *ids)
+    assert all(attempts_at(database, each)[0].finished_at for each in ids[:3])
+
+
+def test_a_second_attempt_is_a_row_of_its_own(database, ids):
+    send_first(database, ids[0])
+    turn(database, told=[told(ids[0], S.QUEUED)])
+    claim_some(database, "b")
+
+    assert {ids[0]: 2} == turn(database, ids[0], token="b")
+    assert [(1, "relay_deferred"), (2, None)] == [(each.n, each.outcome) for each in attempts_at(database, ids[0])]
+
+
+@pytest.mark.parametrize("state", [S.IN_DOUBT, S.QUEUED])
+def test_a_late_yes_is_evidence(database, ids, state):
+    """The sweeper gave up, then the sender that was thought dead told what the relay had said."""
+    send_first(database, ids[0])
+    change(database, ids[0], state=state, lease_token=None, lease_until=None, lapses=1, reason="its sender died")
+    turn(database, told=[told(ids[0], S.ACCEPTED)])
+    row, [attempt] = look(database, ids[0]), attempts_at(database, ids[0])
+
+    assert (S.ACCEPTED, None, 0) == (row.state, row.reason, row.lapses)
+    assert row.accepted_at is not None
+    assert "accepted" == attempt.outcome
+
+
+def test_a_late_yes_takes_a_resend_out_of_its_sender_s_hands(database, ids):
+    send_first(database, ids[0])
+    change(database, ids[0], state=S.QUEUED, lease_token=None, resends=1)
+    claim_some(database, "b", limit=1)
+    turn(database, told=[told(ids[0], S.ACCEPTED)], told_token="a")
+
+    assert {} == turn(database, ids[0], token="b")
+    assert (S.ACCEPTED, 1) == (look(database, ids[0]).state, look(database, ids[0]).attempts)
+
+
+def test_a_late_yes_does_not_settle_an_attempt_that_was_begun_after_it(database, ids):
+    send_first(database, ids[0])
+    change(database, ids[0], state=S.QUEUED, lease_token=None, resends=1)
+    send_first(database, ids[0], token="b")
+    turn(database, told=[told(ids[0], S.ACCEPTED, attempt=1)], told_token="a")
+
+    assert (S.SENDING, "b") == (look(database, ids[0]).state, look(database, ids[0]).lease_token)
+    assert ["accepted", None] == [each.outcome for each in attempts_at(database, ids[0])]
+
+
+def test_a_late_no_does_not_undo_what_was_settled(database, ids):
+    send_first(database, ids[0])
+    change(database, ids[0], state=S.ACCEPTED, lease_token=None, accepted_at=NOON)
+    turn(database, told=[told(ids[0], S.FAILED, reason="no")])
+
+    assert (S.ACCEPTED, None) == (look(database, ids[0]).state, look(database, ids[0]).reason)
+
+
+def test_released_mail_is_due_at_once_and_costs_nothing(database, ids):
+    claim_some(database, "a")
+    with database.transaction() as session:
+        ledger.release(session, ids[:2], "a")
+        ledger.release(session, ids[2:], "somebody else")
+
+    assert [S.QUEUED, S.QUEUED, S.LEASED, S.LEASED] == states(database, *ids)
+    assert (0, 0, 0) == (look(database, ids[0]).attempts, look(database, ids[0]).tries, look(database, ids[0]).lapses)
+    assert ids[:2] == claim_some(database, "b")
+
+
+def test_what_cannot_be_built_has_failed_in_the_hands_of_its_holder_alone(database, ids):
+    claim_some(database, "a", limit=2)
+    with database.transaction() as session:
+        ledger.fail_leased(session, ids[0], "a", "the address is none")
+        ledger.fail_leased(session, ids[1], "b", "the address is none")
+
+    assert [S.FAILED, S.LEASED] == states(database, *ids[:2])
+    assert ("the address is none", None) == (look(database, ids[0]).reason, look(database, ids[0]).lease_token)
+
+
+def test_counts_name_every_state_that_there_is(database, ids):
+    claim_some(database, "a", limit=1)
+    edition_id = look(database, ids[0]).edition_id
+    with database.reading() as session:
+        assert {S.LEASED: 1, S.QUEUED: 3} == ledger.counts_by_state(session, edition_id)
