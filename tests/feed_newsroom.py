@@ -29,6 +29,8 @@ TOPICS = (
     Topic(0, "health", "http://metadata.un.org/sdg", None, 3, {"en": "Health", "ru": "Здоровье"}),
 )
 
+LIST_TITLES = {"en": "The week", "ru": "Неделя"}
+
 
 @dataclass
 class Newsroom:
@@ -45,7 +47,7 @@ class Newsroom:
             self.app,
             ListDraft(
                 slug="weekly",
-                titles={"en": "The week", "ru": "Неделя"},
+                titles={code: words for code, words in LIST_TITLES.items() if code in self.app.settings.languages},
                 descriptions={"en": "What mattered & why"},
                 filter=NamedFilter(topics=("health",)),
             ),

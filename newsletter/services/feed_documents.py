@@ -8,16 +8,20 @@ from datetime import datetime
 from functools import cached_property
 from threading import Lock
 
+import structlog
+
 from newsletter.services.context import App
 from newsletter.storage.feed_documents import load_document, load_etag
 from newsletter.storage.feeds import has_feed
+
+log = structlog.get_logger()
 
 RECHECK_SECONDS = 0.25
 """How long another process's rebuild may stay unseen."""
 CACHE_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ServedDocument:
     """A document with its validator; *etag* is bare, each representation has its own made of it."""
 
@@ -74,22 +78,45 @@ class DocumentCache:
         return copy.document
 
     def load(self, name: str) -> ServedDocument | None:
-        """Return the document as it is stored now, its bytes fetched only if they changed; None: there is none."""
-        swaps, now = SWAPS.count, self.clock()  # before the look: what is swapped during it is looked for again
+        """Return the document as it is stored now, its bytes fetched only if they changed; None: there is none.
+
+        While the database does not answer, the copy is returned as it is: better old news than none.
+        """
         copy = self._copies.get(name)
+        if copy is not None:
+            copy.checked_at = self.clock()  # whoever asks during the look gets the copy and does not look as well
+        swaps = SWAPS.count  # what is swapped during the look is looked for again
+        try:
+            return self._look(name, copy, swaps)
+        except Exception as error:
+            if copy is None:
+                raise
+            log.warning("feed_served_from_copy", document=name, error=str(error))
+            return copy.document
+
+    def _look(self, name: str, copy: "_Copy | None", swaps: int) -> ServedDocument | None:
         with self.app.reading() as tx:
             if copy is not None and load_etag(tx.session, name) == copy.document.etag:
-                copy.swaps, copy.checked_at = swaps, now
+                copy.swaps = swaps
+                self._touch(name)
                 return copy.document
             stored = load_document(tx.session, name)
-        document = stored and ServedDocument(name, stored.gzipped, stored.size, stored.etag, stored.last_modified)
-        self._keep(name, document and _Copy(document, swaps, now))
+        if stored is None:
+            self._keep(name, None)
+            return None
+        document = ServedDocument(name, stored.gzipped, stored.size, stored.etag, stored.last_modified)
+        self._keep(name, _Copy(document, swaps, self.clock()))
         return document
 
     def is_to_come(self, slug: str) -> bool:
         """Say whether there is such a feed, whether or not it has documents yet."""
         with self.app.reading() as tx:
             return has_feed(tx.session, slug)
+
+    def _touch(self, name: str) -> None:
+        with self._lock:
+            if name in self._copies:
+                self._copies.move_to_end(name)
 
     def _keep(self, name: str, copy: _Copy | None) -> None:
         with self._lock:
