@@ -98,57 +98,50 @@ class _Opening:
     def introduce(self) -> Capabilities:
         """Say EHLO, or HELO to a relay that does not know it and then offers nothing."""
         name = self.hello_name or f"[{_address_literal(self.wire.local_host)}]"
-        self.say(f"EHLO {name}", Stage.EHLO)
-        reply, lines = self.hear(Stage.EHLO)
+        reply, lines = self.hear(Stage.EHLO, f"EHLO {name}")
         if reply.is_positive:
             return Capabilities.read(lines)
         if reply.code not in (SYNTAX_ERROR, NOT_IMPLEMENTED):
             raise self.refusal(Stage.EHLO, reply)
-        self.say(f"HELO {name}", Stage.EHLO)
-        self.expect_yes(Stage.EHLO)
+        self.expect_yes(Stage.EHLO, f"HELO {name}")
         return Capabilities()
 
     def start_tls(self, capabilities: Capabilities) -> Capabilities:
         if not capabilities.starttls:
             why = "it does not offer STARTTLS; use tls=implicit, or on a trusted network tls=off"
             raise self.failure(Stage.TLS, why)
-        self.say("STARTTLS", Stage.TLS)
-        self.expect_yes(Stage.TLS)
+        self.expect_yes(Stage.TLS, "STARTTLS")
         self.secure()
         return self.introduce()  # what was offered in the clear is forgotten (RFC 3207 §4.2)
 
     def authenticate(self, capabilities: Capabilities) -> None:
         username, password = self.relay.username, self.relay.password
         if "PLAIN" in capabilities.auth:
-            self.say(f"AUTH PLAIN {_base64(chr(0).join(('', username, password)))}", Stage.AUTH)
+            self.expect_yes(Stage.AUTH, f"AUTH PLAIN {_base64(chr(0).join(('', username, password)))}")
         elif "LOGIN" in capabilities.auth:
             for line in ("AUTH LOGIN", _base64(username)):
-                self.say(line, Stage.AUTH)
-                reply, _ = self.hear(Stage.AUTH)
+                reply, _ = self.hear(Stage.AUTH, line)
                 if reply.code != GO_ON:
                     raise self.refusal(Stage.AUTH, reply)
-            self.say(_base64(password), Stage.AUTH)
+            self.expect_yes(Stage.AUTH, _base64(password))
         else:
             why = "it offers neither AUTH PLAIN nor AUTH LOGIN; check tls= and the port, or leave out user and password"
             raise self.failure(Stage.AUTH, why)
-        self.expect_yes(Stage.AUTH)
 
-    def say(self, line: str, stage: Stage) -> None:
-        try:
-            self.wire.write([f"{line}\r\n".encode()], self.timeouts.of(stage))
-        except WireError as error:
-            raise self.failure(stage, _words_of(error.silence)) from error
-
-    def hear(self, stage: Stage) -> tuple[Reply, list[str]]:
-        try:
-            return self.wire.read_with_lines(self.timeouts.of(stage))
-        except WireError as error:
-            raise self.failure(stage, _words_of(error.silence)) from error
-
-    def expect_yes(self, stage: Stage) -> None:
-        reply, _ = self.hear(stage)
+    def expect_yes(self, stage: Stage, line: str = "") -> None:
+        """Say *line*, if any, and go on only if the answer is a yes."""
+        reply, _ = self.hear(stage, line)
         if not reply.is_positive:
             raise self.refusal(stage, reply)
+
+    def hear(self, stage: Stage, line: str = "") -> tuple[Reply, list[str]]:
+        """Say *line*, if any, and return the answer."""
+        limit = self.timeouts.of(stage)
+        try:
+            self.wire.write([f"{line}\r\n".encode()] if line else [], limit)
+            return self.wire.read_with_lines(limit)
+        except WireError as error:
+            raise self.failure(stage, _words_of(error.silence)) from error
 
     def refusal(self, stage: Stage, reply: Reply) -> RelayUnavailableError:
         told = replace(reply, text=redact(reply.text, self.relay.username))

@@ -103,6 +103,17 @@ class ScriptedRelay:
             for thread in (accepting, *self._threads):
                 thread.join(5)
 
+    def say_unasked(self, text: str) -> None:
+        """Say *text* on all connections."""
+        for each in self._open:
+            each.sendall(f"{text}\r\n".encode())
+
+    def reset_connections(self) -> None:
+        """Abort all connections."""
+        for each in self._open:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            each.shutdown(socket.SHUT_RD)  # wakes the thread that reads it, which then closes it
+
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until the relay's own thread has come as far as *condition*."""
         deadline = time.monotonic() + 5

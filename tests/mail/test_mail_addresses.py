@@ -1,7 +1,7 @@
 """Addresses on their way into the database and onto the wire."""
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from newsletter.domain.addresses import split_address
@@ -56,12 +56,16 @@ def test_what_is_no_address_is_refused_and_named(text):
     assert len(str(refused.value)) < 400
 
 
-@given(st.text(max_size=40), st.sampled_from(["example.org", "bücher.example", "Сайт.рф", "ＥＸＡＭＰＬＥ.org"]))
+local_parts = st.text(st.one_of(st.characters(categories=["L", "N"]), st.sampled_from("._+-'ßéЖ \u0301")), max_size=30)
+
+
+@given(local_parts, st.sampled_from(["example.org", "bücher.example", "Сайт.рф", "ＥＸＡＭＰＬＥ.org"]))
+@example("Ann.Lee+news", "bücher.example")
 def test_every_accepted_address_has_one_key_and_a_safe_wire_form(local_part, domain):
     try:
         address = parse_address(f"{local_part}@{domain}")
     except InvalidError:
-        assume(False)
+        return
     wired = wire_address(address.original)
 
     assert split_address(address.key)[1] == split_address(wired)[1].lower()

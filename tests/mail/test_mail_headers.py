@@ -155,6 +155,7 @@ def test_no_control_character_enters_any_header(control):
         ("List-Owner", {"owner": "news room@example.org"}),
         ("Content-Language", {"language": "english please"}),
         ("Feedback-ID", {"feedback": Feedback(edition="1:2", list="w", kind="d", sender="cityroom")}),
+        ("Feedback-ID", {"feedback": Feedback(edition="1" * 1000, list="w", kind="d", sender="cityroom")}),
         ("Feedback-ID", {"feedback": Feedback(edition="1", list="w", kind="d", sender="abc")}),
     ],
 )
@@ -232,6 +233,12 @@ def test_feedback_says_no_id_twice():
     feedback = Feedback(edition="daily", list="daily", kind="daily", sender="cityroom")
 
     assert "daily:cityroom" == parsed(digest_fields(digest_headers(feedback=feedback)))["Feedback-ID"]
+
+
+def test_feedback_never_says_the_senders_id_for_something_else():
+    feedback = Feedback(edition="7", list="cityroom", kind="daily", sender="cityroom")
+
+    assert "7:daily:cityroom" == parsed(digest_fields(digest_headers(feedback=feedback)))["Feedback-ID"]
 
 
 def test_an_address_beyond_ascii_goes_out_as_utf8_with_its_domain_in_ascii():

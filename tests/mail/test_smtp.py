@@ -2,23 +2,43 @@
 
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from smtp_server import CAPABILITIES, Accepted, Act, ScriptedRelay, Trickle, trusting
 
 from newsletter.demo.mailserver import MailServer
 from newsletter.domain.replies import Silence, Stage, Verdict
+from newsletter.domain.variants import Hole
 from newsletter.errors import TransientError
 from newsletter.mail.envelopes import Envelope
+from newsletter.mail.headers import DigestHeaders, Feedback, Reader
+from newsletter.mail.inspection import problems
+from newsletter.mail.message import prepare
 from newsletter.mail.relay import Relay
 from newsletter.mail.session import RelayUnavailableError, open_connection
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.smtp import DOT
+from newsletter.mail.wire import Timeouts, Wire, WireError
 
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
 BOTH_WAYS = pytest.mark.parametrize("capabilities", [CAPABILITIES, LOCK_STEP], ids=["pipelined", "lock-step"])
 SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, dot=5)
-IMPATIENT = Timeouts(connect=0.3, tls=0.3, greeting=0.3, command=0.3, data=0.3, block=0.3, dot=0.3)
+IMPATIENT = Timeouts(connect=0.5, tls=0.5, greeting=0.5, command=0.5, data=0.5, block=0.5, dot=0.5)
 MEGABYTES = 3_000_000
+DIGEST = DigestHeaders(
+    subject="Эженелик: таза суу",
+    from_name="City Newsroom",
+    from_address="news@example.org",
+    language="ky",
+    mail_domain="news.example.org",
+    list_title="Weekly",
+    list_id="weekly.lists.example.org",
+    archive_url="https://news.example.org/archive/",
+    help_url="https://news.example.org/subscribe",
+    subscribe_url="https://news.example.org/subscribe",
+    owner="editors@example.org",
+    feedback=Feedback(edition="7", list="weekly", kind="digest", sender="cityroom"),
+)
 ACCEPTED = (Verdict.ACCEPTED, Stage.DOT)
 UNSENT = (Verdict.UNSENT, None)
 
@@ -60,6 +80,17 @@ def verbs(relay):
     return [line.split(" ")[0] for line in relay.lines]
 
 
+FALLING_SILENT = pytest.mark.parametrize(
+    ("capabilities", "act"),
+    [
+        pytest.param(capabilities, act, id=f"{act.name}-{'pipelined' if capabilities is CAPABILITIES else 'lock-step'}")
+        for capabilities in (CAPABILITIES, LOCK_STEP)
+        for act in (Act.DROP, Act.RESET, Act.HANG)
+        if (capabilities, act) != (LOCK_STEP, Act.HANG)  # each costs a timeout; pipelined is the harder case
+    ],
+)
+
+
 # Relays that behave.
 
 
@@ -76,14 +107,30 @@ def test_every_mail_of_a_batch_arrives_whole_and_once(capabilities):
         assert connection.is_usable
 
 
-def test_a_mail_server_of_another_make_takes_a_batch():
+def test_spliced_mails_arrive_at_a_strict_server_as_they_were_made():
+    """Pieces go out as they are: nothing is stuffed, folded or re-encoded between the splice and the mailbox."""
+    prepared = prepare(
+        DIGEST,
+        text=["Dots:\n.\n..\nFrom here\n", Hole("why"), "\n"],
+        html=["<p>" + "Таза суу. " * 2000 + "</p>\n.\n", Hole("why"), "<p>.</p>" * 2000],
+        nonce="5f0c2d3e",
+    )
+    batch = []
+    for number in range(1, 13):
+        reader = Reader(
+            address=f"reader{number}@example.net",
+            token=f"{number:032x}",
+            sent_at=datetime(2024, 12, 9, tzinfo=UTC),
+            unsubscribe_url=f"https://news.example.org/unsubscribe/{number}",
+        )
+        pieces = prepared.fill(reader, {"why": f". reader {number}"})
+        batch.append(Envelope(number, "news@example.org", reader.address, pieces))
     with MailServer() as server, open_connection(Relay.parse(server.url), timeouts=SHORT) as connection:
-        batch = mails(12, size=70_000 - 80)
-        for each in batch:
-            object.__setattr__(each, "pieces", [b"Subject: x\r\n\r\n", *[b"y" * 900 + b"\r\n"] * 75])
-
         assert [ACCEPTED] * 12 == ends(connection.send(batch))
-        assert [b"".join(each.pieces) for each in batch] == [mail.content for mail in server.mails]
+        arrived = [mail.content for mail in server.mails]
+
+    assert [b"".join(each.pieces) for each in batch] == arrived
+    assert [] == [problem for each in arrived for problem in problems(each)]
 
 
 def test_pipelining_says_all_at_once_and_the_next_envelope_behind_the_body():
@@ -327,8 +374,7 @@ def test_421_ends_the_connection_and_spends_nobodys_try(capabilities, verb):
         assert 1 == len(relay.accepted)
 
 
-@BOTH_WAYS
-@pytest.mark.parametrize("act", [Act.DROP, Act.RESET, Act.HANG], ids=lambda act: act.name)
+@FALLING_SILENT
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_silence_before_the_body_means_certainly_not_taken(capabilities, verb, act):
     relay = ScriptedRelay(capabilities=capabilities, script=only_at(2, verb, act))
@@ -350,8 +396,7 @@ def test_silence_after_the_dot_leaves_one_doubt_and_no_more(capabilities, act):
         assert 2 == len(relay.accepted)
 
 
-@BOTH_WAYS
-@pytest.mark.parametrize("act", [Act.DROP, Act.RESET, Act.HANG], ids=lambda act: act.name)
+@FALLING_SILENT
 def test_silence_in_the_middle_of_a_body_means_certainly_not_taken(capabilities, act):
     """The body is larger than all buffers between the two, so its dot cannot have left."""
     relay = ScriptedRelay(capabilities=capabilities, script=only_at(2, "BODY", act))
@@ -367,6 +412,44 @@ def test_why_a_relay_broke_off_in_the_middle_of_a_body_is_heard(capabilities):
     relay = ScriptedRelay(capabilities=capabilities, script=only_at(1, "BODY", "552 5.3.4 too large"))
     with relay.running(), connected(relay) as connection:
         assert [(Verdict.CONTENT_REFUSED, Stage.BODY), UNSENT] == ends(connection.send(mails(2, size=MEGABYTES)))
+
+
+@BOTH_WAYS
+def test_a_yes_in_the_middle_of_a_body_is_no_yes(capabilities):
+    relay = ScriptedRelay(capabilities=capabilities, script=only_at(1, "BODY", "250 2.0.0 queued"))
+    with relay.running(), connected(relay) as connection:
+        assert [(Verdict.RELAY_DEFERRED, Stage.BODY), UNSENT] == ends(connection.send(mails(2, size=MEGABYTES)))
+
+
+def test_a_reply_to_the_dot_is_heard_though_what_followed_the_dot_could_not_be_written():
+    """The kernel took the dot and not the next envelope: the first mail is accepted, the second was never begun."""
+
+    class BreakingBehindTheDot(Wire):
+        def write(self, pieces, timeout):
+            pieces = list(pieces)
+            if DOT not in pieces:
+                return super().write(pieces, timeout)
+            end = pieces.index(DOT) + 1
+            super().write(pieces[:end], timeout)
+            raise WireError(Silence.LOST, sum(map(len, pieces[:end])))
+
+    with ScriptedRelay().running() as relay, connected(relay) as connection:
+        connection._wire.__class__ = BreakingBehindTheDot
+
+        assert [ACCEPTED, UNSENT, UNSENT] == ends(connection.send(mails(3)))
+        assert 1 == relay.mails == len(relay.accepted)
+
+
+@BOTH_WAYS
+def test_a_relay_that_will_not_start_over_is_left(capabilities):
+    """A refused envelope leaves a transaction open; without RSET the next mail would be its second sender."""
+
+    def script(turn):
+        return {"RCPT": "550 5.1.1 no", "RSET": "500 what"}.get(turn.verb) if turn.mail == 1 else None
+
+    relay = ScriptedRelay(capabilities=capabilities, script=script)
+    with relay.running(), connected(relay) as connection:
+        assert [(Verdict.RECIPIENT_FAILED, Stage.RCPT), UNSENT] == ends(connection.send(mails(2)))
 
 
 @BOTH_WAYS
@@ -415,18 +498,22 @@ def test_a_trickle_cannot_stretch_a_timeout():
         assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 def test_a_relay_that_lies_about_pipelining_costs_a_timeout_and_no_mail(verb):
     """It offers PIPELINING and forgets what came in one write with the command it answers."""
-    relay = ScriptedRelay(script=lambda turn: Act.SWALLOW if turn.verb == verb else None)
+    relay = ScriptedRelay(script=lambda turn: Act.SWALLOW if (turn.mail, turn.verb) == (2, verb) else None)
     with relay.running(), connected(relay, IMPATIENT) as connection:
         results = ends(connection.send(mails(3)))
 
-        assert [verdict for verdict, _ in results] in (
-            [Verdict.RELAY_DEFERRED, Verdict.UNSENT, Verdict.UNSENT],
-            [Verdict.ACCEPTED, Verdict.ACCEPTED, Verdict.ACCEPTED],  # where nothing stood behind the command
-        )
-        assert len(relay.accepted) == sum(verdict is Verdict.ACCEPTED for verdict, _ in results)
+        assert [Verdict.ACCEPTED, Verdict.RELAY_DEFERRED, Verdict.UNSENT] == [verdict for verdict, _ in results]
+        assert 1 == len(relay.accepted)
+
+
+def test_a_relay_that_forgets_what_came_behind_a_body_costs_a_timeout_and_no_mail():
+    relay = ScriptedRelay(script=only_at(1, "DOT", Act.SWALLOW))
+    with relay.running(), connected(relay, IMPATIENT) as connection:
+        assert [ACCEPTED, (Verdict.RELAY_DEFERRED, Stage.MAIL), UNSENT] == ends(connection.send(mails(3)))
+        assert 1 == len(relay.accepted)
 
 
 def test_a_chained_envelope_lost_with_the_connection_was_never_sent():
@@ -448,12 +535,21 @@ def test_an_answer_to_something_else_ends_the_conversation(capabilities, verb, a
 
 
 def test_a_relay_that_hung_up_between_batches_is_noticed():
-    relay = ScriptedRelay(script=lambda turn: Act.DROP if turn.verb == "NOOP" else None)
-    with relay.running() as running, connected(running) as connection:
+    with ScriptedRelay().running() as relay, connected(relay) as connection:
         list(connection.send(mails(1)))
         assert connection.is_usable
-        running._open[0].sendall(b"421 4.4.2 idle for too long\r\n")
-        running.wait_until(lambda: not connection.is_usable)
+        relay.say_unasked("421 4.4.2 idle for too long")
+        relay.wait_until(lambda: not connection.is_usable)
+
+
+def test_a_batch_for_a_relay_that_is_gone_comes_back():
+    with ScriptedRelay().running() as relay, connected(relay) as connection:
+        list(connection.send(mails(1)))
+        relay.reset_connections()
+        relay.wait_until(lambda: not connection.is_usable)
+
+        assert [(Verdict.RELAY_DEFERRED, Stage.MAIL), UNSENT] == ends(connection.send(mails(2)))
+        assert 1 == len(relay.accepted)
 
 
 def test_relays_words_are_kept_without_the_readers_address():
@@ -611,6 +707,15 @@ def test_a_wrong_password_or_none_wanted_ends_before_any_mail(offered):
         assert error.stage is Stage.AUTH
         assert "geheim" not in str(error)
         assert 0 == relay.mails
+
+
+def test_a_user_that_the_relay_does_not_know_is_told_so_before_the_password_leaves():
+    relay = ScriptedRelay(
+        capabilities=("AUTH LOGIN",), script=lambda turn: "535 5.7.8 no" if turn.verb == "AUTH" else None
+    )
+    with relay.running():
+        assert "535 5.7.8" in str(refusal_of(Relay.parse(relay.url(login="user:geheim@"))))
+        assert ["EHLO", "AUTH"] == verbs(relay)
 
 
 def test_starttls_is_verified_and_carries_a_batch():
