@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import time
 from typing import TypeVar
 
-from newsletter.demo.calendar import BEGINNING, ZONE
+from newsletter.demo.calendar import BEGINNING, FORTNIGHT, ZONE
 from newsletter.domain.articles import Kind
 from newsletter.domain.lists import Cadence, SectionsBy
 from newsletter.services.filters import NamedFilter
@@ -51,7 +51,7 @@ LISTS = (
         zone=ZONE.key,
         send_at=time(8),
         sections=SectionsBy.KIND,
-        since=BEGINNING,
+        since=FORTNIGHT,
     ),
     ListDraft(
         slug="press",
@@ -68,7 +68,7 @@ LISTS = (
         zone=ZONE.key,
         filter=NamedFilter(kinds=(Kind.PRESS_RELEASE,)),
         sections=SectionsBy.KIND,
-        since=BEGINNING,
+        since=FORTNIGHT,
     ),
 )
 

@@ -226,8 +226,9 @@ def fault_of(content: bytes) -> str | None:
     """Return the reply that refuses a body, or None for a sound one (RFC 5321 section 4.1.1.4, 5322 section 2.1.1)."""
     if len(content) > LARGEST_MAIL:
         return "552 5.3.4 Error: mail larger than 32 MiB"
-    if content.count(b"\n") != content.count(b"\r\n") or content.count(b"\r") != content.count(b"\r\n"):
+    lines = content.split(b"\r\n")
+    if not content.count(b"\n") == content.count(b"\r") == len(lines) - 1:
         return "554 5.6.0 Error: bare CR or LF"
-    if max(map(len, content.split(b"\r\n"))) > LONGEST_LINE:
+    if max(map(len, lines)) > LONGEST_LINE:
         return "554 5.6.0 Error: line longer than 998 octets"
     return None
