@@ -17,6 +17,7 @@ import pytest
 import redis
 import servers
 from alembic import command
+from sqlalchemy import text
 
 from newsletter.clock import Clock, fixed_clock
 from newsletter.config import Settings
@@ -131,12 +132,24 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def postgresql_for_all(postgres_server: str, postgres_template: str) -> Iterator[Database]:
+    """One PostgreSQL database with all tables, which tests use one after the other."""
+    with _scratch_database(postgres_server, template=postgres_template) as name:
+        database = connect(_for_sqlalchemy(_url_of(postgres_server, name)))
+        yield database
+        database.dispose()
+
+
 @pytest.fixture
-def postgresql_database(postgres_url: str) -> Iterator[Database]:
-    """This test's own PostgreSQL database: all tables, no rows."""
-    database = connect(_for_sqlalchemy(postgres_url))
-    yield database
-    database.dispose()
+def postgresql_database(postgresql_for_all: Database) -> Iterator[Database]:
+    """A PostgreSQL database with all tables and no rows, as new; emptying one takes a tenth of making one."""
+    yield postgresql_for_all
+    with postgresql_for_all.engine.begin() as connection:
+        connection.execute(text("set local lock_timeout = '5s'"))  # a test that left a transaction open fails
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+        connection.execute(text("select setval(oid, 1, false) from pg_class where relkind = 'S'"))
 
 
 @pytest.fixture
