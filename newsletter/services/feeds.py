@@ -75,7 +75,7 @@ class FeedFacts:
     """A feed with what is served of it; *size* is that of its largest document, *changed_at* its Last-Modified."""
 
     feed: Feed
-    address: str
+    addresses: dict[FeedFormat, str]
     size: int
     changed_at: datetime | None
     wants_rebuild: bool
@@ -147,9 +147,13 @@ def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
 
 
 def rebuild_feeds(
-    app: App, slugs: Collection[str] | None = None, *, on_built: Callable[[FeedBuilt, int], None] | None = None
+    app: App,
+    slugs: Collection[str] = (),
+    *,
+    is_forced: bool = False,
+    on_built: Callable[[FeedBuilt, int], None] | None = None,
 ) -> list[FeedBuilt]:
-    """Build the feeds that want it, or those named, wanted or not; each is stored in a transaction of its own.
+    """Build the feeds that want it, or those named, or when *is_forced* all; each is stored in its own transaction.
 
     A feed wants it when an article of its changed, when one appears as its embargo passes, or when a title, label or
     address in it changed. What cannot be built keeps its last good documents and is reported. *on_built* is told
@@ -161,7 +165,7 @@ def rebuild_feeds(
     """
     _settle_feeds(app)
     _mark_changes(app)
-    feeds = _find_wanted(app, slugs)
+    feeds = _find_wanted(app, slugs, is_forced=is_forced)
     outcomes: list[FeedBuilt] = []
     for chunk in chunks(feeds, FEEDS_AT_ONCE):
         with app.reading() as tx:
@@ -186,7 +190,7 @@ def list_feeds(tx: Transaction) -> list[FeedFacts]:
     return [
         FeedFacts(
             feed=feed,
-            address=feed_address(tx.settings.base_url, feed.slug, FeedFormat.ATOM),
+            addresses={form: feed_address(tx.settings.base_url, feed.slug, form) for form in FeedFormat},
             size=facts[feed.id][0] if feed.id in facts else 0,
             changed_at=facts[feed.id][1] if feed.id in facts else None,
             wants_rebuild=feed.wants_rebuild(fingerprint=fingerprints.get(feed.slug, ""), now=tx.now),
@@ -256,10 +260,12 @@ def _mark_changes(app: App) -> None:
         is_noted = len(taken) == CHANGES_AT_ONCE
 
 
-def _find_wanted(app: App, slugs: Collection[str] | None) -> list[Feed]:
+def _find_wanted(app: App, slugs: Collection[str], *, is_forced: bool) -> list[Feed]:
     with app.reading() as tx:
         feeds = storage.load_feeds(tx.session)
-        if slugs is not None:
+        if is_forced:
+            return feeds
+        if slugs:
             known = {feed.slug for feed in feeds}
             if unknown := [slug for slug in slugs if slug not in known]:
                 raise NotFoundError(f"there is no feed {', '.join(unknown)}; see `newsletter feeds list`")

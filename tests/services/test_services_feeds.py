@@ -66,7 +66,7 @@ def test_there_is_a_feed_of_everything_each_topic_kind_and_list_in_each_language
     assert {"all-en", "topic-water-ru", "kind-press-release-ru", "list-weekly-en"} < {each.feed.slug for each in facts}
     assert not any(each.wants_rebuild for each in facts)
     assert all(newsroom.document(f"{each.feed.slug}.{form}") for each in facts for form in FeedFormat)
-    assert "https://news.example.org/feeds/all-en.atom" == facts[0].address
+    assert "https://news.example.org/feeds/all-en.atom" == facts[0].addresses[FeedFormat.ATOM]
     assert all(each.size > 200 for each in facts)
 
 
@@ -152,7 +152,7 @@ def test_a_forced_rebuild_keeps_bytes_and_validators(newsroom):
     newsroom.rebuild()
     before = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
     service._FRAGMENTS = type(service._FRAGMENTS)()
-    outcomes = rebuild_feeds(newsroom.later(days=3).app, list(etags(newsroom)))
+    outcomes = rebuild_feeds(newsroom.later(days=3).app, is_forced=True)
     after = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
 
     assert 22 == len(outcomes)

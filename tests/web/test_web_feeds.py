@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from newsletter.errors import TransientError
 from newsletter.services.feed_documents import DocumentCache
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feeds import ensure_feeds
 from newsletter.web.application import build_web
 from newsletter.web.feeds import routes
 
@@ -59,7 +59,7 @@ class Reader:
 
 @pytest.fixture
 def client(newsroom) -> Reader:
-    return Reader(build_web(newsroom.app, routes(newsroom.app)))
+    return Reader(build_web(newsroom.app))
 
 
 @both_databases
@@ -203,7 +203,8 @@ def test_a_short_address_leads_to_the_default_language(client):
 
 def test_a_feed_that_is_still_being_made_asks_for_patience(app):
     newsroom = Newsroom(app)
-    rebuild_feeds(newsroom.app, [])
+    with newsroom.app.transaction() as tx:
+        ensure_feeds(tx)
     client = Reader(Starlette(routes=routes(newsroom.app)))
     response = client.get("/feeds/all-en.atom")
 

@@ -1,0 +1,111 @@
+"""`newsletter feeds`: what staff see of feeds, and how they build them anew."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from feed_newsroom import Newsroom
+from typer.testing import CliRunner, Result
+
+from newsletter.cli.feeds import app as feeds
+from newsletter.errors import NotFoundError, PermanentError
+from newsletter.services import feeds as service
+
+
+@pytest.fixture(params=["sqlite"])
+def database(request):
+    return request.getfixturevalue(f"{request.param}_database")
+
+
+@pytest.fixture
+def newsroom(app) -> Newsroom:
+    made = Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en",)})))
+    made.publish(1, topics=("water",))
+    return made
+
+
+def run(newsroom: Newsroom, *words: str) -> Result:
+    return CliRunner(env={"COLUMNS": "200"}).invoke(feeds, words, obj=lambda: newsroom.app)
+
+
+def test_without_feeds_the_next_command_is_named(newsroom):
+    result = run(newsroom, "list")
+
+    assert 0 == result.exit_code
+    assert "newsletter feeds rebuild" in result.output
+    assert [] == json.loads(run(newsroom, "list", "--json").stdout)
+
+
+def test_feeds_are_listed_with_what_is_served(newsroom):
+    newsroom.rebuild()
+    listed = {each["slug"]: each for each in json.loads(run(newsroom, "list", "--json").stdout)}
+    table = run(newsroom, "list").stdout
+
+    assert 11 == len(listed)
+    assert {
+        "slug": "topic-water-en",
+        "title": "Example Newsroom: Water",
+        "facet": "topic",
+        "subject": "water",
+        "language": "en",
+        "addresses": {
+            form: f"https://news.example.org/feeds/topic-water-en.{form}" for form in ("atom", "rss", "json")
+        },
+        "entries": 1,
+        "size": listed["topic-water-en"]["size"],
+        "changed_at": "2026-03-16T02:00:00+00:00",
+        "rebuilt_at": "2026-03-16T02:00:00+00:00",
+        "state": "current",
+    } == listed["topic-water-en"]
+    assert [] == [slug for slug in listed if slug not in table]
+
+
+def test_a_feed_that_waits_says_so(newsroom):
+    newsroom.rebuild()
+    settings = newsroom.app.settings.model_copy(update={"name": "Renamed"})
+    newsroom.app = replace(newsroom.app, settings=settings)
+
+    assert {"to be built"} == {each["state"] for each in json.loads(run(newsroom, "list", "--json").stdout)}
+
+
+def test_all_feeds_are_built_anew_and_what_is_the_same_stays(newsroom):
+    first = json.loads(run(newsroom, "rebuild", "--json").stdout)
+    second = json.loads(run(newsroom, "rebuild", "--json").stdout)
+
+    assert 11 == len(first) == len(second)
+    assert {3} == {len(each["changed"]) for each in first}
+    assert {0} == {len(each["changed"]) for each in second}
+
+
+def test_named_feeds_are_built_alone(newsroom):
+    built = json.loads(run(newsroom, "rebuild", "all-en", "topic-water-en", "--json").stdout)
+
+    assert ["all-en", "topic-water-en"] == [each["slug"] for each in built]
+    assert "built" in run(newsroom, "rebuild", "all-en").stdout
+
+
+def test_an_unknown_feed_is_refused(newsroom):
+    assert isinstance(run(newsroom, "rebuild", "all-xx").exception, NotFoundError)
+
+
+def test_a_feed_that_fails_is_named_and_the_command_fails(newsroom, monkeypatch):
+    write = service.write_documents
+
+    def failing(head, entries, cache):
+        if head.slug == "topic-water-en":
+            raise ZeroDivisionError("broken")
+        return write(head, entries, cache)
+
+    monkeypatch.setattr(service, "write_documents", failing)
+    result = run(newsroom, "rebuild")
+    listed = {each["slug"]: each["state"] for each in json.loads(run(newsroom, "list", "--json").stdout)}
+
+    assert isinstance(result.exception, PermanentError)
+    assert "1 of 11 feeds keep their last documents: topic-water-en: ZeroDivisionError: broken" == str(result.exception)
+    assert "failed: ZeroDivisionError: broken" == listed["topic-water-en"]
+    assert "current" == listed["all-en"]
+
+
+@pytest.mark.parametrize("command", ["list", "rebuild"])
+def test_help_teaches_by_example(newsroom, command):
+    assert f"Example:  newsletter feeds {command}" in run(newsroom, command, "--help").stdout
