@@ -1,0 +1,228 @@
+"""Recovery: what is found of mail whose sender went silent, and what becomes of doubts and deadlines."""
+
+from datetime import timedelta
+
+import pytest
+from ledger_rows import (
+    attempts_at,
+    change,
+    claim_some,
+    lapse,
+    look,
+    make_edition,
+    make_list,
+    make_readers,
+    queue,
+    queue_all,
+    send_first,
+    states,
+    told,
+    turn,
+)
+
+from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState, Pool
+from newsletter.domain.lists import InDoubtPolicy
+from newsletter.storage import recovery
+from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.engine import Database, database_now
+
+S = DeliveryState
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def ids(database: Database) -> list[int]:
+    """Three deliveries of an edition that is being sent, of a list that holds what is in doubt."""
+    return some(database, InDoubtPolicy.HOLD)
+
+
+def some(database: Database, policy: InDoubtPolicy) -> list[int]:
+    with database.transaction() as session:
+        mailing_list = make_list(session, policy=policy)
+        edition = make_edition(session, mailing_list)
+        return queue_all(session, edition, make_readers(session, mailing_list, "ann", "bek", "eva"))
+
+
+def run(database: Database, step) -> int:
+    with database.transaction() as session:
+        return step(session)
+
+
+def ago(database: Database, span: timedelta):
+    with database.reading() as session:
+        return database_now(session) - span
+
+
+def doubt(database: Database, delivery_id: int, **values) -> None:
+    """Let a delivery have been in doubt for an hour."""
+    send_first(database, delivery_id)
+    change(database, delivery_id, state=S.IN_DOUBT, lease_token=None, **({"state_at": ago(database, HOUR)} | values))
+
+
+def test_what_was_leased_and_never_sent_is_queued_again(database, ids):
+    claim_some(database)
+    lapse(database, *ids[:2])
+
+    assert 2 == run(database, recovery.requeue_lapsed)
+    assert [S.QUEUED, S.QUEUED, S.LEASED] == states(database, *ids)
+    row = look(database, ids[0])
+    assert (1, 0, 0, None, None) == (row.lapses, row.attempts, row.tries, row.lease_token, row.reason)
+    assert 0 == run(database, recovery.requeue_lapsed)
+    assert ids[:2] == claim_some(database, "b")
+
+
+def test_a_row_that_kills_whoever_touches_it_has_failed(database, ids):
+    for lapses in range(1, MAX_LAPSES + 1):
+        assert ids[0] in claim_some(database, f"t{lapses}", limit=1)
+        lapse(database, ids[0])
+        run(database, recovery.requeue_lapsed)
+        assert lapses == look(database, ids[0]).lapses
+        assert (S.FAILED if lapses == MAX_LAPSES else S.QUEUED) == look(database, ids[0]).state
+
+    assert look(database, ids[0]).reason.startswith("poison")
+    assert [S.QUEUED, S.QUEUED] == states(database, *ids[1:])
+
+
+def test_an_answer_shows_that_a_row_is_no_poison(database, ids):
+    change(database, ids[0], lapses=MAX_LAPSES - 1)
+    send_first(database, ids[0])
+    turn(database, told=[told(ids[0], S.QUEUED)])
+    claim_some(database, "b")
+    lapse(database, ids[0])
+    run(database, recovery.requeue_lapsed)
+
+    assert (S.QUEUED, 1) == (look(database, ids[0]).state, look(database, ids[0]).lapses)
+
+
+def test_what_may_have_been_sent_is_in_doubt(database, ids):
+    send_first(database, *ids)
+    lapse(database, ids[0])
+
+    assert 0 == run(database, recovery.requeue_lapsed)
+    assert 1 == run(database, recovery.doubt_lapsed)
+    assert [S.IN_DOUBT, S.SENDING, S.SENDING] == states(database, *ids)
+    [attempt] = attempts_at(database, ids[0])
+    assert "unknown" == attempt.outcome
+    assert attempt.finished_at is not None
+    assert attempts_at(database, ids[1])[0].finished_at is None
+    assert 0 == run(database, recovery.doubt_lapsed)
+
+
+def test_a_lease_that_runs_is_left_alone(database, ids):
+    claim_some(database, limit=1)
+    send_first(database, ids[1], token="b")
+
+    assert 0 == run(database, recovery.requeue_lapsed) + run(database, recovery.doubt_lapsed)
+    assert [S.LEASED, S.SENDING] == states(database, *ids[:2])
+
+
+def test_a_late_yes_ends_what_the_sweeper_doubted(database, ids):
+    send_first(database, ids[0])
+    lapse(database, ids[0])
+    run(database, recovery.doubt_lapsed)
+    turn(database, told=[told(ids[0], S.ACCEPTED)])
+
+    assert S.ACCEPTED == look(database, ids[0]).state
+    assert ["accepted"] == [each.outcome for each in attempts_at(database, ids[0])]
+
+
+def test_old_news_is_never_sent_late(database, ids):
+    claim_some(database, limit=1)
+    for each in ids:
+        change(database, each, deadline_at=ago(database, timedelta()))
+    change(database, ids[2], deadline_at=None)
+
+    assert 1 == run(database, recovery.expire_overdue)
+    assert [S.LEASED, S.EXPIRED, S.QUEUED] == states(database, *ids)
+    assert "deadline" in look(database, ids[1]).reason
+    assert 0 == run(database, recovery.expire_overdue)
+
+
+def test_what_is_in_doubt_stays_so_where_the_list_holds_it(database, ids):
+    doubt(database, ids[0])
+
+    assert 0 == run(database, recovery.resend_doubted)
+    assert S.IN_DOUBT == look(database, ids[0]).state
+
+
+def test_what_is_in_doubt_is_sent_again_once_where_the_list_says_so(database):
+    ids = some(database, InDoubtPolicy.RESEND_ONCE)
+    doubt(database, ids[0])
+    before = look(database, ids[0])
+
+    assert 1 == run(database, recovery.resend_doubted)
+    after = look(database, ids[0])
+    assert (S.QUEUED, 1) == (after.state, after.resends)
+    assert (before.mail_token, before.mail_at) == (after.mail_token, after.mail_at)
+
+    doubt(database, ids[0])
+    assert 0 == run(database, recovery.resend_doubted)
+    assert (S.IN_DOUBT, 2) == (look(database, ids[0]).state, look(database, ids[0]).attempts)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        pytest.param({"state_at": timedelta(minutes=4)}, id="evidence may still come"),
+        pytest.param({"deadline_at": timedelta()}, id="its deadline has passed"),
+    ],
+)
+def test_nothing_is_sent_again_too_soon_or_too_late(database, late):
+    ids = some(database, InDoubtPolicy.RESEND_ONCE)
+    doubt(database, ids[0], **{name: ago(database, span) for name, span in late.items()})
+
+    assert 0 == run(database, recovery.resend_doubted)
+
+
+def test_a_confirmation_in_doubt_is_sent_again_whatever_its_list_does(database):
+    with database.transaction() as session:
+        [late] = make_readers(session, make_list(session), "late")
+        delivery_id = queue(session, None, late)
+    claim_some(database, pool=Pool.TRANSACTIONAL)
+    turn(database, delivery_id)
+    change(database, delivery_id, state=S.IN_DOUBT, lease_token=None, state_at=ago(database, HOUR))
+
+    assert 1 == run(database, recovery.resend_doubted)
+
+
+def test_an_edition_stays_open_while_anything_of_it_may_still_happen(database, ids):
+    edition_id = look(database, ids[0]).edition_id
+
+    def open_states() -> set[DeliveryState]:
+        with database.reading() as session:
+            return recovery.open_states(session, edition_id)
+
+    assert {S.QUEUED} == open_states()
+    send_first(database, ids[0])
+    assert {S.LEASED, S.SENDING} == open_states()
+    ends = [S.FAILED, S.CANCELLED]
+    for delivery_id, state in zip(ids[1:], ends, strict=True):
+        change(database, delivery_id, state=state, lease_token=None)
+    assert {S.SENDING} == open_states()
+    change(database, ids[0], state=S.IN_DOUBT, lease_token=None)
+    assert {S.IN_DOUBT} == open_states()
+    change(database, ids[0], state_at=ago(database, HOLD_AFTER))
+    assert set() == open_states()
+
+
+def test_two_sweepers_do_not_wait_for_each_other(postgresql_database):
+    ids = some(postgresql_database, InDoubtPolicy.HOLD)
+    claim_some(postgresql_database)
+    lapse(postgresql_database, *ids)
+    with postgresql_database.transaction() as session:
+        assert 3 == recovery.requeue_lapsed(session)
+        assert 0 == run(postgresql_database, recovery.requeue_lapsed)
+
+    assert {1} == {look(postgresql_database, each).lapses for each in ids}
+
+
+def test_one_pass_is_short(sqlite_database, monkeypatch):
+    """Whatever is left is found by the next pass, seconds later."""
+    monkeypatch.setattr(recovery, "PASS_LIMIT", 2)
+    ids = some(sqlite_database, InDoubtPolicy.HOLD)
+    claim_some(sqlite_database)
+    lapse(sqlite_database, *ids)
+
+    assert [2, 1, 0] == [run(sqlite_database, recovery.requeue_lapsed) for _ in range(3)]
+    with sqlite_database.reading() as session:
+        assert {1} == {session.get_one(DeliveryRow, each).lapses for each in ids}
