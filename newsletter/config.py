@@ -26,6 +26,8 @@ def _web_address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} must be like https://news.example.org, without query or fragment")
+    if not url.isascii():
+        raise ValueError(f"{url!r} must be ASCII, since mails carry it; write its host as xn--…")
     return url.rstrip("/")
 
 

@@ -83,7 +83,7 @@ def _relay(app: App) -> Finding:
     if app.relay is None:
         return Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
     try:
-        with open_connection(app.relay):
+        with open_connection(app.relay, hello_name=app.settings.domain):
             return Finding("relay", Level.OK, f"{app.relay.host}:{app.relay.port} answers")
     except TransientError as error:
         return Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")

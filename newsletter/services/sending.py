@@ -114,7 +114,7 @@ class _Sender:
         if self._connection:
             self._connection.quit()
         try:
-            self._connection = open_connection(self.relay)
+            self._connection = open_connection(self.relay, hello_name=self.app.settings.domain)
         except TransientError as error:
             log.warning("relay_unavailable", error=str(error))
             self.relay_failed, self._connection = True, None
@@ -171,6 +171,7 @@ class _Sender:
                 mail_from=self.builder.return_path(delivery),
                 rcpt_to=delivery.address,
                 pieces=pieces,
+                envelope_id=delivery.mail_token,
             )
             for delivery, pieces in mails
         ]
