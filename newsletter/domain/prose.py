@@ -46,14 +46,25 @@ def without_controls(text: str) -> str:
 
     Removes what XML 1.0 forbids, zero-width and bidirectional marks, soft hyphens, private and lone surrogates.
     """
-    if text.isprintable():
-        return unicodedata.normalize("NFC", text)
-    seen = "".join(
-        " " if character in _BREAKS else character
-        for character in text
-        if character in _BREAKS or character in _JOINERS or not _is_unseen(character)
-    )
-    return unicodedata.normalize("NFC", seen)
+    if not text.isprintable():
+        text = text.translate(_SEEN)
+    return unicodedata.normalize("NFC", text)
+
+
+class _Seen(dict[int, str | None]):
+    """What becomes of each character, by its code, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str | None:
+        character = chr(code)
+        seen: str | None = character
+        if character in _BREAKS:
+            seen = " "
+        elif character not in _JOINERS and _is_unseen(character):
+            seen = None
+        return self.setdefault(code, seen)
+
+
+_SEEN = _Seen()
 
 
 def _is_unseen(character: str) -> bool:

@@ -1,12 +1,29 @@
-"""Articles, their translations, sources and topics in SQL."""
+"""Articles, their translations, sources, keys and topics in SQL."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, Text, UniqueConstraint, delete, func, or_, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from newsletter.domain.articles import ArticleState, Kind
+from newsletter.domain.articles import (
+    Article,
+    ArticleRecord,
+    ArticleState,
+    Event,
+    Kind,
+    TopicMark,
+    TopicOrigin,
+    Translation,
+)
+from newsletter.domain.stories import STORY_DAYS
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
+from newsletter.storage.bulk import chunks, insert_into
+from newsletter.storage.engine import Session
+
+MOST_CANDIDATES = 20
+"""Articles that one draft is compared with; those that share most marks with it."""
 
 
 class SourceRow(Base):
@@ -111,3 +128,273 @@ class ArticleTopicRow(Base):
     topic_id: Mapped[int] = mapped_column(Identifier, ForeignKey("topic.id"), primary_key=True, index=True)
     position: Mapped[int] = mapped_column(default=0)
     origin: Mapped[Code]  # stated | rule | suggested | staff | removed (by staff: a rule does not bring it back)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where articles come from."""
+
+    id: int
+    slug: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """What is remembered of an item that a source gave before: its article, and a digest of it as it came."""
+
+    article_id: int
+    digest: str
+
+
+def lock_source(session: Session, slug: str, title: str, *, now: datetime) -> Source:
+    """Return the source with that slug, made where there is none; locked, so that its imports wait for each other."""
+    values = {"slug": slug, "title": title, "created_at": now}
+    session.execute(insert_into(session, SourceRow).values(values).on_conflict_do_nothing(index_elements=["slug"]))
+    row = session.scalars(select(SourceRow).where(SourceRow.slug == slug).with_for_update()).one()
+    return Source(row.id, row.slug, row.title)
+
+
+def known_item(session: Session, source_id: int, key: str) -> KnownItem | None:
+    """Return what is remembered of the item that *source_id* gave as *key*; None: it never did."""
+    row = session.scalars(
+        select(ArticleKeyRow).where(ArticleKeyRow.source_id == source_id, ArticleKeyRow.key == key)
+    ).one_or_none()
+    return None if row is None else KnownItem(row.article_id, row.digest)
+
+
+def remember_item(session: Session, source_id: int, key: str, article_id: int, digest: str) -> None:
+    """Remember that *source_id* gave *article_id* as *key*, and what it looked like. Repeating it overwrites."""
+    values = {"source_id": source_id, "key": key, "article_id": article_id, "digest": digest}
+    session.execute(
+        insert_into(session, ArticleKeyRow)
+        .values(values)
+        .on_conflict_do_update(index_elements=["source_id", "key"], set_={"article_id": article_id, "digest": digest})
+    )
+
+
+def load_record(session: Session, article_id: int) -> ArticleRecord:
+    """Return the article with that id, drafts too; it exists, since every reference to it is a foreign key."""
+    return _to_record(session.get_one(ArticleRow, article_id))
+
+
+def find_record(session: Session, uid: str) -> ArticleRecord | None:
+    """Return the article with that uid, drafts and withdrawn ones too; None: there is none."""
+    row = session.scalars(select(ArticleRow).where(ArticleRow.uid == uid)).one_or_none()
+    return None if row is None else _to_record(row)
+
+
+def find_records(session: Session, beginning: str, *, limit: int = 2) -> list[ArticleRecord]:
+    """Return the articles whose uid begins with *beginning*, in order of uid; a person types a few letters of it."""
+    statement = select(ArticleRow).where(ArticleRow.uid.startswith(beginning, autoescape=True))
+    return [_to_record(row) for row in session.scalars(statement.order_by(ArticleRow.uid).limit(limit))]
+
+
+def records_page(
+    session: Session,
+    *,
+    state: ArticleState | None = None,
+    kind: Kind | None = None,
+    source: str | None = None,
+    topic_id: int | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[ArticleRecord]:
+    """Return articles, the last received first; *before*: the id with which the previous page ended."""
+    statement = select(ArticleRow).order_by(ArticleRow.id.desc()).limit(limit)
+    if state is not None:
+        statement = statement.where(ArticleRow.state == state)
+    if kind is not None:
+        statement = statement.where(ArticleRow.kind == kind)
+    if source is not None:
+        statement = statement.join(ArticleRow.source).where(SourceRow.slug == source)
+    if topic_id is not None:
+        counting = select(ArticleTopicRow.article_id).where(
+            ArticleTopicRow.topic_id == topic_id, ArticleTopicRow.origin.in_(_COUNTING)
+        )
+        statement = statement.where(ArticleRow.id.in_(counting))
+    if before is not None:
+        statement = statement.where(ArticleRow.id < before)
+    return [_to_record(row) for row in session.scalars(statement)]
+
+
+def count_by_state(session: Session) -> dict[ArticleState, int]:
+    """Return how many articles are in each state; states without any are left out."""
+    rows = session.execute(select(ArticleRow.state, func.count()).group_by(ArticleRow.state).order_by(ArticleRow.state))
+    return {ArticleState(state): count for state, count in rows}
+
+
+def story_candidates(
+    session: Session, source_id: int, marks: Iterable[int], published_at: datetime | None
+) -> list[ArticleRecord]:
+    """Return up to 20 articles of the source that may tell the story with *marks*, those that share most marks first.
+
+    Only those dated within days of *published_at*, and those without a date; without one, all.
+    """
+    shared = (
+        select(ArticleMarkRow.article_id, func.count().label("count"))
+        .join(ArticleRow, ArticleRow.id == ArticleMarkRow.article_id)
+        .where(ArticleMarkRow.mark.in_(sorted(marks)), ArticleRow.source_id == source_id)
+        .group_by(ArticleMarkRow.article_id)
+        .order_by(func.count().desc(), ArticleMarkRow.article_id)
+        .limit(MOST_CANDIDATES)
+    )
+    if published_at is not None:
+        near = ArticleRow.published_at.between(published_at - STORY_DAYS, published_at + STORY_DAYS)
+        shared = shared.where(or_(ArticleRow.published_at.is_(None), near))
+    ids = [row.article_id for row in session.execute(shared)]
+    rows = {row.id: row for row in session.scalars(select(ArticleRow).where(ArticleRow.id.in_(ids)))}
+    return [_to_record(rows[article_id]) for article_id in ids]
+
+
+def save_record(session: Session, record: ArticleRecord, marks: Iterable[int]) -> int:
+    """Write all of *record* and its marks, a new article where its id is 0; return its id. Its source exists."""
+    if record.id:
+        row = session.get_one(ArticleRow, record.id)
+    else:
+        source = session.scalars(select(SourceRow).where(SourceRow.slug == record.source)).one()
+        row = ArticleRow(uid=record.uid, source=source)
+        session.add(row)
+    with session.no_autoflush:
+        _fill(row, record)
+    session.flush()
+    _save_marks(session, row.id, set(marks))
+    return row.id
+
+
+def load_articles(session: Session, ids: Iterable[int]) -> list[Article]:
+    """Return the articles with those ids, withdrawn ones too, the newest publication first, then by id.
+
+    Unknown ids and drafts without a date are left out.
+    """
+    found: list[Article] = []
+    for chunk in chunks(sorted(set(ids))):
+        statement = select(ArticleRow).where(ArticleRow.id.in_(chunk), ArticleRow.visible_at.is_not(None))
+        found.extend(_to_record(row).as_article() for row in session.scalars(statement))
+    return sorted(found, key=lambda article: (-article.published_at.timestamp(), article.id))
+
+
+def find_article(session: Session, uid: str) -> Article | None:
+    """Return the article with that uid as readers may know it, withdrawn or still to come too; None: there is none."""
+    record = find_record(session, uid)
+    is_known = record is not None and record.state is not ArticleState.DRAFT and record.visible_at is not None
+    return record.as_article() if record is not None and is_known else None
+
+
+def visible_articles(
+    session: Session, *, now: datetime, since: datetime | None = None, limit: int | None = None
+) -> list[Article]:
+    """Return the published articles that readers can see at *now*, the newest publication first, then by id.
+
+    *since*: only those that became visible then or later.
+    """
+    statement = _published().where(ArticleRow.visible_at <= now)
+    if since is not None:
+        statement = statement.where(ArticleRow.visible_at >= since)
+    statement = statement.order_by(ArticleRow.published_at.desc(), ArticleRow.id).limit(limit)
+    return [_to_record(row).as_article() for row in session.scalars(statement)]
+
+
+def _published() -> Select[ArticleRow]:
+    return select(ArticleRow).where(ArticleRow.state == ArticleState.PUBLISHED)
+
+
+def _fill(row: ArticleRow, record: ArticleRecord) -> None:
+    """Write *record* into *row*; parts that are the same are not touched."""
+    row.kind, row.state = record.kind, record.state
+    row.default_language = record.default_language
+    row.published_at, row.embargo_until, row.visible_at = record.published_at, record.embargo_until, record.visible_at
+    row.received_at, row.updated_at, row.modified_at = record.received_at, record.updated_at, record.modified_at
+    row.withdrawn_at, row.withdrawal_reason = record.withdrawn_at, record.withdrawal_reason
+    row.lacks, row.revision = list(record.lacks), record.revision
+    row.image_url, row.image_width, row.image_height = record.image_url, record.image_width, record.image_height
+    _fill_translations(row, record.translations)
+    _fill_topics(row, record.topics)
+    _fill_event(row, record.event)
+
+
+def _fill_translations(row: ArticleRow, translations: dict[str, Translation]) -> None:
+    kept = {each.language: each for each in row.translations if each.language in translations}
+    for language, text in translations.items():
+        translation = kept.setdefault(language, TranslationRow(language=language))
+        translation.title, translation.summary = text.title, text.summary
+        translation.body_html, translation.url = text.body_html, text.url
+        translation.image_alt, translation.image_credit = text.image_alt, text.image_credit
+    row.translations = list(kept.values())
+
+
+def _fill_topics(row: ArticleRow, topics: Sequence[TopicMark]) -> None:
+    wanted = {mark.topic_id: mark.origin for mark in topics}
+    kept = {each.topic_id: each for each in row.topics if each.topic_id in wanted}
+    for position, (topic_id, origin) in enumerate(wanted.items()):
+        topic = kept.setdefault(topic_id, ArticleTopicRow(topic_id=topic_id))
+        topic.position, topic.origin = position, origin
+    row.topics = [kept[topic_id] for topic_id in wanted]
+
+
+def _fill_event(row: ArticleRow, event: Event | None) -> None:
+    if event is None:
+        row.event = None
+        return
+    row.event = row.event or EventRow()
+    row.event.starts_at, row.event.ends_at, row.event.zone = event.starts_at, event.ends_at, event.zone
+    row.event.venue, row.event.address, row.event.contact = event.venue, event.address, event.contact
+
+
+def _save_marks(session: Session, article_id: int, marks: set[int]) -> None:
+    there = set(session.scalars(select(ArticleMarkRow.mark).where(ArticleMarkRow.article_id == article_id)))
+    if gone := there - marks:
+        session.execute(
+            delete(ArticleMarkRow).where(ArticleMarkRow.article_id == article_id, ArticleMarkRow.mark.in_(gone))
+        )
+    if new := sorted(marks - there):
+        rows = [{"article_id": article_id, "mark": mark} for mark in new]
+        session.execute(insert_into(session, ArticleMarkRow).on_conflict_do_nothing(), rows)
+
+
+_COUNTING = (TopicOrigin.STATED, TopicOrigin.RULE, TopicOrigin.STAFF)
+
+
+def _to_record(row: ArticleRow) -> ArticleRecord:
+    return ArticleRecord(
+        id=row.id,
+        uid=row.uid,
+        kind=Kind(row.kind),
+        state=ArticleState(row.state),
+        source=row.source.slug,
+        default_language=row.default_language,
+        translations={
+            each.language: Translation(
+                language=each.language,
+                title=each.title,
+                summary=each.summary,
+                body_html=each.body_html,
+                url=each.url,
+                image_alt=each.image_alt,
+                image_credit=each.image_credit,
+            )
+            for each in sorted(
+                row.translations, key=lambda each: (each.language != row.default_language, each.language)
+            )
+        },
+        received_at=row.received_at,
+        updated_at=row.updated_at,
+        modified_at=row.modified_at,
+        published_at=row.published_at,
+        embargo_until=row.embargo_until,
+        withdrawn_at=row.withdrawn_at,
+        withdrawal_reason=row.withdrawal_reason,
+        lacks=tuple(row.lacks),
+        revision=row.revision,
+        topics=tuple(TopicMark(each.topic_id, TopicOrigin(each.origin)) for each in row.topics),
+        image_url=row.image_url,
+        image_width=row.image_width,
+        image_height=row.image_height,
+        event=_to_event(row.event),
+    )
+
+
+def _to_event(row: EventRow | None) -> Event | None:
+    if row is None:
+        return None
+    return Event(row.starts_at, row.ends_at, row.zone, row.venue, row.address, row.contact)

@@ -1,0 +1,375 @@
+"""Imports: files of articles, item by item; a bad item never stops the rest, and repeating one changes nothing."""
+
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from newsletter.domain.articles import ArticleRecord, ArticleState, Kind, TopicOrigin
+from newsletter.domain.drafts import (
+    LACKS_DECISION,
+    Draft,
+    UnusableError,
+    admit,
+    digest,
+    distinct_keys,
+    id_key,
+    marks_of,
+    merge,
+    refusal,
+    tellings,
+    tellings_of,
+    tidy,
+    translate,
+    update,
+    url_key,
+    with_topics,
+)
+from newsletter.domain.prose import fold, shorten
+from newsletter.domain.stories import Likeness, Telling, likeness
+from newsletter.errors import InvalidError
+from newsletter.ingest.document import Item
+from newsletter.ingest.fields import Defaults
+from newsletter.ingest.readers import read_document
+from newsletter.services.announcements import announce_changes
+from newsletter.services.context import App, Transaction
+from newsletter.services.topics import TopicFinder
+from newsletter.storage import articles as storage
+from newsletter.storage.topics import load_topics
+
+log = structlog.get_logger()
+
+IMPORT_CHUNK = 100
+"""Items in one transaction: nobody waits long for it, and a commit costs more than a few items."""
+LONGEST_SLUG = 80
+ARTICLE_NAMESPACE = uuid.UUID("4f0ad3f1-6a37-5ad4-9a3e-9d0c3b1d8a52")
+"""Of article uids, made of source and key: the same import gives the same addresses on every machine."""
+
+
+class ImportResult(StrEnum):
+    """What became of one item."""
+
+    NEW = "new"
+    UPDATED = "updated"
+    SAME = "same"
+    MERGED = "merged"  # it is the same story as an article that is there already
+    HELD = "held"  # a draft, until it has what it lacks
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """What became of the item at *position* of *file*, counted from 1.
+
+    *lacks*: what keeps its article from being published. *warnings*: what a person should look at. *reason*: why it was
+    refused, or with which article it was merged. *article_uid* is None exactly for what was refused.
+    """
+
+    file: str
+    position: int
+    title: str
+    result: ImportResult
+    article_uid: str | None = None
+    lacks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+def import_files(
+    app: App, paths: Sequence[Path], *, source: str | None = None, language: str | None = None, kind: Kind | None = None
+) -> list[ImportOutcome]:
+    """Import each of *paths*; see `import_document`. All are read before anything is stored.
+
+    Raises:
+        InvalidError: one of them cannot be read; nothing was stored then.
+    """
+    documents = []
+    for path in paths:
+        try:
+            documents.append((path.name, path.read_bytes()))
+        except OSError as error:
+            raise InvalidError(f"{path}: cannot be read: {error.strerror or error}") from error
+    defaults = _defaults(app, source, language, kind)
+    read = [(name, _read(name, content, defaults)) for name, content in documents]
+    return [outcome for name, items in read for outcome in _import_items(app, name, items)]
+
+
+def import_articles(
+    app: App, path: Path, *, source: str | None = None, language: str | None = None, kind: Kind | None = None
+) -> list[ImportOutcome]:
+    """Import the file at *path*; see `import_document`."""
+    return import_files(app, [path], source=source, language=language, kind=kind)
+
+
+def import_document(
+    app: App,
+    name: str,
+    content: bytes,
+    *,
+    source: str | None = None,
+    language: str | None = None,
+    kind: Kind | None = None,
+) -> list[ImportOutcome]:
+    """Import the items of a file, whose format is told by its *name*; return what became of each, in its order.
+
+    *source* wins over what items say of it; *language* and *kind* hold for items that say nothing. What lacks
+    nothing is published, and shows when its time has come; the rest is held. Repeating it changes nothing. Rings
+    `ARTICLE_CHANGED` for each article that readers could see change.
+
+    Raises:
+        InvalidError: the file cannot be read; or neither it nor *source* says where it comes from.
+    """
+    return _import_items(app, name, _read(name, content, _defaults(app, source, language, kind)))
+
+
+def _defaults(app: App, source: str | None, language: str | None, kind: Kind | None) -> Defaults:
+    settings = app.settings
+    return Defaults(settings.zone_info, language or settings.default_language, kind or Kind.STORY, source)
+
+
+def source_slug(name: str) -> str:
+    """Return the slug of a source called *name*: small letters, digits and hyphens.
+
+    Raises:
+        InvalidError: no letter or digit is in it.
+    """
+    slug = re.sub(r"[\W_]+", "-", fold(name))[:LONGEST_SLUG].strip("-")
+    if not slug:
+        raise InvalidError(f"the source {name!r} has no letters to make a name of; give another one")
+    return slug
+
+
+@dataclass(frozen=True, slots=True)
+class _Sourced:
+    """An item with the source and the key it goes by; neither where it was refused."""
+
+    item: Item
+    source: str = ""
+    key: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def _read(name: str, content: bytes, defaults: Defaults) -> list[_Sourced]:
+    """Read a file and give each item its source and key, before anything is stored."""
+    document = read_document(name, content, defaults)
+    items = [replace(item, draft=tidy(item.draft)) if item.draft else item for item in document.items]
+    by_source: dict[str, list[int]] = {}
+    for place, item in enumerate(items):
+        if item.draft:
+            if not item.draft.source:
+                raise InvalidError(f"{name}: nothing says where it comes from; give --source NAME")
+            source_slug(item.draft.source)
+            by_source.setdefault(item.draft.source, []).append(place)
+    sourced = [_Sourced(item, warnings=document.warnings) for item in items]
+    for source_name, places in by_source.items():
+        drafts = [draft for place in places if (draft := items[place].draft)]
+        for place, draft, key in zip(places, drafts, distinct_keys(drafts), strict=True):
+            warnings = document.warnings
+            if draft.external_id and key != id_key(draft.external_id):
+                name_shown = shorten(draft.external_id, 60)
+                warnings += (f"other items of the file have the id {name_shown!r} too; give each its own",)
+            sourced[place] = _Sourced(items[place], source_name, key, warnings)
+    return sourced
+
+
+def _import_items(app: App, name: str, items: Sequence[_Sourced]) -> list[ImportOutcome]:
+    """Store items, those with a body first, so that a teaser finds its article; then translations of others."""
+    outcomes: dict[int, ImportOutcome] = {}
+    order = sorted(items, key=lambda each: _turn(each.item.draft))
+    for start in range(0, len(order), IMPORT_CHUNK):
+        with app.transaction() as tx:
+            importer = _Importer(tx, name, TopicFinder(load_topics(tx.session)))
+            for sourced in order[start : start + IMPORT_CHUNK]:
+                outcomes[sourced.item.position] = importer.take(sourced)
+            announce_changes(tx, sorted(importer.changed))
+    return [outcomes[position] for position in sorted(outcomes)]
+
+
+def _turn(draft: Draft | None) -> int:
+    if draft is None:
+        return 0
+    return 2 if draft.translation_of else 0 if draft.has_body else 1
+
+
+@dataclass(slots=True)
+class _Importer:
+    """Takes items in one transaction; what all of them need is loaded once."""
+
+    tx: Transaction
+    file: str
+    topics: TopicFinder
+    sources: dict[str, storage.Source] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+
+    def take(self, sourced: _Sourced) -> ImportOutcome:
+        """Store one item by itself: what goes wrong with it undoes nothing else."""
+        item, draft = sourced.item, sourced.item.draft
+        if draft is None:
+            return self._outcome(sourced, ImportResult.REFUSED, reason=item.refusal)
+        if why := refusal(draft):
+            return self._outcome(sourced, ImportResult.REFUSED, reason=why)
+        source = self._source(sourced.source)
+        try:
+            with self.tx.session.begin_nested():
+                return self._store(sourced, source, draft)
+        except UnusableError as error:
+            return self._outcome(sourced, ImportResult.REFUSED, reason=str(error))
+        except Exception as error:  # one bad item must not stop the rest, whatever is wrong with it
+            log.exception("article_import_failed", file=self.file, position=item.position)
+            reason = f"it could not be stored ({type(error).__name__}); the log says more"
+            return self._outcome(sourced, ImportResult.REFUSED, reason=reason)
+
+    def _store(self, sourced: _Sourced, source: storage.Source, draft: Draft) -> ImportOutcome:
+        came = digest(draft)
+        known = storage.known_item(self.tx.session, source.id, sourced.key)
+        if known and known.digest == came:
+            record = storage.load_record(self.tx.session, known.article_id)
+            return self._outcome(sourced, ImportResult.SAME, record)
+        step = self._step(source, sourced.key, draft, known)
+        tagged, warnings = self._with_topics(step, draft)
+        saved, result = self._save(step.old, tagged), step.result
+        storage.remember_item(self.tx.session, source.id, sourced.key, saved.id, came)
+        if result is ImportResult.UPDATED and saved == step.old:
+            result = ImportResult.SAME
+        elif saved.state is ArticleState.DRAFT and result is not ImportResult.MERGED:
+            result = ImportResult.HELD
+        elif saved.state is ArticleState.WITHDRAWN:
+            warnings += ("the article is withdrawn and stays so",)
+        return self._outcome(sourced, result, saved, warnings=warnings, reason=step.reason)
+
+    def _step(self, source: storage.Source, key: str, draft: Draft, known: storage.KnownItem | None) -> "_Step":
+        """Decide what becomes of an item that is new, or differs from what came as *known*."""
+        if draft.translation_of:
+            return self._translation(source, draft)
+        if known:
+            old = storage.load_record(self.tx.session, known.article_id)
+            return _Step(old, update(old, draft, zone=self._zone, now=self.tx.now), ImportResult.UPDATED)
+        told = tellings(draft, self._zone)
+        candidates = storage.story_candidates(
+            self.tx.session, source.id, marks_of(told), draft.published_at(self._zone)
+        )
+        matches = [(each, why) for each in candidates if (why := _same_story(told, each))]
+        for old, why in matches:
+            if old.state is not ArticleState.WITHDRAWN:
+                new = merge(old, draft, why, zone=self._zone, now=self.tx.now)
+                return _Step(old, new, ImportResult.MERGED, f"{_WHY_MERGED[why]} {_named(old)}")
+        uid = str(uuid.uuid5(ARTICLE_NAMESPACE, f"{source.slug}\n{key}"))
+        new = admit(draft, uid=uid, source=source.slug, zone=self._zone, now=self.tx.now)
+        if matches:
+            new = replace(new, state=ArticleState.DRAFT, lacks=(*new.lacks, LACKS_DECISION))
+        return _Step(None, new, ImportResult.NEW)
+
+    def _translation(self, source: storage.Source, draft: Draft) -> "_Step":
+        """Add *draft* to the article of which it is a translation."""
+        named = draft.translation_of or ""
+        keys = (id_key(named), url_key(named))
+        known = next((hit for key in keys if (hit := storage.known_item(self.tx.session, source.id, key))), None)
+        if known is None:
+            raise UnusableError(
+                f"translation_of: {shorten(named, 60)!r} is not known from {source.slug}; "
+                "import that article first, then this one again"
+            )
+        old = storage.load_record(self.tx.session, known.article_id)
+        language = draft.own.language
+        if language == old.default_language:
+            raise UnusableError(f"translation_of: {_named(old)} is in {language} itself")
+        result = ImportResult.UPDATED if language in old.translations else ImportResult.MERGED
+        reason = f"the {language} translation of {_named(old)}"
+        return _Step(old, translate(old, draft, now=self.tx.now), result, reason)
+
+    def _with_topics(self, step: "_Step", draft: Draft) -> tuple[ArticleRecord, tuple[str, ...]]:
+        """Tag the article with what the item states and with what rules find; warn of topics that do not exist.
+
+        A merged item adds to what was stated before; another replaces it, unless it states nothing.
+        """
+        old, new = step.old, step.new
+        found, unknown = self.topics.find(draft.topics)
+        before = [mark.topic_id for mark in new.topics if mark.origin is TopicOrigin.STATED]
+        is_more = step.result is ImportResult.MERGED or not found
+        stated = list(dict.fromkeys([*before, *found])) if is_more else found
+        if old is None or stated != before or new.translations != old.translations:
+            new = with_topics(new, stated, self.topics.suggest(new), now=self.tx.now)
+        if not unknown:
+            return new, ()
+        names = ", ".join(repr(shorten(name, 40)) for name in unknown)
+        remedy = "see `newsletter topics list`; load it with `newsletter topics load FILE`, or correct the item"
+        return new, (f"unknown topic{'s'[: len(unknown) > 1]} {names}: {remedy}",)
+
+    def _save(self, old: ArticleRecord | None, new: ArticleRecord) -> ArticleRecord:
+        """Write *new* where it differs; ring where readers could see it, or could have seen *old*."""
+        if new == old:
+            return new
+        article_id = storage.save_record(self.tx.session, new, marks_of(tellings_of(new)))
+        if any(each and each.state is ArticleState.PUBLISHED for each in (old, new)):
+            self.changed.add(article_id)
+        return replace(new, id=article_id)
+
+    def _source(self, name: str) -> storage.Source:
+        if name not in self.sources:
+            self.sources[name] = storage.lock_source(self.tx.session, source_slug(name), name, now=self.tx.now)
+        return self.sources[name]
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return self.tx.settings.zone_info
+
+    def _outcome(
+        self,
+        sourced: _Sourced,
+        result: ImportResult,
+        record: ArticleRecord | None = None,
+        *,
+        warnings: Sequence[str] = (),
+        reason: str | None = None,
+    ) -> ImportOutcome:
+        item = sourced.item
+        if record and result is not ImportResult.SAME and record.state is ArticleState.PUBLISHED:
+            reason = reason or self._when_it_appears(record)
+        return ImportOutcome(
+            file=self.file,
+            position=item.position,
+            title=item.title,
+            result=result,
+            article_uid=record.uid if record else None,
+            lacks=record.lacks if record else (),
+            warnings=(*sourced.warnings, *(item.draft.warnings if item.draft else ()), *warnings),
+            reason=reason,
+        )
+
+    def _when_it_appears(self, record: ArticleRecord) -> str | None:
+        if record.visible_at is None or record.visible_at <= self.tx.now:
+            return None
+        return f"appears on {record.visible_at.astimezone(self._zone):%Y-%m-%d %H:%M}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What an item makes of an article: as it was (None: there was none), as it becomes, and how to report it."""
+
+    old: ArticleRecord | None
+    new: ArticleRecord
+    result: ImportResult
+    reason: str | None = None
+
+
+_WHY_MERGED = {
+    Likeness.TEASER: "a teaser and its article:",
+    Likeness.SAME_BODY: "the same text as",
+    Likeness.EDITED: "an edited text of",
+}
+
+
+def _named(record: ArticleRecord) -> str:
+    return repr(shorten(record.title, 60)) if record.title else record.uid
+
+
+def _same_story(told: Mapping[str, Telling], record: ArticleRecord) -> Likeness | None:
+    """Say why one of the texts *told* is one of the article's, in the same language; None: none is."""
+    there = tellings_of(record)
+    found = (likeness(telling, there[language]) for language, telling in told.items() if language in there)
+    return next((why for why in found if why), None)
