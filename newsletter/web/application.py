@@ -9,13 +9,13 @@ from starlette.routing import BaseRoute
 
 from newsletter.errors import NewsletterError
 from newsletter.services.context import App
-from newsletter.web import archive, articles, health, home, leaving, preferences, sign_up
+from newsletter.web import archive, articles, feeds, health, home, leaving, preferences, sign_up
 from newsletter.web.problems import Problems
 from newsletter.web.security import BodyLimit, SecurityHeaders
 
 
 def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
-    """Return the pages and checks over *app*; *extra_routes* come first.
+    """Return the pages, feeds and checks over *app*; *extra_routes* come first.
 
     Addresses are taken as they are, without a redirect to another spelling: a one-click unsubscribe must not be
     redirected (RFC 8058 §3.1).
@@ -30,6 +30,7 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *leaving.routes(app),
             *archive.routes(app),
             *articles.routes(app),
+            *feeds.routes(app),
             *health.routes(app),
         ],
         middleware=[Middleware(SecurityHeaders), Middleware(BodyLimit)],

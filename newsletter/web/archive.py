@@ -7,6 +7,7 @@ from starlette.routing import Route
 
 from newsletter.domain.feeds import Facet
 from newsletter.domain.lists import MailingList
+from newsletter.errors import NotFoundError
 from newsletter.services.archive import ArchivedEdition, list_archive, view_edition
 from newsletter.services.context import App
 from newsletter.services.lists import find_list, list_lists
@@ -70,6 +71,8 @@ def _list(visit: Visit) -> Response:
     slug = visit.request.path_params["list"]
     with visit.app.reading() as tx:
         mailing_list = find_list(tx, slug)
+        if not mailing_list.is_public:
+            raise NotFoundError(f"the archive shows no list {slug!r}")
         editions = list_archive(tx, slug)
     return visit.page(
         "archive_list",
