@@ -119,7 +119,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def secret(self) -> bytes:
-        """The secret key; the embedded default makes one in the home folder on first use, readable by its owner only."""
+        """The secret key; the embedded default makes one in the home folder on first use, for its owner's eyes only."""
         if self.secret_key:
             return self.secret_key.encode()
         path = self.home / "secret.key"
