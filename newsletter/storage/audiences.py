@@ -45,7 +45,7 @@ class ExclusionRow(Base):
     __tablename__ = "edition_exclusion"
     edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
-    reason: Mapped[Code]  # nothing_chosen | suppressed
+    reason: Mapped[Code]  # nothing_chosen | suppressed | has_one_already
 
 
 @dataclass(frozen=True, slots=True)

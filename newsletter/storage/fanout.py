@@ -1,5 +1,6 @@
 """Fan-out in SQL: one delivery for each reader of an edition, in chunks by key, repeatable."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -51,7 +52,7 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
     cursor = session.execute(
         select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update()
     ).scalar_one()
-    readers = (
+    statement = (
         select(SubscriptionRow.id)
         .where(
             SubscriptionRow.list_id == edition.list_id,
@@ -61,23 +62,26 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
         )
         .order_by(SubscriptionRow.id)
         .limit(CHUNK_SIZE)
-        .subquery()
     )
-    seen, last = session.execute(select(func.count(), func.max(readers.c.id))).one()
-    if not seen:
+    readers = list(session.scalars(statement))
+    if not readers:
         return 0
-    _insert_deliveries(session, edition, cursor, last, now)
-    _insert_exclusions(session, edition, cursor, last)
+    _insert_deliveries(session, edition, readers, now)
+    _insert_exclusions(session, edition, readers)
     session.execute(
         update(EditionRow)
         .where(EditionRow.id == edition.id)
-        .values(fan_out_cursor=last, candidate_count=EditionRow.candidate_count + seen)
+        .values(fan_out_cursor=readers[-1], candidate_count=EditionRow.candidate_count + len(readers))
     )
-    return int(seen)
+    return len(readers)
 
 
-def _readers(edition: Edition, after: int, last: int, *columns: Any) -> Any:
-    """Select *columns* for each reader of the chunk, beside the variant that is theirs, if any."""
+def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:
+    """Select *columns* for each reader of the chunk, beside the variant that is theirs, if any.
+
+    By id alone: each statement sees what others have committed meanwhile, and who has left since the chunk began
+    must still be accounted for. The turn before sending looks again.
+    """
     return (
         select(*columns)
         .select_from(SubscriptionRow)
@@ -93,13 +97,7 @@ def _readers(edition: Edition, after: int, last: int, *columns: Any) -> Any:
             (AudienceExceptionRow.edition_id == edition.id)
             & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
         )
-        .where(
-            SubscriptionRow.list_id == edition.list_id,
-            SubscriptionRow.cadence == edition.cadence,
-            SubscriptionRow.state == text("'confirmed'"),
-            SubscriptionRow.id > after,
-            SubscriptionRow.id <= last,
-        )
+        .where(SubscriptionRow.id.in_(readers))
     )
 
 
@@ -114,7 +112,7 @@ _SUPPRESSED = (
 )
 
 
-def _insert_deliveries(session: Session, edition: Edition, after: int, last: int, now: datetime) -> None:
+def _insert_deliveries(session: Session, edition: Edition, readers: Sequence[int], now: datetime) -> None:
     due_at = database_now(session)
     values = {
         "purpose": literal(Purpose.EDITION.value),
@@ -142,18 +140,26 @@ def _insert_deliveries(session: Session, edition: Edition, after: int, last: int
         "resends": literal(0),
     }
     chosen = (
-        _readers(edition, after, last, *values.values())
+        _readers(edition, readers, *values.values())
         .where(_VARIANT.is_not(None), SubscriberRow.address.is_not(None), ~_SUPPRESSED)
         .order_by(_VARIANT, SubscriptionRow.id)
     )
     session.execute(insert_into(session, DeliveryRow).from_select(list(values), chosen).on_conflict_do_nothing())
 
 
-def _insert_exclusions(session: Session, edition: Edition, after: int, last: int) -> None:
-    reason = case((_VARIANT.is_(None), literal("nothing_chosen")), else_=literal("suppressed"))
-    left_out = _readers(edition, after, last, literal(edition.id), SubscriptionRow.id, reason).where(
-        _VARIANT.is_(None) | SubscriberRow.address.is_(None) | _SUPPRESSED
+def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int]) -> None:
+    """Say of each reader without a delivery why they have none; whoever chose anew meanwhile has another one."""
+    reason = case(
+        (_VARIANT.is_(None), literal("nothing_chosen")),
+        (SubscriberRow.address.is_(None) | _SUPPRESSED, literal("suppressed")),
+        else_=literal("has_one_already"),
     )
+    has_delivery = (
+        select(DeliveryRow.id)
+        .where(DeliveryRow.edition_id == edition.id, DeliveryRow.subscription_id == SubscriptionRow.id)
+        .exists()
+    )
+    left_out = _readers(edition, readers, literal(edition.id), SubscriptionRow.id, reason).where(~has_delivery)
     session.execute(
         insert_into(session, ExclusionRow)
         .from_select(["edition_id", "subscription_id", "reason"], left_out)
