@@ -88,7 +88,7 @@ def _demo_home(chosen: Path | None) -> Iterator[Path]:
 @contextmanager
 def _progress() -> Iterator[Watch]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
 
         def watch(step: str, done: int, total: int) -> None:

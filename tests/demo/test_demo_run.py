@@ -1,0 +1,110 @@
+"""The demo goes the whole way: a process of its own first, then once more in the same home."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections import Counter
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+
+from newsletter.cli import demo as cli
+from newsletter.demo.calendar import BEGINNING, END
+from newsletter.demo.run import SetClock, open_demo, run_demo
+from newsletter.errors import InvalidError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished `newsletter demo --once --json` with its home."""
+    home = tmp_path_factory.mktemp("demo") / "home"
+    command = [sys.executable, "-m", "newsletter", "demo", "--once", "--json", "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return home, done
+
+
+@pytest.mark.slow
+def test_once_prints_facts_that_add_up(run):
+    _, done = run
+
+    assert (0, "") == (done.returncode, done.stderr)
+    facts = json.loads(done.stdout)
+    assert [] == facts["problems"]
+    assert {"accepted": facts["mails_received"]} == facts["deliveries"]
+    assert {"new": 45, "merged": 2, "held": 3, "refused": 1} == facts["items"]
+    assert (44, 1, 17, 300, 0) == tuple(
+        facts[name] for name in ("articles", "embargoed", "topics", "subscribers", "refused_rows")
+    )
+    assert {"weekly": 5, "press": 8, "daily": 13} == {each["slug"]: each["editions"] for each in facts["lists"]}
+    assert facts["mails_received"] > 1000
+    assert facts["skipped"] >= 1, "a morning without news is on record"
+
+
+@pytest.mark.slow
+def test_every_mail_that_arrived_is_sound_and_nobody_got_one_twice(run):
+    home, _ = run
+    mails = [message_from_bytes(path.read_bytes(), policy=default) for path in sorted((home / "mails").glob("*.eml"))]
+
+    assert [] == [mail["Message-ID"] for mail in mails if any(part.defects for part in mail.walk())]
+    assert {1} == set(Counter(mail["Message-ID"] for mail in mails).values())
+    assert {1} == set(Counter((mail["To"], mail["List-Id"], mail["Date"]) for mail in mails).values())
+
+
+@pytest.mark.slow
+def test_running_it_again_in_the_same_home_changes_nothing_and_mails_nobody(run):
+    home, done = run
+    before = json.loads(done.stdout)
+    envelopes = (home / "mails/envelopes.jsonl").read_bytes()
+
+    with open_demo(home, base_url="http://localhost:8000") as demo:
+        again = run_demo(demo)
+
+    assert {"same": 50, "refused": 1} == again.items
+    assert envelopes == (home / "mails/envelopes.jsonl").read_bytes()
+    assert before["mails_received"] == again.mails_received
+    assert (before["editions"], before["skipped"], before["variants"]) == (
+        again.editions,
+        again.skipped,
+        again.variants,
+    )
+    assert () == again.problems
+
+
+def test_the_clock_stands_until_it_is_let_go():
+    clock = SetClock(BEGINNING)
+    assert [BEGINNING, BEGINNING] == [clock(), clock()]
+
+    clock.stand_at(END)
+
+    assert END == clock()
+    clock.go_on()
+    assert END <= clock()
+
+
+def test_a_taken_port_is_refused_before_anything_is_done(taken_port):
+    with pytest.raises(InvalidError, match=f"port {taken_port}.*--port"):
+        cli._check_port(taken_port)
+
+
+@pytest.fixture
+def taken_port():
+    with socket.create_server((cli.HOST, 0)) as holder:
+        yield holder.getsockname()[1]
+
+
+def test_a_home_of_a_real_newsroom_is_refused(tmp_path):
+    (tmp_path / "newsletter.db").touch()
+
+    with pytest.raises(InvalidError, match="no demo"), cli._demo_home(tmp_path):
+        pass
+
+
+def test_a_home_of_its_own_is_gone_afterwards_and_a_chosen_one_stays(tmp_path):
+    with cli._demo_home(None) as temporary, cli._demo_home(tmp_path / "chosen") as chosen:
+        assert temporary.is_dir()
+    with cli._demo_home(tmp_path / "chosen") as again:
+        assert chosen == again
+
+    assert (False, True) == (temporary.exists(), chosen.exists())
