@@ -62,7 +62,7 @@ def make_entry(
 
 def absolute(html: str, base: str) -> str:
     """Return sanitised *html* with each relative address resolved against *base*; all else stays as it was."""
-    if not _RELATIVE.search(html):
+    if '="' not in html or not _RELATIVE.search(html):
         return html
     resolver = _Resolver(base)
     resolver.feed(html)

@@ -49,8 +49,8 @@ CHANGES_AT_ONCE = 200
 """Changed articles whose feeds are marked in one transaction."""
 MOST_REMOVALS = 50
 """Removals that one document names at most."""
-COMPRESSION = 6
-"""gzip level of stored documents."""
+COMPRESSION = 4
+"""gzip level of stored documents, most of a rebuild's time: 6 takes 2.5 times as long for a tenth fewer bytes."""
 
 _FRAGMENTS = FragmentCache()
 

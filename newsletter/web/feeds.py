@@ -104,10 +104,13 @@ class FeedEndpoint:
                 more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
                 await say(send, 301, f"This feed is at {address}", more)
                 return
-            if await run_in_threadpool(self._cache.is_to_come, slug):
-                more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
-                await say(send, 503, "This feed is being made; ask again in a few seconds.", more)
-                return
+        is_to_come = bool(self._fixed_name) or (
+            known is not None and await run_in_threadpool(self._cache.is_to_come, known[1])
+        )
+        if is_to_come:
+            more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
+            await say(send, 503, "This feed is being made; ask again in a few seconds.", more)
+            return
         text = f"There is no feed of this name. All feeds are listed at {self._settings.base_url}/feeds.opml"
         await say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),))
 
