@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -81,9 +81,17 @@ class ImportOutcome:
 
 
 def import_files(
-    app: App, paths: Sequence[Path], *, source: str | None = None, language: str | None = None, kind: Kind | None = None
+    app: App,
+    paths: Sequence[Path],
+    *,
+    source: str | None = None,
+    language: str | None = None,
+    kind: Kind | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> list[ImportOutcome]:
     """Import each of *paths*; see `import_document`. All are read before anything is stored.
+
+    *on_progress* is told how many items are stored, of how many.
 
     Raises:
         InvalidError: one of them cannot be read; nothing was stored then.
@@ -95,8 +103,8 @@ def import_files(
         except OSError as error:
             raise InvalidError(f"{path}: cannot be read: {error.strerror or error}") from error
     defaults = _defaults(app, source, language, kind)
-    read = [(name, _read(name, content, defaults)) for name, content in documents]
-    return [outcome for name, items in read for outcome in _import_items(app, name, items)]
+    read = [_read(name, content, defaults) for name, content in documents]
+    return _import_items(app, [item for items in read for item in items], on_progress)
 
 
 def import_articles(
@@ -124,7 +132,7 @@ def import_document(
     Raises:
         InvalidError: the file cannot be read; or neither it nor *source* says where it comes from.
     """
-    return _import_items(app, name, _read(name, content, _defaults(app, source, language, kind)))
+    return _import_items(app, _read(name, content, _defaults(app, source, language, kind)))
 
 
 def _defaults(app: App, source: str | None, language: str | None, kind: Kind | None) -> Defaults:
@@ -146,8 +154,9 @@ def source_slug(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Sourced:
-    """An item with the source and the key it goes by; neither where it was refused."""
+    """An item of a file with the source and the key it goes by; neither where it was refused."""
 
+    file: str
     item: Item
     source: str = ""
     key: str = ""
@@ -165,7 +174,7 @@ def _read(name: str, content: bytes, defaults: Defaults) -> list[_Sourced]:
                 raise InvalidError(f"{name}: nothing says where it comes from; give --source NAME")
             source_slug(item.draft.source)
             by_source.setdefault(item.draft.source, []).append(place)
-    sourced = [_Sourced(item, warnings=document.warnings) for item in items]
+    sourced = [_Sourced(name, item, warnings=document.warnings) for item in items]
     for source_name, places in by_source.items():
         drafts = [draft for place in places if (draft := items[place].draft)]
         for place, draft, key in zip(places, drafts, distinct_keys(drafts), strict=True):
@@ -173,21 +182,30 @@ def _read(name: str, content: bytes, defaults: Defaults) -> list[_Sourced]:
             if draft.external_id and key != id_key(draft.external_id):
                 name_shown = shorten(draft.external_id, 60)
                 warnings += (f"other items of the file have the id {name_shown!r} too; give each its own",)
-            sourced[place] = _Sourced(items[place], source_name, key, warnings)
+            sourced[place] = _Sourced(name, items[place], source_name, key, warnings)
     return sourced
 
 
-def _import_items(app: App, name: str, items: Sequence[_Sourced]) -> list[ImportOutcome]:
-    """Store items, those with a body first, so that a teaser finds its article; then translations of others."""
+def _import_items(
+    app: App, items: Sequence[_Sourced], on_progress: Callable[[int, int], None] | None = None
+) -> list[ImportOutcome]:
+    """Store items, those with a body first, so that a teaser finds its article; then translations of others.
+
+    Outcomes are in the order of *items*.
+    """
     outcomes: dict[int, ImportOutcome] = {}
-    order = sorted(items, key=lambda each: _turn(each.item.draft))
+    order = sorted(range(len(items)), key=lambda place: _turn(items[place].item.draft))
     for start in range(0, len(order), IMPORT_CHUNK):
+        places = order[start : start + IMPORT_CHUNK]
         with app.transaction() as tx:
-            importer = _Importer(tx, name, TopicFinder(load_topics(tx.session)))
-            for sourced in order[start : start + IMPORT_CHUNK]:
-                outcomes[sourced.item.position] = importer.take(sourced)
+            importer = _Importer(tx, TopicFinder(load_topics(tx.session)))
+            importer.lock_sources(items[place].source for place in places)
+            for place in places:
+                outcomes[place] = importer.take(items[place])
             announce_changes(tx, sorted(importer.changed))
-    return [outcomes[position] for position in sorted(outcomes)]
+        if on_progress:
+            on_progress(len(outcomes), len(items))
+    return [outcomes[place] for place in sorted(outcomes)]
 
 
 def _turn(draft: Draft | None) -> int:
@@ -201,10 +219,14 @@ class _Importer:
     """Takes items in one transaction; what all of them need is loaded once."""
 
     tx: Transaction
-    file: str
     topics: TopicFinder
     sources: dict[str, storage.Source] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+
+    def lock_sources(self, names: Iterable[str]) -> None:
+        """Lock the sources of the items to come, in the order of all imports: none waits for another in a circle."""
+        for name in sorted({*names} - {""}, key=source_slug):
+            self.sources[name] = storage.lock_source(self.tx.session, source_slug(name), name, now=self.tx.now)
 
     def take(self, sourced: _Sourced) -> ImportOutcome:
         """Store one item by itself: what goes wrong with it undoes nothing else."""
@@ -213,14 +235,14 @@ class _Importer:
             return self._outcome(sourced, ImportResult.REFUSED, reason=item.refusal)
         if why := refusal(draft):
             return self._outcome(sourced, ImportResult.REFUSED, reason=why)
-        source = self._source(sourced.source)
+        source = self.sources[sourced.source]
         try:
             with self.tx.session.begin_nested():
                 return self._store(sourced, source, draft)
         except UnusableError as error:
             return self._outcome(sourced, ImportResult.REFUSED, reason=str(error))
         except Exception as error:  # one bad item must not stop the rest, whatever is wrong with it
-            log.exception("article_import_failed", file=self.file, position=item.position)
+            log.exception("article_import_failed", file=sourced.file, position=item.position)
             reason = f"it could not be stored ({type(error).__name__}); the log says more"
             return self._outcome(sourced, ImportResult.REFUSED, reason=reason)
 
@@ -309,11 +331,6 @@ class _Importer:
             self.changed.add(article_id)
         return replace(new, id=article_id)
 
-    def _source(self, name: str) -> storage.Source:
-        if name not in self.sources:
-            self.sources[name] = storage.lock_source(self.tx.session, source_slug(name), name, now=self.tx.now)
-        return self.sources[name]
-
     @property
     def _zone(self) -> ZoneInfo:
         return self.tx.settings.zone_info
@@ -331,7 +348,7 @@ class _Importer:
         if record and result is not ImportResult.SAME and record.state is ArticleState.PUBLISHED:
             reason = reason or self._when_it_appears(record)
         return ImportOutcome(
-            file=self.file,
+            file=sourced.file,
             position=item.position,
             title=item.title,
             result=result,

@@ -1,13 +1,17 @@
 """Articles: what staff do with them, and what follows when one changes; how they come in is `article_imports`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from newsletter.domain import drafts
-from newsletter.domain.articles import ArticleRecord, ArticleState, Kind
+from newsletter.domain.articles import ArticleRecord, ArticleState, Event, Kind
 from newsletter.domain.drafts import StaffEdit, marks_of, tellings_of
+from newsletter.domain.prose import text_of
 from newsletter.domain.topics import Topic
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
+from newsletter.ingest.dates import read_date
+from newsletter.ingest.markup import safe_url
 from newsletter.services.announcements import announce_changes
 from newsletter.services.article_imports import (
     ImportOutcome,
@@ -23,9 +27,12 @@ from newsletter.storage import articles as storage
 from newsletter.storage.topics import load_topics
 
 __all__ = [
+    "ArticleFacts",
     "ArticlePage",
     "ImportOutcome",
     "ImportResult",
+    "TranslationFacts",
+    "describe_articles",
     "import_articles",
     "import_document",
     "import_files",
@@ -33,6 +40,7 @@ __all__ = [
     "publish_article",
     "retag_article",
     "show_article",
+    "staff_edit",
     "withdraw_article",
 ]
 
@@ -43,6 +51,77 @@ class ArticlePage:
 
     articles: tuple[ArticleRecord, ...]
     next_before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TranslationFacts:
+    """An article in one language, for staff; *text* is its body's words."""
+
+    title: str
+    summary: str
+    url: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleFacts:
+    """An article for staff, topics by slug; *suggested* gives for each suggested topic the words that spoke for it."""
+
+    uid: str
+    state: ArticleState
+    kind: Kind
+    title: str
+    source: str
+    language: str
+    published_at: datetime | None
+    visible_at: datetime | None
+    lacks: tuple[str, ...]
+    topics: tuple[str, ...]
+    suggested: dict[str, str]
+    revision: int
+    received_at: datetime
+    updated_at: datetime
+    withdrawn_at: datetime | None
+    withdrawal_reason: str | None
+    image_url: str | None
+    event: Event | None
+    translations: dict[str, TranslationFacts]
+
+
+def describe_articles(tx: Transaction, records: Sequence[ArticleRecord]) -> list[ArticleFacts]:
+    """Return the facts of *records*, in their order."""
+    topics = load_topics(tx.session)
+    finder = TopicFinder(topics)
+    slugs = {topic.id: topic.slug for topic in topics}
+    return [_facts(record, finder, slugs) for record in records]
+
+
+def _facts(record: ArticleRecord, finder: TopicFinder, slugs: Mapping[int, str]) -> ArticleFacts:
+    spoke = {each.topic_id: each.phrase for each in finder.suggest(record)} if record.suggested_topics else {}
+    return ArticleFacts(
+        uid=record.uid,
+        state=record.state,
+        kind=record.kind,
+        title=record.title,
+        source=record.source,
+        language=record.default_language,
+        published_at=record.published_at,
+        visible_at=record.visible_at,
+        lacks=record.lacks,
+        topics=tuple(slugs[topic_id] for topic_id in record.counting_topics),
+        suggested={slugs[topic_id]: spoke.get(topic_id, "") for topic_id in record.suggested_topics},
+        revision=record.revision,
+        received_at=record.received_at,
+        updated_at=record.updated_at,
+        withdrawn_at=record.withdrawn_at,
+        withdrawal_reason=record.withdrawal_reason,
+        image_url=record.image_url,
+        event=record.event,
+        translations={
+            language: TranslationFacts(text.title, text.summary, text.url, text_of(text.body_html))
+            for language, text in record.translations.items()
+        },
+    )
 
 
 def list_articles(
@@ -87,6 +166,32 @@ def show_article(tx: Transaction, uid: str) -> ArticleRecord:
     if len(found) > 1 and found[0].uid != uid:
         raise ConflictError(f"several articles begin with {uid!r}; give more of it")
     return found[0]
+
+
+def staff_edit(
+    app: App,
+    *,
+    title: str | None = None,
+    published: str | None = None,
+    summary: str | None = None,
+    url: str | None = None,
+) -> StaffEdit | None:
+    """Return what a person typed, checked; None: they typed nothing.
+
+    Raises:
+        InvalidError: a date or an address that cannot be used, or an empty title.
+    """
+    if title is None and published is None and summary is None and url is None:
+        return None
+    if title is not None and not title.strip():
+        raise InvalidError("a title cannot be empty")
+    if url is not None and safe_url(url) is None:
+        raise InvalidError(f"{url!r} is no http or https address")
+    try:
+        when = None if published is None else read_date(published, app.settings.zone_info)
+    except (ValueError, OverflowError) as error:
+        raise InvalidError(str(error)) from error
+    return StaffEdit(title=title, published=when, summary=summary, url=url)
 
 
 def publish_article(app: App, uid: str, *, edit: StaffEdit | None = None, is_major: bool = False) -> ArticleRecord:
