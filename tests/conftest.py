@@ -30,6 +30,14 @@ from newsletter.storage.schema import metadata
 
 NOW = datetime(2026, 3, 16, 2, 0, tzinfo=UTC)  # a Monday, 08:00 in Bishkek
 SECRET_KEY = "a-secret-key-that-only-tests-know-about"
+END_TRANSACTIONS = """
+with left_open as materialized (
+    select pid, query from pg_stat_activity
+    where datname = current_database() and backend_type = 'client backend'
+    and xact_start is not null and pid <> pg_backend_pid()
+)
+select query from left_open where pg_terminate_backend(pid, 5000)
+"""
 EXTERNAL_DATABASE = "NEWSLETTER_TEST_DATABASE_URL"
 EXTERNAL_BROKER = "NEWSLETTER_TEST_BROKER_URL"
 
@@ -111,7 +119,7 @@ def empty_postgres_url(postgres_server: str) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
-    """URL of this test's own PostgreSQL database: all tables, no rows; as NEWSLETTER_DATABASE_URL takes it."""
+    """URL of a PostgreSQL database for this test's own processes, as NEWSLETTER_DATABASE_URL takes it: no rows."""
     with _scratch_database(postgres_server, template=postgres_template) as name:
         yield _url_of(postgres_server, name)
 
@@ -146,10 +154,9 @@ def postgresql_database(postgresql_for_all: Database) -> Iterator[Database]:
     """A PostgreSQL database with all tables and no rows, as new; emptying one takes a tenth of making one."""
     yield postgresql_for_all
     with postgresql_for_all.engine.begin() as connection:
-        connection.execute(text("set local lock_timeout = '5s'"))  # a test that left a transaction open fails
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
-        connection.execute(text("select setval(oid, 1, false) from pg_class where relkind = 'S'"))
+        left_open = connection.execute(text(END_TRANSACTIONS)).scalars().all()
+    _empty(postgresql_for_all)
+    assert [] == left_open, "this test left a transaction open, which would have stopped the next one"
 
 
 @pytest.fixture
@@ -201,6 +208,14 @@ def app(database: Database, settings: Settings, clock: Clock, dispatcher: Record
         url = database.engine.url.render_as_string(hide_password=False)
         settings = settings.model_copy(update={"database_url": url})
     return App(settings=settings, database=database, clock=clock, dispatcher=dispatcher)
+
+
+def _empty(database: Database) -> None:
+    """Delete all rows and number anew from 1."""
+    deletions = [str(table.delete()) for table in reversed(metadata.sorted_tables)]
+    with database.engine.begin() as connection:
+        connection.execute(text("; ".join(deletions)))
+        connection.execute(text("select setval(oid, 1, false) from pg_class where relkind = 'S'"))
 
 
 def _make_tables(url: str) -> None:

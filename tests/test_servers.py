@@ -12,9 +12,10 @@ import psycopg
 import pytest
 import redis
 import servers
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from newsletter.storage.engine import Database
+from newsletter.storage.lists import FilterRow
 from newsletter.storage.schema import metadata
 
 STOP_SECONDS = 10
@@ -33,6 +34,18 @@ def test_database_has_all_tables_and_no_rows(database: Database):
 
     assert set(metadata.tables) == names
     assert {0} == set(counts.values())
+
+
+@pytest.mark.parametrize("turn", ["one", "another"])
+def test_a_test_sees_nothing_of_the_one_before(database: Database, turn: str):
+    """Whichever comes second finds no row, and numbers that start again."""
+    with database.transaction() as session:
+        found = session.execute(select(FilterRow.canonical)).scalars().all()
+        session.add(row := FilterRow(canonical=turn, digest=turn, choice={}))
+        session.flush()
+
+    assert [] == found
+    assert 1 == row.id
 
 
 def test_postgres_is_a_recent_one_on_a_socket_only(postgres_url: str):
