@@ -4,15 +4,18 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from email import message_from_bytes
 from email.policy import default
+from itertools import takewhile
 
+import httpx
 import pytest
 
 from newsletter.cli import demo as cli
 from newsletter.demo.calendar import BEGINNING, END
-from newsletter.demo.run import SetClock, open_demo, run_demo
+from newsletter.demo.run import SetClock, demo_settings, open_demo, run_demo
 from newsletter.errors import InvalidError
 
 
@@ -70,6 +73,52 @@ def test_running_it_again_in_the_same_home_changes_nothing_and_mails_nobody(run)
         again.variants,
     )
     assert () == again.problems
+
+
+@pytest.mark.slow
+def test_it_serves_pages_and_mails_until_it_is_told_to_stop(run, free_port):
+    home, _ = run
+    command = [sys.executable, "-m", "newsletter", "demo", "--json", "--home", str(home), "--port", str(free_port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            said = list(takewhile(lambda line: "/feeds.opml" not in line, process.stderr))
+            pages = {path: status_of(f"http://localhost:{free_port}{path}") for path in PAGES}
+        finally:
+            process.terminate()
+        assert 0 == process.wait(timeout=30)
+
+    assert dict.fromkeys(PAGES, 200) == pages
+    assert any("/mailbox" in line for line in said)
+
+
+PAGES = ("/", "/mailbox", "/mailbox/1", "/subscribe", "/archive/", "/feeds.opml", "/demo/images/felt.png")
+
+
+def status_of(address):
+    """Return the status of a page; the server may need a moment to begin."""
+    for pause in [0.05] * 200:
+        try:
+            return httpx.get(address).status_code
+        except httpx.ConnectError:
+            time.sleep(pause)
+    return None
+
+
+@pytest.fixture
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        return holder.getsockname()[1]
+
+
+def test_nothing_of_the_environment_reaches_the_demo(tmp_path, monkeypatch):
+    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", "postgresql://elsewhere.example/real")
+    monkeypatch.setenv("NEWSLETTER_BROKER_URL", "redis://elsewhere.example:6379/0")
+    monkeypatch.setenv("NEWSLETTER_SMTP_URL", "smtp://elsewhere.example:25")
+
+    settings = demo_settings(tmp_path, base_url="http://localhost:8000", smtp_url="smtp://127.0.0.1:2525?tls=off")
+
+    assert "elsewhere" not in settings.model_dump_json()
+    assert set(type(settings).model_fields) == settings.model_fields_set, "a new setting needs its value in the demo"
 
 
 def test_the_clock_stands_until_it_is_let_go():
