@@ -17,6 +17,8 @@ from newsletter.cli.main import cli
 from newsletter.config import Settings
 from newsletter.dispatch import Queue
 from newsletter.domain.deliveries import SENDING_LEASE
+from newsletter.mail.wire import Timeouts
+from newsletter.services.sending import SLICE_SECONDS
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -24,7 +26,7 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"] == 
 WORKERS = sorted(name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker")
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
 STANDARD_PORTS = {"postgres": 5432, "broker": 6379, "mailbox": 1025}
-SLICE_AND_REPLY_SECONDS = 20 + 600
+SLICE_AND_REPLY_SECONDS = SLICE_SECONDS + Timeouts().dot
 FILLED_IN = {"NEWSLETTER_SECRET_KEY": "0123456789abcdef" * 4, "POSTGRES_PASSWORD": "letters4nddigits"}
 
 
