@@ -86,6 +86,10 @@ class History:
     owed: Mapping[int, int]
 
 
+_MAY_HAVE_COME = DeliveryRow.state.not_in(NOT_RECEIVED) | (DeliveryRow.resends > 0)
+"""A mail that was queued again was in doubt before: the reader may have it, whatever became of its second attempt."""
+
+
 def differing_histories(
     session: Session, list_id: int, cadence: Cadence, *, candidates: Iterable[int], since: datetime
 ) -> list[History]:
@@ -110,7 +114,7 @@ def differing_histories(
         )
         .join(DeliveryRow, DeliveryRow.subscription_id == past.id)
         .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
-        .where(DeliveryRow.state.not_in(NOT_RECEIVED), VariantItemRow.article_id.in_(list(candidates)))
+        .where(_MAY_HAVE_COME, VariantItemRow.article_id.in_(list(candidates)))
     )
     of_same_reader = (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id)
     by_same_reader = shown.join(DeliveryRow, of_same_reader).join(
@@ -119,15 +123,18 @@ def differing_histories(
     broken_off, expired = _unfinished_editions(session, list_id, cadence, since)
     queries = [(by_earlier_subscription, received)]
     if broken_off:
-        in_them = by_same_reader.where(DeliveryRow.edition_id.in_(broken_off), DeliveryRow.state.not_in(NOT_RECEIVED))
+        in_them = by_same_reader.where(DeliveryRow.edition_id.in_(broken_off), _MAY_HAVE_COME)
         queries.append((in_them, received))
     if expired:
-        in_them = by_same_reader.where(DeliveryRow.edition_id.in_(expired), DeliveryRow.state == text("'expired'"))
+        in_them = by_same_reader.where(
+            DeliveryRow.edition_id.in_(expired), DeliveryRow.state == text("'expired'"), ~_MAY_HAVE_COME
+        )
         queries.append((in_them, owed))
     for query, found in queries:
         for subscription_id, filter_id, language, article_id, revision in session.execute(query):
             readers[subscription_id] = (filter_id, language)
-            found.setdefault(subscription_id, {})[article_id] = revision
+            revisions = found.setdefault(subscription_id, {})
+            revisions[article_id] = max(revision, revisions.get(article_id, 0))
     delivered = _received_by(session, list_id, owed)
     for subscription_id, articles in owed.items():
         for article_id, revision in delivered.get(subscription_id, {}).items():
@@ -139,7 +146,7 @@ def differing_histories(
 def _unfinished_editions(
     session: Session, list_id: int, cadence: Cadence, since: datetime
 ) -> tuple[list[int], list[int]]:
-    """Return the editions that were cancelled after mail had gone out, and those with mail that expired."""
+    """Return the editions that were cancelled after fan-out, and those with mail that expired."""
     query = select(EditionRow.id, EditionRow.state, EditionRow.counts).where(
         EditionRow.list_id == list_id,
         EditionRow.cadence == cadence,
@@ -148,7 +155,7 @@ def _unfinished_editions(
     )
     broken_off, expired = [], []
     for edition_id, state, counts in session.execute(query):
-        if state == EditionState.CANCELLED and not set(NOT_RECEIVED).issuperset(counts or {}):
+        if state == EditionState.CANCELLED and counts:
             broken_off.append(edition_id)
         if (counts or {}).get(DeliveryState.EXPIRED):
             expired.append(edition_id)
@@ -172,7 +179,7 @@ def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[in
             .where(
                 live.id.in_(some),
                 DeliveryRow.list_id == list_id,
-                DeliveryRow.state.not_in(NOT_RECEIVED),
+                _MAY_HAVE_COME,
                 VariantItemRow.article_id.in_(articles),
             )
             .group_by(live.id, VariantItemRow.article_id)
