@@ -1,11 +1,14 @@
-"""What follows from a change to an article: its feeds, and editions of lists that send at once."""
+"""What follows from a change to an article, beside its feeds: editions of lists that send at once."""
 
-from newsletter.services import feeds
 from newsletter.services.context import App
 from newsletter.services.editions import open_immediate_editions
 
 
 def article_changed(app: App, article_id: int) -> None:
-    """Rebuild the feeds that hold or held the article, and open the editions that are due at once. Safe to repeat."""
-    feeds.article_changed(app, article_id)
+    """Open the editions that are due at once. Safe to repeat.
+
+    Its feeds were noted in the transaction that changed it, and have a doorbell of their own: many changes make one
+    rebuild (`feeds.note_article_changes`).
+    """
+    del article_id
     open_immediate_editions(app)

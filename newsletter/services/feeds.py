@@ -118,12 +118,6 @@ def note_article_changes(tx: Transaction, article_ids: Collection[int]) -> None:
         tx.ring(Doorbell.REBUILD_FEEDS)
 
 
-def article_changed(app: App, article_id: int) -> None:
-    """Answer the doorbell of a changed article, and ring for the rebuild: many changes make one. Safe to repeat."""
-    with app.transaction() as tx:
-        note_article_changes(tx, (article_id,))
-
-
 def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
     """Mark the feeds that hold one of these articles or would choose it now; return how many.
 
