@@ -3,6 +3,7 @@
 from newsletter.dispatch import Doorbell
 from newsletter.services.context import App
 from newsletter.services.editions import open_due_editions, open_immediate_editions
+from newsletter.services.subscriptions import end_lapsed
 from newsletter.services.sweeping import sweep
 from newsletter.storage.heartbeats import beat
 
@@ -10,10 +11,11 @@ HEARTBEAT = "tick"
 
 
 def tick(app: App) -> None:
-    """Open due editions, sweep, ring for feeds whose time has come, and leave a sign of life. Safe to repeat."""
+    """Open due editions, sweep, forget sign-ups nobody confirmed, ring for feeds, leave a sign of life; repeatable."""
     open_due_editions(app)
     open_immediate_editions(app)
     sweep(app)
+    end_lapsed(app)
     with app.transaction() as tx:
         beat(tx.session, HEARTBEAT)
         tx.ring(Doorbell.REBUILD_FEEDS)

@@ -62,7 +62,7 @@ def intern_filters(session: Session, choices: Iterable[Filter]) -> dict[Filter, 
     """Return the ids of many filters by filter, in a few statements; those without a row get one."""
     by_digest = {choice.digest: choice for choice in choices}
     ids = _filter_ids(session, list(by_digest))
-    missing = [choice for digest, choice in by_digest.items() if digest not in ids]
+    missing = [by_digest[digest] for digest in sorted(by_digest.keys() - ids.keys())]  # one order: no deadlock
     if missing:
         rows = [{"canonical": new.canonical, "digest": new.digest, "choice": new.as_choice()} for new in missing]
         session.execute(insert_into(session, FilterRow).on_conflict_do_nothing(index_elements=["digest"]), rows)

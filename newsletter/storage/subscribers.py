@@ -53,7 +53,7 @@ def intern_subscribers(session: Session, new: Sequence[NewSubscriber], *, now: d
             "language": each.language,
             "created_at": now,
         }
-        for each in new
+        for each in sorted(new, key=lambda each: each.key)  # in one order, so that imports cannot deadlock
     ]
     if rows:
         session.execute(

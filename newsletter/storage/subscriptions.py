@@ -111,7 +111,8 @@ def add_subscriptions(session: Session, new: Sequence[NewSubscription], consent:
         return set()
     statement = insert_into(session, SubscriptionRow).on_conflict_do_nothing()
     returning = statement.returning(SubscriptionRow.uid, SubscriptionRow.id)
-    added = {row.uid: row.id for row in session.execute(returning, [_values(each, now) for each in new])}
+    ordered = sorted(new, key=lambda each: (each.subscriber_id, each.list_id))  # so that imports cannot deadlock
+    added = {row.uid: row.id for row in session.execute(returning, [_values(each, now) for each in ordered])}
     if added:
         session.execute(insert(ConsentRow), [_consent_values(each, consent) for each in added.values()])
     return set(added)

@@ -1,3 +1,5 @@
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
@@ -190,6 +192,17 @@ def test_a_large_file_is_taken_in_parts_and_progress_is_told(app):
 
     assert (2500, 0, 0) == counts(report)
     assert [1000, 2000, 2500] == seen
+
+
+def test_the_same_file_imported_twice_at_the_same_moment_is_taken_once(app):
+    rows = [f"reader{n}@example.org\n" for n in range(600)]
+    with ThreadPoolExecutor(2) as pool:
+        reports = [pool.submit(bring, app, "".join(some)) for some in (rows, reversed(rows))]
+    outcomes = Counter()
+    for report in reports:
+        outcomes += report.result().counts
+
+    assert {RowOutcome.ADDED: 600, RowOutcome.SAME: 600} == dict(outcomes)
 
 
 def test_an_import_mails_nobody(app, dispatcher):

@@ -1,9 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, time
 
 import pytest
 
-from newsletter.domain.filters import EVERYTHING, choose
+from newsletter.domain.filters import EVERYTHING, Filter, choose
 from newsletter.domain.lists import Cadence, InDoubtPolicy, MailingList, Schedule, SectionsBy
 from newsletter.storage import lists
 from newsletter.storage.engine import Database
@@ -52,15 +53,17 @@ def test_filters_come_back_as_they_were_chosen(database: Database):
     assert 1202 == len(loaded)
 
 
-def test_a_filter_interned_by_another_process_meanwhile_is_found(database: Database):
-    """On PostgreSQL the second insert meets the first one's committed row; on SQLite the second waits for the lock."""
-    choice = choose(kinds=["event"])
-    with database.transaction() as session:
-        theirs = lists.intern_filter(session, choice)
-    with database.transaction() as session:
-        ours = lists.intern_filter(session, choice)
+def test_the_same_filters_interned_at_the_same_moment_get_the_same_ids(database: Database):
+    choices = [choose(topics=[n], kinds=["event"]) for n in range(50)]
 
-    assert theirs == ours
+    def intern(order: int) -> dict[Filter, int]:
+        with database.transaction() as session:
+            return lists.intern_filters(session, choices[::order])
+
+    with ThreadPoolExecutor(6) as pool:
+        found = [done.result() for done in [pool.submit(intern, order) for order in (1, -1, 1, -1, 1, -1)]]
+
+    assert all(found[0] == each for each in found)
 
 
 def test_a_list_comes_back_as_it_was_added(database: Database):
