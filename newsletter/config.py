@@ -43,7 +43,8 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="postgresql://user@host/name; empty: SQLite in the home folder")
     broker_url: str = Field(default="", description="redis://host:port/0; empty: everything in one process")
     smtp_url: str = Field(
-        default="", description="smtp://user:pass@host:port?tls=off|starttls|implicit; empty: hold mail"
+        default="",
+        description="smtp://user:pass@host:port?tls=off|starttls|implicit&timeout=SECONDS; empty: hold mail",
     )
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"

@@ -40,12 +40,13 @@ def open_connection(
     """Return a session with *relay*, ready for mail.
 
     *hello_name* is this machine's name in the DNS; empty: its address is given, as RFC 5321 §4.1.4 allows.
+    *timeouts*: None: RFC 5321's, none longer than the relay's own limit.
     *tls_context* replaces the system's trusted certificates. Certificates are verified, STARTTLS is never skipped.
 
     Raises:
         RelayUnavailableError: it cannot be reached, trusted or agreed with; says at which stage.
     """
-    opening = _Opening(relay, timeouts or Timeouts(), tls_context, hello_name)
+    opening = _Opening(relay, timeouts or Timeouts().capped(relay.timeout_seconds), tls_context, hello_name)
     capabilities = opening.run()
     return SMTPConnection(opening.wire, capabilities, opening.timeouts, most_mails)
 

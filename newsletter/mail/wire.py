@@ -8,7 +8,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
 
 from newsletter.domain.replies import Reply, Silence, Stage, read_reply
@@ -41,6 +41,10 @@ class Timeouts:
         """Return how long the reply at *stage* may take."""
         limit: float = getattr(self, _OWN_TIMEOUT.get(stage, "command"))
         return limit
+
+    def capped(self, seconds: float) -> "Timeouts":
+        """Return the same, none of them longer than *seconds*."""
+        return Timeouts(**{each.name: min(getattr(self, each.name), seconds) for each in fields(self)})
 
 
 _OWN_TIMEOUT = {

@@ -18,6 +18,8 @@ from newsletter.mail.relay import Relay, TLSMode
         ("smtp://mailpit:1025?tls=off", Relay("mailpit", 1025, TLSMode.OFF)),
         ("smtp://relay.example?tls=implicit", Relay("relay.example", 465, TLSMode.IMPLICIT)),
         ("smtp://a%40b:p%3Aw%2F@relay.example", Relay("relay.example", 587, TLSMode.STARTTLS, "a@b", "p:w/")),
+        ("smtp://localhost?timeout=2.5", Relay("localhost", 25, TLSMode.OFF, timeout_seconds=2.5)),
+        ("smtp://localhost:25?tls=off&timeout=600", Relay("localhost", 25, TLSMode.OFF)),
     ],
 )
 def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
@@ -40,7 +42,12 @@ def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
         ("smtp://relay.example?tls=", "use off, starttls or implicit"),
         ("smtp://relay.example?tls=off&tls=starttls", "twice"),
         ("smtp://relay.example?tsl=off", "unknown options: tsl"),
-        ("smtp://relay.example?verify=no&timeout=3", "unknown options: timeout, verify"),
+        ("smtp://relay.example?verify=no&retry=3", "unknown options: retry, verify"),
+        ("smtp://relay.example?timeout=0", "timeout=0; use seconds, 600 at most"),
+        ("smtp://relay.example?timeout=601", "timeout=601"),
+        ("smtp://relay.example?timeout=nan", "timeout=nan"),
+        ("smtp://relay.example?timeout=soon", "timeout=soon"),
+        ("smtp://relay.example?timeout=1&timeout=2", "twice"),
         ("smtp://user@relay.example", "a user and a password"),
         ("smtp://:geheim@relay.example", "a user and a password"),
     ],

@@ -650,6 +650,13 @@ def test_nobody_listening_is_a_relay_unavailable():
     assert refusal_of(Relay.parse(url)).stage is Stage.CONNECT
 
 
+def test_an_url_may_say_how_long_any_answer_is_waited_for():
+    with ScriptedRelay(script=lambda turn: Act.HANG if turn.verb == "GREETING" else None).running() as relay:
+        impatient = Relay.parse(f"{relay.url()}&timeout=0.05")
+
+        assert refusal_of(impatient, timeouts=None).stage is Stage.GREETING
+
+
 @pytest.mark.parametrize(
     ("verb", "answer", "stage", "words"),
     [
