@@ -16,7 +16,7 @@ from newsletter.feeds.document import Category, Entry, Head, Sibling, clean_line
 from newsletter.feeds.entries import make_entry
 from newsletter.feeds.opml import Outline
 from newsletter.rendering.languages import Language, load_language
-from newsletter.rendering.words import kinds_name
+from newsletter.rendering.words import kind_name, kinds_name
 
 FORM = 1
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
@@ -48,8 +48,10 @@ class FeedWriter:
         )
 
     def title(self, plan: FeedPlan) -> str:
-        """Return a feed's title: whose news, and on what."""
+        """Return a feed's title: whose news, and on what; where it has no subject, its language tells it apart."""
         name, subject = self.settings.name, self._subject(plan)
+        if not subject and plan.language != self.settings.default_language:
+            return clean_line(f"{name} ({self._language_name(plan.language)})")
         return clean_line(f"{name}: {subject}" if subject else name)
 
     def head(
@@ -90,7 +92,8 @@ class FeedWriter:
         """
         key = (article.id, language)
         if key not in self._entries:
-            categories = self._labels(language)
+            labels = self._labels(language)
+            about: tuple[int | Kind, ...] = (*article.topics, article.kind)
             words = self._language(language)
             self._entries[key] = make_entry(
                 article,
@@ -99,7 +102,7 @@ class FeedWriter:
                 url=article.translations[language].url
                 or f"{self.settings.base_url}/articles/{article.uid}?lang={language}",
                 author=self.settings.name,
-                categories=[categories[topic] for topic in (*article.topics, article.kind) if topic in categories],
+                categories=[labels[each] for each in about if each in labels],
                 facts=event_facts(article.event, words) if article.event else (),
             )
         return self._entries[key]
@@ -145,6 +148,10 @@ class FeedWriter:
             return self._list(plan).title(plan.language)
         return ""
 
+    def _language_name(self, code: str) -> str:
+        language = self._language(code)
+        return language.name if language.code == code else code
+
     def _description(self, plan: FeedPlan) -> str:
         if plan.facet is Facet.LIST and (description := self._list(plan).description(plan.language)):
             return clean_line(description)
@@ -169,9 +176,7 @@ class FeedWriter:
                 )
                 for topic in self.topics
             }
-            labels |= {
-                kind: Category(kind.value, self.authority.tag("kinds"), kinds_name(words, kind)) for kind in Kind
-            }
+            labels |= {kind: Category(kind.value, self.authority.tag("kinds"), kind_name(words, kind)) for kind in Kind}
             self._categories[language] = labels
         return self._categories[language]
 

@@ -90,8 +90,21 @@ def test_feeds_speak_their_language(newsroom):
     (item,) = russian["items"]
     assert "Story 1 (ru)" == item["title"]
     assert f"https://news.example.org/articles/{item['id'][-36:]}?lang=ru" == item["url"]
-    assert "Вода" == item["tags"][0]
+    assert ["Вода", "Статья"] == item["tags"]
     assert "https://news.example.org/topics/water" == feed(newsroom, "topic-water-en")["home_page_url"]
+    assert "Example Newsroom" == feed(newsroom, "all-en")["title"]
+    assert "Example Newsroom (Русский)" == feed(newsroom, "all-ru")["title"]
+
+
+def test_a_language_without_messages_speaks_english(newsroom):
+    """Its articles and the newsroom's own words are there; only labels are not translated."""
+    settings = newsroom.app.settings.model_copy(update={"languages": ("en", "de")})
+    newsroom.app = replace(newsroom.app, settings=settings)
+    newsroom.publish(1, languages="de")
+    newsroom.rebuild()
+
+    assert "Example Newsroom (de)" == feed(newsroom, "all-de")["title"]
+    assert ["Story 1 (de)"] == titles(newsroom, "all-de")
 
 
 def test_a_list_has_a_feed_of_its_filter_with_its_words(newsroom):
