@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, func, insert, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, func, insert, literal, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.lists import Cadence
@@ -113,8 +113,8 @@ def add_subscriptions(session: Session, new: Sequence[NewSubscription], consent:
     returning = statement.returning(SubscriptionRow.uid, SubscriptionRow.id)
     ordered = sorted(new, key=lambda each: (each.subscriber_id, each.list_id))  # so that imports cannot deadlock
     added = {row.uid: row.id for row in session.execute(returning, [_values(each, now) for each in ordered])}
-    if added:
-        session.execute(insert(ConsentRow), [_consent_values(each, consent) for each in added.values()])
+    for ids in chunks(list(added.values())):
+        _add_consents(session, ids, consent)
     return set(added)
 
 
@@ -199,6 +199,16 @@ def end_subscription(session: Session, subscription_id: int, reason: EndReason, 
 def add_consent(session: Session, subscription_id: int, consent: Consent) -> None:
     """Add a line to the record of consent."""
     session.execute(insert(ConsentRow), [_consent_values(subscription_id, consent)])
+
+
+def _add_consents(session: Session, subscription_ids: Sequence[int], consent: Consent) -> None:
+    """Add the same line to the record of many subscriptions, in one statement."""
+    values = {name: value for name, value in _consent_values(0, consent).items() if name != "subscription_id"}
+    said = [literal(value, ConsentRow.__table__.c[name].type) for name, value in values.items()]
+    each = (
+        select(SubscriptionRow.id, *said).where(SubscriptionRow.id.in_(subscription_ids)).order_by(SubscriptionRow.id)
+    )
+    session.execute(insert(ConsentRow).from_select(["subscription_id", *values], each))
 
 
 def load_consents(session: Session, subscription_ids: Iterable[int]) -> dict[int, list[Consent]]:
