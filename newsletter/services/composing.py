@@ -106,7 +106,7 @@ def compose(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Com
     assignment = assign(
         candidates,
         list(readers.values()),
-        [_exceptional(readers, history) for history in histories],
+        [_exceptional(group, each) for each in histories if (group := readers.get((each.filter_id, each.language)))],
         mask=CandidateIndex(candidates.articles, ancestors(topics)).mask,
         fallbacks=mailing_list.languages,
     )
@@ -141,6 +141,7 @@ def _candidates(
         tx.session, mailing_list.id, edition.cadence, candidates=fresh, since=since
     )
     owed = {article_id for history in histories for article_id in history.owed} - fresh.keys()
+    owed -= edition_store.items_under_way(tx.session, mailing_list.id, edition.cadence, owed)
     leftover = [
         article
         for article in article_store.load_articles(tx.session, sorted(owed))
@@ -180,8 +181,7 @@ def _groups(tx: Transaction, maker: DigestMaker, groups: Sequence[AudienceGroup]
     }
 
 
-def _exceptional(readers: Mapping[tuple[int, str], Group], history: History) -> Exceptional:
-    group = readers[history.filter_id, history.language]
+def _exceptional(group: Group, history: History) -> Exceptional:
     return Exceptional(history.subscription_id, group, history.received, history.owed)
 
 
@@ -193,7 +193,7 @@ def _store(tx: Transaction, edition_id: int, composition: Composition) -> None:
 
     def variant_id(content: Content) -> int | None:
         language, items = content
-        return ids[language, digest_of(language, items)] if items else None
+        return ids.get((language, digest_of(language, items)))  # none where all who share a choice are exceptions
 
     audiences.save_audience(
         tx.session,

@@ -171,6 +171,21 @@ def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: I
     return dict(session.execute(query).all())
 
 
+def items_under_way(session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int]) -> set[int]:
+    """Return which of the articles are in an edition of this list and cadence that has not ended yet."""
+    query = (
+        select(EditionItemRow.article_id)
+        .join(EditionRow, EditionRow.id == EditionItemRow.edition_id)
+        .where(
+            EditionRow.list_id == list_id,
+            EditionRow.cadence == cadence,
+            EditionRow.state.not_in(ENDED),
+            EditionItemRow.article_id.in_(list(article_ids)),
+        )
+    )
+    return set(session.scalars(query))
+
+
 def save_items(session: Session, edition_id: int, articles: Sequence[tuple[int, int]]) -> None:
     """Store the edition's articles, given as (id, revision) in order."""
     if articles:
