@@ -40,6 +40,8 @@ class Newsroom:
     topics: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.topics:
+            return
         with self.app.transaction() as tx:
             save_topics(tx.session, TOPICS, {"water": "climate"})
             self.topics = {topic.slug: topic.id for topic in load_topics(tx.session)}

@@ -48,7 +48,8 @@ def test_json_feed_keeps_its_rules(documents):
 def test_documents_are_as_reviewed(form):
     """Golden files: a change in them is a change for every reader, and is looked at as a diff.
 
-    After a wanted change, delete them and run this test twice.
+    After a wanted change, raise FORM in services/feed_writing.py, so that stored documents are built anew; delete the
+    golden files and run this test twice.
     """
     path = GOLDEN / f"all-en.{form}"
     gone = ((AUTHORITY.entry_id("gone"), NOON - timedelta(days=1)),)
