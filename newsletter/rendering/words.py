@@ -49,3 +49,8 @@ def cadence_name(language: Language, cadence: Cadence) -> str:
         Cadence.WEEKLY: language.gettext("once a week"),
         Cadence.MONTHLY: language.gettext("once a month"),
     }[cadence]
+
+
+def others_name(language: Language) -> str:
+    """Name the section of what stands under none of a list's topics."""
+    return language.gettext("Also new")

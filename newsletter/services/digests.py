@@ -17,7 +17,7 @@ from newsletter.rendering.digest import Digest, DigestItem, Image, Section
 from newsletter.rendering.email import render_digest
 from newsletter.rendering.languages import Language, available_languages, load_language
 from newsletter.rendering.sentences import render_intro, render_more, render_preheader, render_subject, render_why
-from newsletter.rendering.words import kinds_name
+from newsletter.rendering.words import kinds_name, others_name
 from newsletter.storage.variants import NewVariant
 
 
@@ -150,7 +150,7 @@ class DigestMaker:
         labelled = [
             Section(str(topic.id), topic.label(language.code)) for topic in self.topics if str(topic.id) in used
         ]
-        return tuple(labelled)
+        return (*labelled, *((Section("", others_name(language)),) if "" in used else ()))
 
     def _section(self, article: Article) -> str:
         return section_of(article, self.mailing_list.sections, self._topic_order)

@@ -100,7 +100,7 @@ def test_the_digest_tells_contents_apart_by_language_items_order_and_revision():
 
 
 def sizes(*items: Item) -> dict[str, int]:
-    blocks = {"head": 1, "foot": 1, "more": 1, "events": 1, "section:1": 1, "section:2": 1}
+    blocks = {"head": 1, "foot": 1, "more": 1, "events": 1, "section:": 1, "section:1": 1, "section:2": 1}
     return blocks | {f"{sort}:{item.key}": 1 for item in items for sort in ("lead", "item", "brief", "event")}
 
 
@@ -118,7 +118,7 @@ def test_a_variant_is_its_lead_its_sections_and_its_events():
     )
 
     assert items[1] == arranged.lead
-    expected = ("lead:2:en", "section:1", "item:1:en", "section:2", "item:3:en", "item:4:en", "events", "event:5:en")
+    expected = ("lead:2:en", "section:1", "item:1:en", "section:2", "item:3:en", "section:", "item:4:en", "events", "event:5:en")
     assert ("head", *expected, "foot") == arranged.layout.blocks
 
 

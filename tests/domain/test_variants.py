@@ -58,7 +58,7 @@ def test_a_value_that_looks_like_a_mark_is_not_filled_again():
 def sizes_of(lead, sections, events, *, item=100, brief=30) -> dict[str, int]:
     items = [key for _, keys in sections for key in keys] + ([lead] if lead else [])
     sizes = {"head": 50, "foot": 60, "more": 10, "events": 15}
-    sizes |= {f"section:{key}": 20 for key, _ in sections if key}
+    sizes |= {f"section:{key}": 20 for key, _ in sections}
     for key in items:
         sizes |= {f"lead:{key}": 150, f"item:{key}": item, f"brief:{key}": brief}
     return sizes | {f"event:{key}": 40 for key in events}
@@ -68,10 +68,12 @@ def test_blocks_stand_in_the_order_of_the_edition():
     sections = [("1", ["2:en"]), ("", ["3:en"])]
     layout = lay_out(lead="1:en", sections=sections, events=["4:en"], sizes=sizes_of("1:en", sections, ["4:en"]))
 
-    expected = ("head", "lead:1:en", "section:1", "item:2:en", "item:3:en", "events", "event:4:en", "foot")
+    expected = (
+        "head", "lead:1:en", "section:1", "item:2:en", "section:", "item:3:en", "events", "event:4:en", "foot",
+    )  # fmt: skip
     assert expected == layout.blocks
     assert 0 == layout.left_out_count
-    assert 50 + 150 + 20 + 100 + 100 + 15 + 40 + 60 == layout.html_bytes
+    assert 50 + 150 + 20 + 100 + 20 + 100 + 15 + 40 + 60 == layout.html_bytes
 
 
 def test_summaries_go_before_items_and_the_last_goes_first():
@@ -125,3 +127,10 @@ def test_a_layout_fits_keeps_its_footer_and_accounts_for_every_item(content, lim
     for heading, following in zip(layout.blocks, layout.blocks[1:], strict=False):
         if heading.startswith(("section:", "events")):
             assert following.startswith(("item:", "brief:", "event:"))
+
+
+def test_what_stands_under_no_topic_needs_no_heading_where_nothing_else_does():
+    sections = [("", ["1:en", "2:en"])]
+    layout = lay_out(lead=None, sections=sections, events=[], sizes=sizes_of(None, sections, []))
+
+    assert ("head", "item:1:en", "item:2:en", "foot") == layout.blocks
