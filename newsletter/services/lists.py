@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
+from functools import cache
 from pathlib import Path
 from zoneinfo import available_timezones
 
@@ -170,7 +171,7 @@ def _check_languages(languages: Sequence[str], draft: ListDraft, home: Path) -> 
 
 def _check_schedule(draft: ListDraft, settings: Settings) -> Schedule:
     zone = draft.zone or settings.zone
-    if zone not in available_timezones():
+    if zone not in _zones():
         raise InvalidError(f"{zone!r} is no time zone; use a name such as Asia/Bishkek")
     if not draft.cadences:
         raise InvalidError(f"list {draft.slug!r} needs at least one cadence: {', '.join(Cadence)}")
@@ -181,6 +182,12 @@ def _check_schedule(draft: ListDraft, settings: Settings) -> Schedule:
     if draft.review_minutes is not None and draft.review_minutes < 1:
         raise InvalidError(f"a review of {draft.review_minutes} minutes is none; leave it out, or give at least 1")
     return Schedule(zone=zone, send_at=draft.send_at, weekday=draft.weekday, month_day=draft.month_day)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """Return the names of all time zones, read from their hundreds of files once."""
+    return frozenset(available_timezones())
 
 
 def _gather_facts(tx: Transaction, mailing_lists: Sequence[MailingList]) -> list[ListFacts]:
