@@ -137,11 +137,16 @@ class DigestMaker:
             items=tuple(self._item(item, language) for item in items),
             site_url=self.settings.base_url + "/",
             archive_url=f"{self.settings.base_url}/archive/",
-            feed_url=f"{self.settings.base_url}/feeds/list-{self.mailing_list.slug}-{code}.atom",
+            feed_url=self._feed_url(code),
             intro=self.mailing_list.intro(code),
             accent_colour=self.settings.accent_colour,
             logo_url=self.settings.logo_url,
         )
+
+    def _feed_url(self, code: str) -> str:
+        """Return where the list is a feed in this language; "" for a list that has none."""
+        has_feed = self.mailing_list.is_public and code in self.settings.languages
+        return f"{self.settings.base_url}/feeds/list-{self.mailing_list.slug}-{code}.atom" if has_feed else ""
 
     def _sections(self, language: Language, items: Iterable[Item]) -> tuple[Section, ...]:
         used = {self._section(self.articles[item.article_id]) for item in items}
@@ -157,7 +162,7 @@ class DigestMaker:
 
     def _item(self, item: Item, language: Language) -> DigestItem:
         article = self.articles[item.article_id]
-        shown = article.translations[item.language]
+        shown = article.best_translation(item.language)  # a translation may have been taken away since
         page = f"{self.settings.base_url}/articles/{article.uid}"
         return DigestItem(
             article_id=article.id,

@@ -49,12 +49,19 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """Open a session that only reads; on SQLite it waits for nobody."""
-        with (
-            self.engine.connect().execution_options(**{READ_ONLY: True}) as connection,
-            Session(connection, expire_on_commit=False, autoflush=False) as session,
-        ):
-            yield session
+        """Open a session that only reads; on SQLite it waits for nobody.
+
+        Raises:
+            TransientError: the database cannot be reached, or did not answer in time.
+        """
+        try:
+            with (
+                self.engine.connect().execution_options(**{READ_ONLY: True}) as connection,
+                Session(connection, expire_on_commit=False, autoflush=False) as session,
+            ):
+                yield session
+        except OperationalError as error:
+            raise TransientError(f"the database did not answer: {error.orig}") from error
 
     def dispose(self) -> None:
         """Close all connections."""

@@ -119,7 +119,8 @@ def test_a_variant_is_its_lead_its_sections_and_its_events():
 
     assert items[1] == arranged.lead
     expected = (
-        "lead:2:en", "section:1", "item:1:en", "section:2", "item:3:en", "section:", "item:4:en", "events", "event:5:en",
+        "lead:2:en", "section:1", "item:1:en", "section:2", "item:3:en",
+        "section:", "item:4:en", "events", "event:5:en",
     )  # fmt: skip
     assert ("head", *expected, "foot") == arranged.layout.blocks
 
