@@ -1,7 +1,7 @@
 """Whole messages as bytes: an edition's variant is encoded once, and each reader's mail is spliced from it.
 
-The same values always give the same bytes, so a resend is the same message. Nothing here renders or signs; a signer
-takes `PreparedMessage.header` and `PreparedMessage.body`, whose join is the message as sent.
+The same values always give the same bytes, so a resend is the same message, its signatures included where a signer is
+given. Nothing here renders.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from html import escape
 
 from newsletter.domain.variants import Hole, Segment
 from newsletter.errors import InvalidError
+from newsletter.mail.dkim import PreparedSignature, Signer
 from newsletter.mail.headers import (
     DigestHeaders,
     NoticeHeaders,
@@ -38,29 +39,41 @@ _SEGMENTS_KEPT = 4096
 
 
 def prepare(
-    headers: DigestHeaders, *, text: Sequence[Segment], html: Sequence[Segment], nonce: str
+    headers: DigestHeaders,
+    *,
+    text: Sequence[Segment],
+    html: Sequence[Segment],
+    nonce: str,
+    signer: Signer | None = None,
 ) -> "PreparedMessage":
     """Encode one variant of an edition; its holes stay open and are filled for each reader.
 
     *text* is plain text, where a line that ends in a space flows on into the next (RFC 3676); *html* is one
     document. Segments that are equal in many variants, such as an edition's cut blocks, are encoded once.
-    *nonce* makes the boundary: the edition's will do. Control characters become spaces.
+    *nonce* makes the boundary: the edition's will do. Control characters become spaces. *signer* signs each mail.
 
     Raises:
         InvalidError: a header's value is not fit for it, or a part is empty; says which.
     """
-    return PreparedMessage(headers, digest_fields(headers), _prepare_body(text, html, nonce, _encode_once))
+    fields, body = digest_fields(headers), _prepare_body(text, html, nonce, _encode_once)
+    signature = signer.prepare(headers.from_address, fields + body.fields, body.start) if signer else None
+    return PreparedMessage(headers, fields, body, signature)
 
 
-def build_notice(headers: NoticeHeaders, recipient: Recipient, *, text: str, html: str) -> list[bytes]:
+def build_notice(
+    headers: NoticeHeaders, recipient: Recipient, *, text: str, html: str, signer: Signer | None = None
+) -> list[bytes]:
     """Return a transactional mail to one person, such as a confirmation, as pieces.
 
     Raises:
         InvalidError: as `prepare`.
     """
     body = _prepare_body([text], [html], recipient.token, _encode)
-    fields = notice_fields(headers) + recipient_fields(recipient, headers.mail_domain)
-    return [fields + body.fields + b"\r\n", *body.fill({})]
+    fields = notice_fields(headers) + recipient_fields(recipient, headers.mail_domain) + body.fields
+    pieces = body.fill({})
+    if signer:
+        fields = signer.prepare(headers.from_address, fields).sign(b"", pieces, recipient.sent_at) + fields
+    return [fields + b"\r\n", *pieces]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class PreparedMessage:
     headers: DigestHeaders
     _fields: bytes
     _body: "_PreparedBody"
+    _signature: PreparedSignature | None
 
     @property
     def holes(self) -> frozenset[str]:
@@ -85,15 +99,11 @@ class PreparedMessage:
         Raises:
             InvalidError: a value is missing or not fit for its place; names it.
         """
-        return [self.header(reader) + b"\r\n", *self.body(values)]
-
-    def header(self, reader: Reader) -> bytes:
-        """Return one reader's header, without the empty line that ends it."""
-        return self._fields + reader_fields(reader, self.headers) + self._body.fields
-
-    def body(self, values: Mapping[str, str]) -> list[bytes]:
-        """Return one reader's body as pieces."""
-        return self._body.fill(values)
+        own, body = reader_fields(reader, self.headers), self._body.fill(values)
+        fields = self._fields + own + self._body.fields
+        if self._signature:
+            fields = self._signature.sign(own, body[len(self._body.start) :], reader.sent_at) + fields
+        return [fields + b"\r\n", *body]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +111,7 @@ class _PreparedBody:
     """Two alternatives, the poorer first (RFC 2046 §5.1.4), between their delimiters."""
 
     fields: bytes  # of the message's header
+    start: list[bytes]  # the pieces that come before the first hole
     opening: bytes
     text: EncodedPart
     middle: bytes
@@ -139,9 +150,11 @@ def _prepare_body(text: Sequence[Segment], html: Sequence[Segment], nonce: str, 
     html_part = encode_part(
         [each if isinstance(each, Hole) else encode(each, _LineStart.KEPT) for each in _some("html", html)]
     )
+    opening = _delimiter(boundary, "text/plain; charset=utf-8; format=flowed; delsp=no", text_part)
     return _PreparedBody(
         fields=f'MIME-Version: 1.0\r\nContent-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'.encode(),
-        opening=_delimiter(boundary, "text/plain; charset=utf-8; format=flowed; delsp=no", text_part),
+        start=[opening, *text_part.start],
+        opening=opening,
         text=text_part,
         middle=b"\r\n" + _delimiter(boundary, "text/html; charset=utf-8", html_part),
         html=html_part,

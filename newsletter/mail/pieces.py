@@ -88,6 +88,11 @@ class QuotedPrintablePart:
             pieces[place] = piece(values[name])
         return pieces
 
+    @property
+    def start(self) -> list[bytes]:
+        """The pieces before the first hole: whatever is in the holes, `fill` begins with them."""
+        return self._pieces[: self._holes[0][0]] if self._holes else self._pieces
+
 
 class Base64Part:
     """A part for mostly non-Latin text: where a segment starts within a group depends on what stands before it."""
@@ -95,22 +100,31 @@ class Base64Part:
     encoding: ClassVar = "base64"
 
     def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
-        self._segments = segments
+        first = next((place for place, each in enumerate(segments) if isinstance(each, Hole)), len(segments))
+        self.start, self._carried = _grouped(segments[:first], b"", {})
+        self._rest = segments[first:]
 
     def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
         """Return the pieces with *values*, without line breaks, in the holes."""
-        pieces: list[bytes] = []
-        carried = b""
-        for segment in self._segments:
-            if isinstance(segment, Hole):
-                carried += values[segment.name]
-            elif len(segment.raw) < GROUP:
-                carried += segment.raw
-            else:
-                skip = -len(carried) % GROUP
-                pieces += base64_piece(carried + segment.raw[:skip]), segment.grouped(skip)
-                carried = segment.raw[segment.end_of_groups(skip) :]
-        return [*filter(None, pieces), base64_piece(carried)]
+        pieces, carried = _grouped(self._rest, self._carried, values)
+        return [*self.start, *pieces, base64_piece(carried)]
+
+
+def _grouped(
+    segments: Sequence[FixedSegment | Hole], carried: bytes, values: Mapping[str, bytes]
+) -> tuple[list[bytes], bytes]:
+    """Encode *segments* after the bytes *carried* so far; return the pieces, and the bytes that the next one takes."""
+    pieces: list[bytes] = []
+    for segment in segments:
+        if isinstance(segment, Hole):
+            carried += values[segment.name]
+        elif len(segment.raw) < GROUP:
+            carried += segment.raw
+        else:
+            skip = -len(carried) % GROUP
+            pieces += base64_piece(carried + segment.raw[:skip]), segment.grouped(skip)
+            carried = segment.raw[segment.end_of_groups(skip) :]
+    return list(filter(None, pieces)), carried
 
 
 EncodedPart = QuotedPrintablePart | Base64Part

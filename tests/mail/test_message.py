@@ -110,7 +110,6 @@ def test_any_segments_and_values_come_back_as_they_were(text, page, why, other):
     assert "".join(fill(page, {name: html.escape(value) for name, value in told.items()})) == read_page
     assert [] == problems(b"".join(pieces))
     assert pieces == prepare(HEADERS, text=text, html=page, nonce=NONCE).fill(READER, told)
-    assert b"".join(pieces) == prepared.header(READER) + b"\r\n" + b"".join(prepared.body(told))
 
 
 @given(values)
