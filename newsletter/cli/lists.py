@@ -48,12 +48,12 @@ def add(
     sender: Annotated[str, typer.Option("--from", help="Sender: 'News <news@example.org>'.")] = "",
     reply_to: Annotated[str, typer.Option(help="Where replies go, if not to the sender.")] = "",
     cadence: Annotated[
-        list[Cadence] | None, typer.Option(help="How often; repeatable, readers choose [default: weekly].")
+        list[Cadence] | None, typer.Option(help="How often; repeatable, readers choose (weekly, if none is given).")
     ] = None,
     at: Annotated[str, typer.Option(metavar="HH:MM", help="Time of day of its digests.")] = "08:00",
     weekday: Annotated[str, typer.Option(metavar="DAY", help="Day of its weekly digests.")] = "monday",
     month_day: Annotated[int, typer.Option(help="Day of its monthly digests; 31 means the last one.")] = 1,
-    zone: Annotated[str, typer.Option(help="Time zone [default: the newsroom's].")] = "",
+    zone: Annotated[str, typer.Option(help="Time zone (the newsroom's, if none is given).")] = "",
     language: Annotated[
         list[str] | None, typer.Option(help="Language of its mails; repeatable, the first is the default.")
     ] = None,
@@ -72,7 +72,9 @@ def add(
     ] = InDoubtPolicy.HOLD,
     since: Annotated[
         datetime | None,
-        typer.Option(parser=_instant, metavar="TIME", help="Articles before it are archive, not news [default: now]."),
+        typer.Option(
+            parser=_instant, metavar="TIME", help="Articles before it are archive, not news (now, if none is given)."
+        ),
     ] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Take no sign-ups on the web.")] = False,
     as_json: AsJSON = False,

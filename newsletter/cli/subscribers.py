@@ -73,8 +73,8 @@ def add(
     address: Address,
     slug: Slug,
     basis: Basis,
-    language: Annotated[str, typer.Option(help="Language of the mails [default: the list's first].")] = "",
-    cadence: Annotated[str, typer.Option(help="How often [default: the list's first].")] = "",
+    language: Annotated[str, typer.Option(help="Language of the mails (the list's first, if none is given).")] = "",
+    cadence: Annotated[str, typer.Option(help="How often (the list's first, if none is given).")] = "",
     topic: Annotated[list[str] | None, typer.Option(help="Only this topic. Repeatable.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind of article. Repeatable.")] = None,
     as_json: AsJSON = False,
@@ -169,12 +169,12 @@ def erase(
     found = subscribers.export_subscriber(parts, address)
     if not yes:
         live = sum(each.ended_at is None for each in found.subscriptions)
-        typer.confirm(f"Erase {found.address} with {live} subscriptions for good?", abort=True, err=True)
+        typer.confirm(f"Erase {found.address} for good? Subscriptions that end: {live}", abort=True, err=True)
     ended = subscribers.erase_subscriber(parts, address)
     if as_json:
         print_facts({"erased": True, "subscriptions_ended": ended}, as_json=True)
     else:
-        console.print(f"Erased; {ended} subscriptions ended.")
+        console.print(f"Erased; subscriptions ended: {ended}.")
 
 
 @app.command()

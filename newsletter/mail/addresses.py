@@ -29,6 +29,23 @@ def parse_address(text: str) -> Address:
     return Address(original, address_key(valid.local_part, valid.ascii_domain))
 
 
+def parse_sender(text: str) -> str:
+    """Check an address that mail comes from or is answered at: a role's will do, and so does one at localhost.
+
+    Raises:
+        InvalidError: it is no address; says why.
+    """
+    original = text.strip()
+    local, domain = split_address(original)
+    try:
+        # A first try on one's own machine sends from there; the library knows no domain that only a machine has.
+        checked = f"{local}@example.org" if domain == "localhost" else original
+        validate_email(checked, check_deliverability=False, strict=True, globally_deliverable=False)
+    except EmailNotValidError as error:
+        raise InvalidError(f"{_shown(original)} is not usable as a sender's address: {error}") from error
+    return original
+
+
 def address_hmac(key: bytes, address_key: str) -> str:
     """Return the keyed hash, in hex, by which an address is recognised after it has been erased."""
     return hmac.new(key, b"newsletter address " + address_key.encode(), hashlib.sha256).hexdigest()

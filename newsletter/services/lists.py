@@ -20,7 +20,7 @@ from newsletter.domain.lists import (
 )
 from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.mail.addresses import parse_address
+from newsletter.mail.addresses import parse_sender
 from newsletter.rendering.languages import available_languages
 from newsletter.services.context import App, Transaction
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
@@ -94,7 +94,7 @@ def add_list(app: App, draft: ListDraft) -> MailingList:
         check_words({languages[0]: draft.from_name}, what="sender's name")
     except ValueError as error:
         raise InvalidError(str(error)) from error
-    from_address = parse_address(draft.from_address or settings.sender).original
+    from_address = parse_sender(draft.from_address or settings.sender)
     with app.transaction() as tx:
         if storage.load_list(tx.session, draft.slug):
             raise ConflictError(f"there is a list {draft.slug!r} already; choose another slug")
@@ -107,7 +107,7 @@ def add_list(app: App, draft: ListDraft) -> MailingList:
             intros=dict(draft.intros),
             from_name=draft.from_name.strip() or settings.name,
             from_address=from_address,
-            reply_to=parse_address(draft.reply_to).original if draft.reply_to else None,
+            reply_to=parse_sender(draft.reply_to) if draft.reply_to else None,
             schedule=schedule,
             cadences=tuple(cadence for cadence in Cadence if cadence in draft.cadences),
             languages=languages,

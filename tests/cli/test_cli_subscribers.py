@@ -90,7 +90,7 @@ def test_erasing_asks_first(app):
     asked = run(app, "erase", "aida@example.org", answer="n\n")
 
     assert 1 == asked.exit_code
-    assert "Erase aida@example.org with 1 subscriptions for good?" in asked.stderr
+    assert "Erase aida@example.org for good? Subscriptions that end: 1" in asked.stderr
     assert {"erased": True, "subscriptions_ended": 1} == facts(app, "erase", "aida@example.org", "--yes")
     assert [] == facts(app, "list")
 
