@@ -148,7 +148,8 @@ def arrange(
 ) -> Arrangement:
     """Lay out one variant: its lead, its sections, its upcoming events, short enough to be shown whole.
 
-    *items* in the order of the edition; *sizes*: bytes of HTML by block key.
+    *items* in the order of the edition; *sizes*: bytes of HTML by block key. An article that has changed since the
+    blocks were rendered stands where there is a block for it: without a heading, or among the news.
     """
     chosen = [articles[item.article_id] for item in items]
     leading = choose_lead(chosen, cut_at=cut_at)
@@ -156,9 +157,10 @@ def arrange(
     grouped: dict[str, list[str]] = {}
     events = []
     for item, article in zip(items, chosen, strict=True):
-        if is_upcoming(article, cut_at):
+        section = section_of(article, sections, topic_order)
+        if is_upcoming(article, cut_at) and f"event:{item.key}" in sizes:
             events.append(item.key)
         elif item is not lead:
-            grouped.setdefault(section_of(article, sections, topic_order), []).append(item.key)
+            grouped.setdefault(section if f"section:{section}" in sizes else "", []).append(item.key)
     layout = lay_out(lead=lead.key if lead else None, sections=list(grouped.items()), events=events, sizes=sizes)
     return Arrangement(lead, layout)

@@ -15,8 +15,10 @@ def withdraw_from_editions(tx: Transaction, article_id: int) -> int:
     """Take an article out of every edition not ended yet; return how many unsent deliveries that changed.
 
     Variants that showed it are laid out anew from the blocks that are there, and queued and leased mail follows; a
-    variant that held nothing else is cancelled. Counts from the moment the caller's transaction commits.
+    variant that held nothing else is cancelled. Counts from the moment the caller's transaction commits: it waits for
+    whoever composes or fans out at this moment, and is waited for by the next.
     """
+    list_store.lock_lists(tx.session)
     changed = 0
     for edition in edition_store.editions_holding(tx.session, article_id):
         edition_store.mark_item_withdrawn(tx.session, edition.id, article_id, now=tx.now)
@@ -45,6 +47,7 @@ def _withdraw(tx: Transaction, edition: Edition, article_id: int) -> int:
             maker.reuse(old.language, items, blocks[old.language])
             new = maker.variant((old.language, items))
             new_id = variants.save_variants(tx.session, edition.id, [new])[new.language, new.digest]
+        variants.replace_variant(tx.session, old.id, new_id, now=tx.now)
         audiences.replace_variant_in_audience(tx.session, old.id, new_id)
         changed += fanout.move_open_deliveries(tx.session, old.id, new_id)
     return changed

@@ -209,7 +209,7 @@ def edition_items(session: Session, edition_id: int) -> list[tuple[int, datetime
 
 
 def editions_holding(session: Session, article_id: int) -> list[Edition]:
-    """Return the editions not ended yet that hold the article, oldest first."""
+    """Return the editions not ended yet that hold the article, oldest first, locked until the transaction ends."""
     query = (
         select(EditionRow)
         .join(EditionItemRow, EditionItemRow.edition_id == EditionRow.id)
@@ -218,7 +218,9 @@ def editions_holding(session: Session, article_id: int) -> list[Edition]:
             EditionItemRow.withdrawn_at.is_(None),
             EditionRow.state.not_in(ENDED),
         )
-        .order_by(EditionRow.id)
+        .order_by(EditionRow.slot_at, EditionRow.id)
+        .with_for_update(of=EditionRow)
+        .execution_options(populate_existing=True)
     )
     return [_edition(row) for row in session.scalars(query)]
 

@@ -15,6 +15,7 @@ from newsletter.storage.bulk import insert_into
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
+from newsletter.storage.ledger import ALL_WITHDRAWN
 from newsletter.storage.subscribers import SubscriberRow
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
@@ -200,7 +201,7 @@ def move_open_deliveries(session: Session, old_variant: int, new_variant: int | 
     now = database_now(session)
     values: dict[str, Any] = {"variant_id": new_variant, "state": DeliveryState.QUEUED}
     if new_variant is None:
-        values = {"state": DeliveryState.CANCELLED, "reason": "everything in it was withdrawn before it was sent"}
+        values = {"state": DeliveryState.CANCELLED, "reason": ALL_WITHDRAWN}
     moved = session.execute(
         update(DeliveryRow)
         .where(

@@ -18,11 +18,14 @@ from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
+from newsletter.storage.variants import VariantRow
 
 _S = DeliveryState
 
 UNKNOWN = "unknown"
 """The outcome of an attempt whose sender never told one; it may still be told, late."""
+
+ALL_WITHDRAWN = "everything in it was withdrawn before it was sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +123,10 @@ def take_turn(
     """Record what became of the last micro-batch and write ahead the next one, in one transaction.
 
     *told* belongs to the lease of *told_token*, *next_ids* to that of *token*. Returns the attempt number by id of
-    those that may be sent now: still ours, in time, not suppressed, their reader subscribed, their edition not paused.
-    The others of *next_ids* are settled: suppressed, expired, cancelled, or back in the queue. Safe to repeat until its
-    answer has come, since a commit may land whose answer is lost: it records nothing twice and clears the same again.
+    those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing in them withdrawn,
+    their edition not paused. The others of *next_ids* are settled: suppressed, expired, cancelled, back in the queue.
+    Safe to repeat until its answer has come, since a commit may land whose answer is lost: it records nothing twice and
+    clears the same again.
     """
     now = database_now(session)
     _record(session, told, told_token, now)
@@ -141,6 +145,7 @@ def take_turn(
                 or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
             )
             .values(
+                ~_is_replaced(),
                 state=_S.SENDING,
                 state_at=now,
                 attempts=DeliveryRow.attempts + 1,
@@ -304,9 +309,27 @@ def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: dat
     release(session, ids, token)
 
 
+    _follow_replaced(session, ours, now)
 def _edition_is_sending() -> ColumnElement[bool]:
     return (
         select(EditionRow.id)
+def _follow_replaced(session: Session, ours: ColumnElement[bool], now: datetime) -> None:
+    """Give mail of which something was withdrawn back to the queue as what replaced it, or end it."""
+    following = select(VariantRow.replaced_by).where(VariantRow.id == DeliveryRow.variant_id).scalar_subquery()
+    session.execute(
+        update(DeliveryRow)
+        .where(ours, following.is_not(None))
+        .values(state=_S.QUEUED, state_at=now, variant_id=following, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
+    session.execute(
+        update(DeliveryRow)
+        .where(ours, _is_replaced())
+        .values(state=_S.CANCELLED, state_at=now, reason=ALL_WITHDRAWN, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
+
+
         .where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"))
         .exists()
     )
@@ -328,6 +351,14 @@ def _is_subscribed() -> ColumnElement[bool]:
 def _is_suppressed() -> ColumnElement[bool]:
     return (
         select(SuppressionRow.id)
+def _is_replaced() -> ColumnElement[bool]:
+    return (
+        select(VariantRow.id)
+        .where(VariantRow.id == DeliveryRow.variant_id, VariantRow.replaced_at.is_not(None))
+        .exists()
+    )
+
+
         .where(SuppressionRow.address_hmac == DeliveryRow.address_hmac, SuppressionRow.lifted_at.is_(None))
         .exists()
     )

@@ -134,8 +134,14 @@ def load_list_by_id(session: Session, list_id: int) -> MailingList:
 
 
 def lock_list(session: Session, list_id: int) -> MailingList:
-    """Return the list, locked against other lockers until the transaction ends."""
-    return _to_list(session.scalars(select(ListRow).where(ListRow.id == list_id).with_for_update()).one())
+    """Return the list, locked against other lockers until the transaction ends; subscribing to it goes on."""
+    statement = select(ListRow).where(ListRow.id == list_id).with_for_update(key_share=True)
+    return _to_list(session.scalars(statement).one())
+
+
+def lock_lists(session: Session) -> None:
+    """Wait for whoever has locked a list, and lock all of them until the transaction ends."""
+    session.execute(select(ListRow.id).order_by(ListRow.id).with_for_update(key_share=True))
 
 
 def load_lists(session: Session, *, is_public: bool | None = None) -> list[MailingList]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, func, insert, select
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.editions import Item
@@ -37,6 +38,10 @@ class VariantRow(Base):
     blocks: Mapped[list[str]]
     holes: Mapped[dict[str, str]]  # values that are the same for all its readers
     html_bytes: Mapped[int]
+    replaced_at: Mapped[datetime | None]  # when something in it was withdrawn; it is not sent any more
+    replaced_by: Mapped[int | None] = mapped_column(  # what its readers get instead; None: nothing was left
+        Identifier, ForeignKey("variant.id", ondelete="SET NULL")
+    )
 
 
 class VariantItemRow(Base):
@@ -160,11 +165,14 @@ def find_variant(session: Session, edition_id: int, digest_prefix: str) -> Varia
 
 
 def widest_variant(session: Session, edition_id: int, language: str) -> Variant | None:
-    """Return the variant of this language that shows most of the edition; the archive shows it."""
+    """Return the variant of this language that shows most of the edition; the archive shows it.
+
+    Variants with something withdrawn are left out, even if some readers got them.
+    """
     size = select(func.count()).where(VariantItemRow.variant_id == VariantRow.id).scalar_subquery()
     row = session.scalars(
         select(VariantRow)
-        .where(VariantRow.edition_id == edition_id, VariantRow.language == language)
+        .where(VariantRow.edition_id == edition_id, VariantRow.language == language, VariantRow.replaced_at.is_(None))
         .order_by(size.desc(), VariantRow.id)
         .limit(1)
     ).one_or_none()
@@ -172,14 +180,26 @@ def widest_variant(session: Session, edition_id: int, language: str) -> Variant 
 
 
 def variants_with(session: Session, edition_id: int, article_id: int) -> list[Variant]:
-    """Return the edition's variants that show the article, in order of id."""
+    """Return the edition's variants that show the article and are not replaced yet, in order of id."""
     query = (
         select(VariantRow)
         .join(VariantItemRow, VariantItemRow.variant_id == VariantRow.id)
-        .where(VariantRow.edition_id == edition_id, VariantItemRow.article_id == article_id)
+        .where(
+            VariantRow.edition_id == edition_id,
+            VariantItemRow.article_id == article_id,
+            VariantRow.replaced_at.is_(None),
+        )
         .order_by(VariantRow.id)
     )
     return [_variant(row) for row in session.scalars(query)]
+
+
+def replace_variant(session: Session, old_id: int, new_id: int | None, *, now: datetime) -> None:
+    """Note that a variant is sent no more, and what is sent instead; None: nothing.
+
+    Mail that was on its way and comes back to the queue follows in its next turn: see `newsletter.storage.ledger`.
+    """
+    session.execute(update(VariantRow).where(VariantRow.id == old_id).values(replaced_at=now, replaced_by=new_id))
 
 
 def variant_items(session: Session, variant_id: int) -> list[Item]:

@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from newsletter.clock import Clock
+from newsletter.config import Settings
+from newsletter.dispatch import RecordingDispatcher
 from newsletter.services.context import App
+from newsletter.storage.engine import Database
 
 sys.path.append(str(Path(__file__).parents[1] / "mail"))
 
@@ -25,3 +29,11 @@ def mailing_newsroom(app: App) -> Iterator[Newsroom]:
     newsroom = Newsroom(app)
     with newsroom.relay():
         yield newsroom
+
+
+@pytest.fixture
+def postgresql_newsroom(
+    postgresql_database: Database, settings: Settings, clock: Clock, dispatcher: RecordingDispatcher
+) -> Newsroom:
+    """The same on PostgreSQL alone, for what cannot happen where there is one writer."""
+    return Newsroom(App(settings=settings, database=postgresql_database, clock=clock, dispatcher=dispatcher))

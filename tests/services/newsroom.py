@@ -3,7 +3,8 @@
 import email
 import json
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from email.policy import default
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 
 from newsletter.demo.mailserver import MailServer
 from newsletter.domain.deliveries import DeliveryState, Pool
@@ -206,6 +207,27 @@ class Newsroom:
         row = edition_store.EditionRow
         with self.app.transaction() as tx:
             tx.session.execute(update(row).where(row.id == edition_id).values(state=EditionState.DONE, counts=counts))
+
+    @contextmanager
+    def meanwhile(self, words: str, act: Callable[[], object]) -> Iterator[threading.Thread]:
+        """Begin *act* in another process's stead once a statement with these *words* has run, and see it through.
+
+        Yields the thread it runs in, which may have to wait until the statement's transaction has ended.
+        """
+        engine, other = self.app.database.engine, threading.Thread(target=act)
+
+        def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if words in statement and not other.ident:
+                other.start()
+                other.join(0.3)
+
+        event.listen(engine, "after_cursor_execute", listen)
+        try:
+            yield other
+            assert other.ident, f"no statement with {words!r}"
+            other.join()
+        finally:
+            event.remove(engine, "after_cursor_execute", listen)
 
     @contextmanager
     def relay(self) -> Iterator[MailServer]:

@@ -445,3 +445,22 @@ def test_two_editions_of_one_list_composed_at_once_share_no_article(newsroom):
     states = sorted(newsroom.state(each) for each in opened)
     assert [EditionState.APPROVED, EditionState.SKIPPED, EditionState.SKIPPED] == states
     assert 2 == rows(newsroom, EditionItemRow)
+
+
+def test_readers_can_sign_up_while_an_edition_of_their_list_is_composed(postgresql_newsroom):
+    """Composing locks the list against other editions of it, not against its readers."""
+    newsroom = postgresql_newsroom
+    newsroom.publish("A story")
+    newsroom.subscribe("ann")
+    edition_id = newsroom.open()
+    signed_up_at: list[EditionState] = []
+
+    def sign_up() -> None:
+        newsroom.subscribe("bek")
+        signed_up_at.append(newsroom.state(edition_id))
+
+    with newsroom.meanwhile("FROM article", sign_up):
+        compile_edition(newsroom.app, edition_id)
+
+    assert [EditionState.PLANNED] == signed_up_at
+    assert EditionState.APPROVED == newsroom.state(edition_id)

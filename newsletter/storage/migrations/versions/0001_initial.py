@@ -483,8 +483,13 @@ def upgrade() -> None:
         sa.Column("blocks", JSON, nullable=False),
         sa.Column("holes", JSON, nullable=False),
         sa.Column("html_bytes", sa.Integer(), nullable=False),
+        sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("replaced_by", IDENTIFIER, nullable=True),
         sa.ForeignKeyConstraint(
             ["edition_id"], ["edition.id"], name=op.f("fk_variant_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["replaced_by"], ["variant.id"], name=op.f("fk_variant_replaced_by_variant"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_variant")),
         sa.UniqueConstraint("edition_id", "language", "digest", name=op.f("uq_variant_edition_id_language_digest")),
