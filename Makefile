@@ -21,11 +21,14 @@ help:
 demo: $(VENV)/.runtime
 	$(BIN)/newsletter demo $(ARGS)
 
+# One process per core, each with servers of its own; ARGS="-n 0" for one alone, as a debugger wants it.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -41,9 +41,11 @@ select query from left_open where pg_terminate_backend(pid, 5000)
 EXTERNAL_DATABASE = "NEWSLETTER_TEST_DATABASE_URL"
 EXTERNAL_BROKER = "NEWSLETTER_TEST_BROKER_URL"
 
-# A developer's own settings must not change what a test sees.
+# A developer's own settings and terminal must not change what a test sees; pytest-xdist sets COLUMNS too.
 for name in [name for name in os.environ if name.startswith("NEWSLETTER_") and "_TEST_" not in name]:
     del os.environ[name]
+for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR"):
+    os.environ.pop(name, None)
 
 configure_logs(as_json=True, level="warning")
 

@@ -13,7 +13,7 @@ from contributing import ROOT
 
 import newsletter
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("installed")]  # in one process: it is installed once
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,17 @@ def test_installed_packages_fit_together(installed: Path, tmp_path: Path):
 
 
 def test_installed_demo_does_the_whole_job(installed: Path, tmp_path: Path):
-    """From another folder and with an empty home, every reader's mail is accounted for."""
+    """From another folder and with an empty home, every mail is accounted for in each way of counting."""
     facts = json.loads(_run([installed / "newsletter", "demo", "--once", "--json"], tmp_path))
+    lists = facts["lists"]
 
-    assert facts
+    assert [] == facts["problems"]
+    assert (3, 300, 17) == (len(lists), facts["subscribers"], facts["topics"])
+    assert 30 <= facts["articles"] <= facts["items"]["new"]
+    assert sum(each["editions"] for each in lists) == facts["editions"]
+    assert sum(each["variants"] for each in lists) == facts["variants"]
+    assert {"accepted": sum(each["accepted"] for each in lists)} == facts["deliveries"]
+    assert facts["deliveries"]["accepted"] == facts["mails_received"] > 0
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> str:
