@@ -81,13 +81,13 @@ def lay_out(
     """Put a variant together from the blocks of its edition, and shorten it until its HTML fits.
 
     *lead*: key of the item that leads; it is not in *sections*. *sections*: (section key, item keys) in order; the
-    section "" of what stands under no topic has a heading only where there are others. *events*: keys of upcoming
-    events. *sizes*: bytes of HTML by block key.
+    section "" of what stands under no topic has a heading only where there are others, and a block for it. *events*:
+    keys of upcoming events. *sizes*: bytes of HTML by block key.
     Over the limit, summaries go first, from the last item up; then whole items, counted in a line "more".
     Masthead and footer always stay.
     """
     body = [key for section, items in sections for key in (f"section:{section}", *(f"item:{item}" for item in items))]
-    if len(sections) == 1:
+    if len(sections) == 1 or "section:" not in sizes:
         body = [key for key in body if key != "section:"]
     body += ["events", *(f"event:{item}" for item in events)] if events else []
     total = sizes["head"] + sizes["foot"] + sum(sizes[key] for key in body) + (sizes[f"lead:{lead}"] if lead else 0)
