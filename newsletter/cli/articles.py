@@ -43,12 +43,12 @@ def import_(
     ],
     source: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Where they come from [default: what the file says]."),
+        typer.Option(metavar="NAME", help="Where they come from; else what the file says."),
     ] = None,
     language: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Language of items that state none [default: the newsroom's].")
+        str | None, typer.Option(metavar="CODE", help="Language of items that state none; else the newsroom's.")
     ] = None,
-    kind: Annotated[Kind | None, typer.Option(help="Kind of items that state none [default: story].")] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Kind of items that state none; else story.")] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Import articles, item by item: each is new, updated, same, merged, held as a draft, or refused.
@@ -113,7 +113,7 @@ def list_(
     zone = parts.settings.zone_info
     rows = [
         [_short(each.uid), each.state, each.kind, _when(each.published_at, zone), " ".join(each.translations),
-         _title(each.title), _in_line(each)]
+         _title(each.title or f"({each.translations[each.language].summary})"), _in_line(each)]
         for each in found
     ]  # fmt: skip
     console.print(table_of(["uid", "state", "kind", "date", "in", "title", "topics; what it lacks"], rows))

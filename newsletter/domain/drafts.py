@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -158,17 +158,22 @@ def content_key(draft: Draft) -> str:
 
 
 def distinct_keys(drafts: Sequence[Draft]) -> list[str]:
-    """Return a key for each of the items of one document; items that share an id are told apart by what they are.
+    """Return a key for each of the items of one document; only items that are equal share one.
 
-    Only items that are equal in everything that names them keep one key.
+    Items with one id or title are told apart by their pages, else by what they are, else by all that they say.
     """
-    keys = [item_key(draft) for draft in drafts]
-    shared: dict[str, set[str]] = {}
-    for key, draft in zip(keys, drafts, strict=True):
-        shared.setdefault(key, set()).add(_what_it_is(draft))
+    keys = _told_apart([item_key(draft) for draft in drafts], drafts, _what_it_is)
+    return _told_apart(keys, drafts, digest)
+
+
+def _told_apart(keys: Sequence[str], drafts: Sequence[Draft], by: Callable[[Draft], str]) -> list[str]:
+    """Add what *by* says of an item to a key that stands for items of which it says different things."""
+    said = [by(draft) for draft in drafts]
+    meanings: dict[str, set[str]] = {}
+    for key, what in zip(keys, said, strict=True):
+        meanings.setdefault(key, set()).add(what)
     return [
-        _bounded(f"{key}#{_what_it_is(draft)}") if len(shared[key]) > 1 else key
-        for key, draft in zip(keys, drafts, strict=True)
+        _bounded(f"{key}#{what[:16]}") if len(meanings[key]) > 1 else key for key, what in zip(keys, said, strict=True)
     ]
 
 
@@ -444,7 +449,7 @@ def _settled(record: ArticleRecord, changed: ArticleRecord, *, now: datetime) ->
 
 def _what_it_is(draft: Draft) -> str:
     name = draft.own.url or content_key(draft)
-    return hashlib.sha256(name.encode()).hexdigest()[:16]
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _bounded(key: str) -> str:

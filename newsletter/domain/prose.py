@@ -33,7 +33,7 @@ _RUN_TOGETHER = re.compile(
     r"[^\W\d_A-ZА-ЯЁӨҮҢ]{2}[.!?…]+[\"'”’»)]*(?:\*{3})?[\"“«(]?[A-ZА-ЯЁӨҮҢ][^\W\d_]"
     r"|[^\W\d_]{2}\*{3}[^\W\d_]"
 )
-_ADDRESS = re.compile(r"\S*(?:@|://|www\.)\S*")
+_TOKEN = re.compile(r"\S+")
 
 
 def normalise(text: str) -> str:
@@ -214,12 +214,16 @@ def remarks(texts: Sequence[str]) -> list[str]:
 
 def _is_cut_off(text: str) -> bool:
     """Say whether a paragraph, longer than a caption or a signature, stops at a small letter."""
-    return len(text) > LONGEST_CAPTION and text[-1].islower() and not _ADDRESS.search(text.rsplit(maxsplit=1)[-1])
+    return len(text) > LONGEST_CAPTION and text[-1].islower() and not _is_address(text.rsplit(maxsplit=1)[-1])
+
+
+def _is_address(token: str) -> bool:
+    return "@" in token or "://" in token or "www." in token
 
 
 def _run_together(text: str) -> Iterator[str]:
     """Find sentences that meet without a space, but not in addresses; each example is a few letters each side."""
-    addresses = [match.span() for match in _ADDRESS.finditer(text)]
+    addresses = [match.span() for match in _TOKEN.finditer(text) if _is_address(match.group())]
     for match in _RUN_TOGETHER.finditer(text):
         if any(start <= match.start() and match.end() <= end for start, end in addresses):
             continue

@@ -11,7 +11,7 @@ from newsletter.domain.articles import Event, Kind
 from newsletter.domain.drafts import Draft, DraftText, Paragraph, UnusableError
 from newsletter.domain.prose import normalise, shorten
 from newsletter.ingest.dates import read_date, read_time
-from newsletter.ingest.markup import paragraph_of_text, paragraphs_of_html, safe_url, take_lead_image
+from newsletter.ingest.markup import LONGEST_MARKUP, paragraph_of_text, paragraphs_of_html, safe_url, take_lead_image
 
 LONGEST_TITLE = 300
 LONGEST_SUMMARY = 1000
@@ -153,6 +153,8 @@ class FieldReader:
         for name, value in (("html", html), ("markdown", markdown)):
             if value is not None and not isinstance(value, str):
                 raise UnusableError(f"{name}: must be a text")
+            if value and len(value) > LONGEST_MARKUP:
+                raise UnusableError(f"{name}: has {len(value):,} characters; at most {LONGEST_MARKUP:,} are taken")
         if markdown:
             html = self.render_markdown(markdown)
         body = made or (paragraphs_of_html(html, base) if html else ())

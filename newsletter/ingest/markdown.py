@@ -15,7 +15,7 @@ from newsletter.ingest.markup import text_of_markup
 
 LARGEST_FRONT_MATTER = 64 * 1024
 _FRONT_MATTER = re.compile(r"\A\s*---[ \t]*\n(?P<matter>.*?)^---[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
-_TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+?)[ \t#]*(?:\n|\Z)")
+_TITLE = re.compile(r"\A\s*#[ \t]+(?P<title>[^\n]+)(?:\n|\Z)")
 _MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
@@ -40,7 +40,7 @@ def _read(text: str, defaults: Defaults) -> Draft:
     fields = dict(read_yaml_mapping(match["matter"])) if match else {}
     body = text[match.end() :] if match else text
     if not fields.get("title") and (heading := _TITLE.match(body)):
-        fields["title"] = text_of_markup(render(heading["title"]))
+        fields["title"] = text_of_markup(render(heading["title"].rstrip(" \t#")))
         body = body[heading.end() :]
     for name in ("paragraphs", "html", "markdown"):
         if fields.pop(name, None) is not None:

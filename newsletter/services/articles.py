@@ -213,7 +213,10 @@ def publish_article(app: App, uid: str, *, edit: StaffEdit | None = None, is_maj
             raise ConflictError(f"article {old.uid}: {error}") from error
         new = drafts.publish(edited, major=is_major, now=tx.now)
         if new.state is not ArticleState.PUBLISHED or new.lacks:
-            raise InvalidError(f"article {old.uid} cannot be published: it lacks {'; '.join(new.lacks)}")
+            raise InvalidError(
+                f"article {old.uid} cannot be published: it lacks {'; '.join(new.lacks)}. "
+                "Give it with --title, --date, --summary or --url, or import the complete item"
+            )
         return _save(tx, old, new)
 
 

@@ -119,6 +119,7 @@ class TestLooking:
 
         assert "Clay in young hands" in result.stdout
         assert "lacks a date" in result.stdout
+        assert "(The district council adopted a plan" in result.stdout
         assert "A nurse for four valleys" not in result.stdout
 
     def test_pages_follow_each_other(self, desk):

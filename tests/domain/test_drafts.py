@@ -149,6 +149,12 @@ class TestKeys:
         assert 2 == len(set(keys))
         assert keys[::-1] == drafts.distinct_keys([other, one])
 
+    def test_items_that_share_all_but_the_body_are_told_apart_too(self):
+        one, other = draft(), draft(text("Another body."))
+
+        assert 2 == len(set(drafts.distinct_keys([one, other])))
+        assert 1 == len(set(drafts.distinct_keys([one, one])))
+
     def test_the_same_item_twice_keeps_one_key(self):
         assert ["id:x", "id:x"] == drafts.distinct_keys([draft(external_id="x"), draft(external_id="x")])
 

@@ -173,6 +173,14 @@ class TestRemarks:
     def test_says_nothing_of_addresses(self):
         assert [] == remarks(["Write to press.Office@example.org or see www.example.Org/News now, and you will hear."])
 
+    @pytest.mark.parametrize("run", ["x", ".", "a.", "aа", "***", "- "])
+    def test_a_text_without_end_takes_no_time_without_end(self, run):
+        """A pattern that tries every start of a long run would take hours here."""
+        text = normalise(run * (400_000 // len(run)))
+
+        assert len(remarks([text])) <= 2
+        assert len(summarise([text])) <= 300
+
     def test_points_out_a_beginning_and_an_end_in_mid_sentence(self):
         begins, ends = remarks(
             ["of the centre that supplies schools. " + "It grew and grew over the years" + " and years" * 6]

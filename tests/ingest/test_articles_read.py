@@ -249,6 +249,11 @@ class TestMarkdown:
 
         assert reason in (item.refusal or "")
 
+    def test_a_heading_without_end_is_refused_in_time(self):
+        (item,) = read("a.md", "# " + "#" * 200_000 + "x\n\nText.").items
+
+        assert "title: has 200,001 characters" in (item.refusal or "")
+
     def test_yaml_cannot_unfold_without_end(self):
         bomb = "a: &a [x]\n" + "".join(f"{new}: &{new} [*{old}, *{old}]\n" for old, new in pairwise("abcdefgh"))
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from newsletter.clock import fixed_clock
 from newsletter.dispatch import Doorbell, RecordingDispatcher
@@ -405,6 +407,39 @@ class TestFiles:
         with pytest.raises(InvalidError, match="cannot be read: No such file"):
             import_files(desk, [DATA / "article.md", tmp_path / "missing.json"])
         assert [] == titles(desk)
+
+
+BODIES = [
+    [],
+    ["Short."],
+    [STORY],
+    [STORY, "And some more was said about it in the evening by those who had come."],
+    ["Nobody expected the library to stay open so late, and yet the hall was full until midnight on all three days."],
+]
+ITEMS = st.fixed_dictionaries(
+    {"title": st.sampled_from(["", "A bridge", "A BRIDGE", "A night"]), "paragraphs": st.sampled_from(BODIES)},
+    optional={
+        "date": st.sampled_from(["2025-10-01", "2025-10-03", "2025-08-01", "2099-01-01", "soon"]),
+        "id": st.sampled_from(["1", "2"]),
+        "url": st.sampled_from(["https://example.org/1", "http://example.org/1/"]),
+        "kind": st.sampled_from(["story", "speech"]),
+        "language": st.sampled_from(["en", "ru"]),
+        "translation_of": st.sampled_from(["1", "9"]),
+    },
+)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(items=st.lists(ITEMS, max_size=6), number=st.uuids())
+def test_whatever_came_in_a_second_time_it_is_the_same(desk, items, number):
+    """Each example is a source of its own, so that one database serves them all."""
+    desk.dispatcher.rings.clear()
+    first, second = (take(desk, *items, source=f"source {number}") for _ in range(2))
+
+    assert [SAME if each.article_uid else REFUSED for each in first] == results(second)
+    assert [each.article_uid for each in first] == [each.article_uid for each in second]
+    assert all(each.reason for each in first if each.result is REFUSED)
 
 
 def test_readers_are_told_of_what_they_can_see_and_of_nothing_else(desk, dispatcher: RecordingDispatcher):
