@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from newsletter.errors import InvalidError
@@ -29,6 +29,19 @@ def _web_address(url: str) -> str:
     if not url.isascii():
         raise ValueError(f"{url!r} must be ASCII, since mails carry it; write its host as xn--…")
     return url.rstrip("/")
+
+
+def _key_files(value: object) -> object:
+    """Split `selector:path,selector:path`; what else *value* may be is for the field's type to judge."""
+    if not isinstance(value, str):
+        return value
+    files = [each.strip().partition(":") for each in value.split(",") if each.strip()]
+    if not all(selector and path for selector, _, path in files):
+        raise ValueError("write selector:path, such as news2026:/etc/newsletter/dkim.pem; commas separate several")
+    selectors = [selector for selector, _, _ in files]
+    if repeated := {each for each in selectors if selectors.count(each) > 1}:
+        raise ValueError(f"a selector names one key; {', '.join(sorted(repeated))} stands here twice")
+    return tuple((selector, Path(path)) for selector, _, path in files)
 
 
 class Settings(BaseSettings):
@@ -56,6 +69,12 @@ class Settings(BaseSettings):
     from_address: str = Field(default="", description="sender of confirmations and notices; empty: news@<mail domain>")
     return_path: str = Field(
         default="", description="envelope sender that gets bounces; empty: the list's From address"
+    )
+    dkim_keys: Annotated[tuple[tuple[str, Path], ...], NoDecode, BeforeValidator(_key_files)] = Field(
+        default=(), description="keys that sign mails, selector:path separated by commas; empty: mails go out unsigned"
+    )
+    dkim_domain: str = Field(
+        default="", description="domain that signs for From addresses in it and below; empty: each address's own"
     )
     zone: Annotated[str, AfterValidator(_known_zone)] = Field(default="UTC", description="the newsroom's time zone")
     languages: Annotated[tuple[str, ...], NoDecode] = Field(

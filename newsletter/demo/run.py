@@ -136,6 +136,8 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         mail_domain="press.karlygach.example",
         from_address="news@press.karlygach.example",
         return_path="",
+        dkim_keys=(),
+        dkim_domain="",
         zone=ZONE.key,
         languages=("en", "ru", "ky"),
         accent_colour="#17607a",

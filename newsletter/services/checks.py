@@ -1,17 +1,20 @@
 """Checks: what `newsletter doctor` looks at; each answers ok, warning or error, with the remedy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from newsletter.errors import NewsletterError, TransientError
+from newsletter.config import Settings
+from newsletter.errors import InvalidError, NewsletterError, TransientError
 from newsletter.mail.session import open_connection
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
+from newsletter.services.signing import signer_of
 from newsletter.services.tick import HEARTBEAT
 from newsletter.storage.engine import database_now
 from newsletter.storage.heartbeats import heartbeat_age
+from newsletter.storage.lists import load_lists
 
 SILENT_AFTER = timedelta(minutes=2)
 DRIFT_ALLOWED = timedelta(seconds=5)
@@ -59,6 +62,37 @@ def _configuration(app: App) -> Iterator[Finding]:
             f"{settings.base_url} is not https, which one-click unsubscribe needs (RFC 8058)",
             "set NEWSLETTER_BASE_URL to the public https address",
         )
+    yield _signatures(settings)
+
+
+def _signatures(settings: Settings) -> Finding:
+    try:
+        signer = signer_of(settings)
+    except InvalidError as error:
+        return Finding("DKIM", Level.ERROR, str(error), "until it is mended no mail goes out")
+    if signer is None:
+        return Finding(
+            "DKIM",
+            Level.WARNING,
+            "no key: mail goes out unsigned, and large providers refuse unsigned bulk mail",
+            "unless the relay signs: run `newsletter dkim keygen`, publish its record, set NEWSLETTER_DKIM_KEYS",
+        )
+    domain = signer.domain_for(settings.sender)
+    found = ", ".join(f"{key.selector}._domainkey.{domain} ({key.algorithm})" for key in signer.keys)
+    if all(key.algorithm != "rsa-sha256" for key in signer.keys):
+        return Finding("DKIM", Level.WARNING, f"{found}, which large providers do not read", "add an RSA key beside it")
+    return Finding("DKIM", Level.OK, found)
+
+
+def _signatures_of_lists(settings: Settings, senders: Iterable[str]) -> Iterator[Finding]:
+    """Tell of domains that only lists are sent from: the keys must be published there too."""
+    try:
+        signer = signer_of(settings)
+    except InvalidError:
+        return
+    if signer and (others := {signer.domain_for(each) for each in senders} - {signer.domain_for(settings.sender)}):
+        found = f"signed for {', '.join(sorted(others))} too: the same records belong there"
+        yield Finding("DKIM of lists", Level.OK, found)
 
 
 def _database(app: App) -> Iterator[Finding]:
@@ -69,6 +103,7 @@ def _database(app: App) -> Iterator[Finding]:
     with app.reading() as tx:
         drift = abs(database_now(tx.session) - tx.now)
         age = heartbeat_age(tx.session, HEARTBEAT)
+        senders = [each.from_address for each in load_lists(tx.session)]
     if drift > DRIFT_ALLOWED:
         yield Finding("clock", Level.WARNING, f"{drift} apart from the database's", "set both by NTP, or drop --now")
     if age is None or age > SILENT_AFTER:
@@ -77,6 +112,7 @@ def _database(app: App) -> Iterator[Finding]:
         yield Finding("tick", Level.WARNING, told, remedy)
     else:
         yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
+    yield from _signatures_of_lists(app.settings, senders)
 
 
 def _relay(app: App) -> Finding:

@@ -11,9 +11,11 @@ from newsletter.domain.editions import Edition
 from newsletter.domain.lists import MailingList
 from newsletter.domain.variants import Block, Segment, cut, fill
 from newsletter.errors import NotFoundError
+from newsletter.mail.dkim import Signer
 from newsletter.mail.headers import DigestHeaders, Feedback, NoticeHeaders, Reader, Recipient
 from newsletter.mail.message import PreparedMessage, build_notice, prepare
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
+from newsletter.services.signing import signer_of
 from newsletter.storage import audiences, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
@@ -30,17 +32,20 @@ class MailBuilder:
     """Builds mails for one sender; keeps what the next ones will need again.
 
     `load` fetches within a transaction what a batch needs, `build` then makes each mail without the database.
+    None is made, with the error of `signer_of`, where a named key cannot sign: mail waits rather than go unsigned.
     """
 
     settings: Settings
-    _signer: TokenSigner = field(init=False)
+    _tokens: TokenSigner = field(init=False)
+    _signer: Signer | None = field(init=False)
     _editions: dict[int, tuple[Edition, MailingList]] = field(default_factory=dict)
     _blocks: dict[tuple[int, str], Mapping[str, Block]] = field(default_factory=dict)
     _prepared: dict[int, PreparedMessage] = field(default_factory=dict)
     _whys: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._signer = TokenSigner(self.settings.secret)
+        self._tokens = TokenSigner(self.settings.secret)
+        self._signer = signer_of(self.settings)
 
     def load(self, session: Session, claimed: Sequence[Claimed]) -> None:
         """Fetch the variants, their blocks and the reasons that *claimed* need and that are not at hand."""
@@ -90,7 +95,7 @@ class MailBuilder:
         return self._editions[delivery.edition_id][1].from_address
 
     def _url(self, page: str, purpose: TokenPurpose, uid: str) -> str:
-        return f"{self.settings.base_url}/{page}/{self._signer.sign(purpose, uid)}"
+        return f"{self.settings.base_url}/{page}/{self._tokens.sign(purpose, uid)}"
 
     def _notice(self, delivery: Claimed) -> list[bytes]:
         content = delivery.content or {}
@@ -105,6 +110,7 @@ class MailBuilder:
             Recipient(address=delivery.address, token=delivery.mail_token, sent_at=delivery.mail_at),
             text=content["text"],
             html=content["html"],
+            signer=self._signer,
         )
 
     def _prepare(self, session: Session, variant: Variant) -> PreparedMessage:
@@ -112,7 +118,11 @@ class MailBuilder:
         blocks = self._blocks_of(session, variant)
         text, body = variant_parts(variant, blocks, edition.nonce)
         return prepare(
-            digest_headers(self.settings, edition, mailing_list, variant), text=text, html=body, nonce=edition.nonce
+            digest_headers(self.settings, edition, mailing_list, variant),
+            text=text,
+            html=body,
+            nonce=edition.nonce,
+            signer=self._signer,
         )
 
     def _edition(self, session: Session, edition_id: int) -> tuple[Edition, MailingList]:
