@@ -9,7 +9,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.bootstrap import build_app
-from newsletter.cli import articles, database, demo, doctor, editions, feeds, lists, run, subscribers
+from newsletter.cli import articles, database, demo, dkim, doctor, editions, feeds, lists, run, subscribers
 from newsletter.cli.output import errors
 from newsletter.clock import clock_from, system_clock
 from newsletter.config import load_settings
@@ -90,6 +90,7 @@ cli.add_typer(lists.app, name="lists")
 cli.add_typer(subscribers.app, name="subscribers")
 cli.add_typer(editions.app, name="editions")
 cli.add_typer(feeds.app, name="feeds")
+cli.add_typer(dkim.app, name="dkim")
 cli.add_typer(database.app, name="db")
 cli.command()(editions.send)
 cli.command()(demo.demo)
