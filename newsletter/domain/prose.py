@@ -21,7 +21,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN_LOOKALIKES = frozenset("acoy")  # words of one letter in Russian and Kyrgyz, typed on the wrong keyboard
 _SENTENCE_END = re.compile(
     r"""(?P<end>[.!?…]+["'”’»)\]]*)   # the stop and what closes after it
-        (?: \s+ (?=["'“‘«(\[—–-]*\s*[^\Wa-zа-яё_]) | \s*\*{3}\s* | (?=["“«(]?[A-ZА-ЯЁӨҮҢ][^\W\d_A-ZА-ЯЁ]) | \s*$ )""",
+        (?: \s+ (?=["'“‘«(\[—–-]*\s*[^\Wa-zа-яёөүң_]) | \s*\*{3}\s* | (?=["“«(]?[A-ZА-ЯЁӨҮҢ][^\W\d_A-ZА-ЯЁ]) | \s*$ )""",
     re.VERBOSE,
 )
 _ABBREVIATION = re.compile(
