@@ -21,7 +21,10 @@ _WORD = re.compile(r"[^\W\d_]+")
 _LATIN_LOOKALIKES = frozenset("acoy")  # words of one letter in Russian and Kyrgyz, typed on the wrong keyboard
 _SENTENCE_END = re.compile(
     r"""(?P<end>[.!?…]+["'”’»)\]]*)   # the stop and what closes after it
-        (?: \s+ (?=["'“‘«(\[—–-]*\s*[^\Wa-zа-яёөүң_]) | \s*\*{3}\s* | (?=["“«(]?[A-ZА-ЯЁӨҮҢ][^\W\d_A-ZА-ЯЁ]) | \s*$ )""",
+        (?: \s+ (?=["'“‘«(\[—–-]*\s*[^\Wa-zа-яёөүң_])          # and a capital or a figure after a blank,
+          | \s*\*{3}\s*                                        # or stars,
+          | (?=["“«(]?[A-ZА-ЯЁӨҮҢ][^\W\d_A-ZА-ЯЁӨҮҢ])           # or a capitalised word at once,
+          | \s*$ )                                             # or nothing""",
     re.VERBOSE,
 )
 _ABBREVIATION = re.compile(
