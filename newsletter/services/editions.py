@@ -21,6 +21,7 @@ from newsletter.storage import fanout, ledger, recovery
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
 from newsletter.storage import variants as variant_store
+from newsletter.storage.engine import database_now
 
 log = structlog.get_logger()
 
@@ -122,7 +123,7 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
 
     Raises:
         NotFoundError: there is no such edition.
-        ConflictError: it is not waiting for review.
+        ConflictError: it is not waiting for review, or its deadline has passed.
     """
     with app.transaction() as tx:
         edition = _load(tx, edition_id)
@@ -130,13 +131,29 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
             return
         if edition.state is not EditionState.REVIEW:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only one in review can be approved")
+        if tx.now >= edition.deadline_at:
+            raise ConflictError(
+                f"the deadline of edition {edition_id} was {edition.deadline_at:%Y-%m-%d %H:%M %Z}; it is never sent "
+                "late, and its articles go into the next edition"
+            )
         approve_in(tx, edition_id, actor=actor)
 
 
 def approve_in(tx: Transaction, edition_id: int, *, actor: str) -> None:
-    """Approve within the caller's transaction and ring for its fan-out."""
+    """Approve within the caller's transaction and ring for its fan-out.
+
+    What is left of its deadline begins to run by the database's clock: a replay of history is not too late, and a
+    fan-out that nobody was there for does not make an edition live longer.
+    """
+    left = _load(tx, edition_id).deadline_at - tx.now
     edition_store.set_state(
-        tx.session, edition_id, EditionState.APPROVED, now=tx.now, approved_at=tx.now, approved_by=actor
+        tx.session,
+        edition_id,
+        EditionState.APPROVED,
+        now=tx.now,
+        approved_at=tx.now,
+        approved_by=actor,
+        send_until=database_now(tx.session) + left,
     )
     tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
 
@@ -156,7 +173,10 @@ def resume_edition(app: App, edition_id: int) -> None:
         if edition.state is not EditionState.PAUSED:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only a paused one can be resumed")
         edition_store.set_state(tx.session, edition_id, state, now=tx.now)
-        tx.ring(Doorbell.SEND_BULK if edition.fanned_out_at else Doorbell.FAN_OUT_EDITION, edition_id)
+        if edition.fanned_out_at:
+            tx.ring(Doorbell.SEND_BULK)
+        else:
+            tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
 
 
 def cancel_edition(app: App, edition_id: int) -> int:
@@ -190,11 +210,14 @@ def _load(tx: Transaction, edition_id: int) -> Edition:
 
 
 def approve_overdue_reviews(app: App) -> list[int]:
-    """Approve the editions whose time for review has passed; return their ids."""
+    """Approve the editions whose time for review has passed; return their ids. One past its deadline is missed."""
     approved = []
     with app.transaction() as tx:
         for edition in edition_store.list_editions(tx.session, states=[EditionState.REVIEW]):
-            if edition.review_until is not None and edition.review_until <= tx.now:
+            if edition.deadline_at <= tx.now:
+                skipped = {"skip_reason": SkipReason.MISSED}
+                edition_store.set_state(tx.session, edition.id, EditionState.SKIPPED, now=tx.now, **skipped)
+            elif edition.review_until is not None and edition.review_until <= tx.now:
                 approve_in(tx, edition.id, actor="review time passed")
                 approved.append(edition.id)
     return approved

@@ -44,6 +44,7 @@ class EditionRow(Base):
     review_until: Mapped[datetime | None]
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(200))
+    send_until: Mapped[datetime | None]  # deadline_at by the database's clock, reckoned at the approval
     fan_out_cursor: Mapped[int] = mapped_column(Identifier, default=0)  # last subscription id fanned out
     candidate_count: Mapped[int] = mapped_column(default=0)  # subscriptions that fan-out has seen
     fanned_out_at: Mapped[datetime | None]

@@ -48,11 +48,11 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
     Readers are the list's confirmed subscriptions of its cadence, in order of id from the edition's cursor on. Those
     with a variant get a delivery, in order of variant; the others an exclusion that says why. Writes rows and cursor
     in the caller's transaction; safe to repeat, since (edition, subscriber) is unique. 0: there are no more readers.
-    *now* is newsroom time, which decides the Date of the mails and how long they may still be sent.
+    *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
     """
-    cursor = session.execute(
-        select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update()
-    ).scalar_one()
+    cursor, send_until = session.execute(
+        select(EditionRow.fan_out_cursor, EditionRow.send_until).where(EditionRow.id == edition.id).with_for_update()
+    ).one()
     statement = (
         select(SubscriptionRow.id)
         .where(
@@ -67,7 +67,7 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
     readers = list(session.scalars(statement))
     if not readers:
         return 0
-    _insert_deliveries(session, edition, readers, now)
+    _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
     _insert_exclusions(session, edition, readers)
     session.execute(
         update(EditionRow)
@@ -113,7 +113,9 @@ _SUPPRESSED = (
 )
 
 
-def _insert_deliveries(session: Session, edition: Edition, readers: Sequence[int], now: datetime) -> None:
+def _insert_deliveries(
+    session: Session, edition: Edition, readers: Sequence[int], *, now: datetime, send_until: datetime | None
+) -> None:
     due_at = database_now(session)
     values = {
         "purpose": literal(Purpose.EDITION.value),
@@ -134,7 +136,7 @@ def _insert_deliveries(session: Session, edition: Edition, readers: Sequence[int
         "state": literal(DeliveryState.QUEUED.value),
         "state_at": literal(due_at, DeliveryRow.state_at.type),
         "available_at": literal(due_at, DeliveryRow.available_at.type),
-        "deadline_at": literal(due_at + (edition.deadline_at - now), DeliveryRow.state_at.type),
+        "deadline_at": literal(send_until, DeliveryRow.state_at.type),
         "attempts": literal(0),
         "tries": literal(0),
         "lapses": literal(0),

@@ -189,6 +189,13 @@ class Newsroom:
         with self.app.transaction() as tx:
             tx.session.execute(update(DeliveryRow).where(DeliveryRow.id == delivery.id).values(**values))
 
+    def approved_ago(self, edition_id: int, span: timedelta) -> None:
+        """Let an edition have been approved that long ago, by the database's clock."""
+        row = edition_store.EditionRow
+        with self.app.transaction() as tx:
+            until = tx.session.get_one(row, edition_id).send_until
+            tx.session.execute(update(row).where(row.id == edition_id).values(send_until=until - span))
+
     def make_due(self) -> None:
         """Let everything in the queue be due now, as time would."""
         with self.app.transaction() as tx:

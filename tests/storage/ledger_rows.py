@@ -78,7 +78,8 @@ def make_edition(
 def set_edition(session: Session, edition_id: int, state: EditionState, **values: Any) -> None:
     """Put an edition into *state*, whatever it was in."""
     row = editions.EditionRow
-    session.execute(update(row).where(row.id == edition_id).values(state=state, approved_at=NOON, **values))
+    approved = {"approved_at": NOON, "send_until": database_now(session) + timedelta(days=3)}
+    session.execute(update(row).where(row.id == edition_id).values(state=state, **(approved | values)))
 
 
 def load_edition(session: Session, edition_id: int) -> Edition:

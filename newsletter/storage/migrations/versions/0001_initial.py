@@ -281,6 +281,7 @@ def upgrade() -> None:
         sa.Column("review_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
+        sa.Column("send_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("fan_out_cursor", IDENTIFIER, nullable=False),
         sa.Column("candidate_count", sa.Integer(), nullable=False),
         sa.Column("fanned_out_at", sa.DateTime(timezone=True), nullable=True),
