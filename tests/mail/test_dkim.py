@@ -267,7 +267,7 @@ def test_the_known_answer_of_rfc_8463(tmp_path):
         b" b="
     )
     body = b"Hi.\r\n\r\nWe lost the game. Are you hungry yet?\r\n\r\nJoe.\r\n"  # relaxed already
-    signed = hashlib.sha256(_canonical(fields)[1] + b"dkim-signature:" + _relaxed(own))
+    signed = hashlib.sha256(_canonical(fields)[1] + b"dkim-signature:" + _relaxed(own).lstrip())
 
     assert b"2jUSOH9NhtVGCQWNr9BrIAPreKQjO6Sn7XIkfJVOzv8=" == b64encode(hashlib.sha256(simple_body(body)).digest())
     assert b"/gCrinpcQOoIfuHNQIbq4pgh9kyIK3AQUdt9OdqQehSwhEIug4D11BusFa3bT3FY5OsU7ZbnKELq+eXdp1Q1Dw==" == b64encode(
@@ -300,6 +300,11 @@ def test_fields_have_the_relaxed_form_of_another_library(fields):
     message = b"".join(b"%s:%s\r\n" % each for each in made)
 
     assert b"".join(b"%s:%s" % each for each in relaxed) == _canonical(message)[1]
+
+
+def test_a_name_is_signed_without_the_blanks_behind_it():
+    """As older programs write it (RFC 5322 §4.5.8)."""
+    assert ((b"Subject",), b"subject:a b\r\n") == _canonical(b"Subject \t:\r\n\ta\t b \r\nX-Else: c\r\n")
 
 
 def test_fields_that_stand_twice_are_refused(signers):
