@@ -8,8 +8,8 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, print_facts, table_of
 from newsletter.domain.articles import ArticleState, Event, Kind
@@ -224,7 +224,7 @@ def list_topics(context: typer.Context, as_json: AsJSON = False) -> None:
         return
     language = parts.settings.default_language
     rows = [
-        [("  " * depth) + topic.slug, escape(topic.label(language)), sum(map(len, topic.rules.values())),
+        [("  " * depth) + topic.slug, topic.label(language), sum(map(len, topic.rules.values())),
          "applied" if topic.applies_rules else "suggested"]
         for depth, topic in _as_tree(topics)
     ]  # fmt: skip
@@ -252,13 +252,13 @@ def _as_tree(topics: Sequence[Topic], parent: int | None = None, depth: int = 0)
 def _outcome_row(outcome: ImportOutcome, *, is_one_file: bool) -> list[object]:
     place = str(outcome.position) if is_one_file else f"{outcome.file}:{outcome.position}"
     style = _STYLES.get(outcome.result)
-    result = f"[{style}]{outcome.result}[/{style}]" if style else str(outcome.result)
+    result = Text(outcome.result, style=style or "")
     remarks = [
         *([outcome.reason] if outcome.reason else []),
         *([f"lacks {'; '.join(outcome.lacks)}"] if outcome.lacks else []),
         *outcome.warnings,
     ]
-    return [escape(place), result, _short(outcome.article_uid), _title(outcome.title), escape("\n".join(remarks))]
+    return [place, result, _short(outcome.article_uid), _title(outcome.title), "\n".join(remarks)]
 
 
 def _report(context: typer.Context, uid: str, *, as_json: bool, done: str) -> None:
@@ -268,7 +268,7 @@ def _report(context: typer.Context, uid: str, *, as_json: bool, done: str) -> No
     if as_json:
         print_facts(found, as_json=True)
         return
-    console.print(f"{done}: {escape(found.title)} ({_short(found.uid)}); topics: {', '.join(found.topics) or 'none'}.")
+    console.print(f"{done}: {found.title} ({_short(found.uid)}); topics: {', '.join(found.topics) or 'none'}.")
     if found.visible_at and found.visible_at > parts.clock():
         console.print(f"It appears on {_when(found.visible_at, parts.settings.zone_info)}.")
 
@@ -290,15 +290,15 @@ def _print_article(found: ArticleFacts, zone: ZoneInfo) -> None:
         "image": found.image_url,
         "event": _event(found.event) if found.event else None,
     }
-    shown = {name: escape(value) if isinstance(value, str) else value for name, value in facts.items() if value}
+    shown = {name: value for name, value in facts.items() if value}
     console.print(facts_table(shown))
     for language, text in found.translations.items():
-        console.print(f"\n[bold]{escape(text.title) or 'without a title'}[/bold] [dim]({language})[/dim]")
+        console.print(Text.assemble("\n", (text.title or "without a title", "bold"), (f" ({language})", "dim")))
         if text.url:
-            console.print(escape(text.url), style="dim")
+            console.print(text.url, style="dim")
         for words in (text.summary, shorten(text.text, 600)):
             if words:
-                console.print(escape(words))
+                console.print(words)
 
 
 def _event(event: Event) -> str:
@@ -312,11 +312,11 @@ def _in_line(found: ArticleFacts) -> str:
     parts = [", ".join(found.topics)] if found.topics else []
     if found.lacks:
         parts.append(f"lacks {'; '.join(found.lacks)}")
-    return escape("; ".join(parts))
+    return "; ".join(parts)
 
 
 def _title(title: str) -> str:
-    return escape(shorten(title, TITLE_SHOWN)) or "–"
+    return shorten(title, TITLE_SHOWN) or "–"
 
 
 def _short(uid: str | None) -> str:

@@ -145,8 +145,8 @@ def _serve(running: Demo, port: int) -> None:
         ("archive", "/archive/"),
         ("feeds", "/feeds.opml"),
     ):
-        places.add_row(f"[dim]{name}[/dim]", f"{address}{path}")
-    errors.print("[bold]Where to look[/bold] (Ctrl-C stops)", places, sep="\n")
+        places.add_row(Text(name, style="dim"), f"{address}{path}")
+    errors.print(Text.assemble(("Where to look", "bold"), " (Ctrl-C stops)"), places, sep="\n")
     web = build_web(running.app, extra_routes=mailbox_routes(running.app.settings, running.mails, ZONE))
     with EmbeddedWorker(running.app):
         uvicorn.run(web, host=HOST, port=port, log_level="warning")

@@ -49,7 +49,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
 def rebuild(
     context: typer.Context,
     slugs: Annotated[
-        list[str] | None, typer.Argument(metavar="[SLUG]...", help="Feeds to build, such as all-en [default: all].")
+        list[str] | None, typer.Argument(metavar="[SLUG]...", help="Feeds to build, such as all-en \\[default: all].")
     ] = None,
     as_json: AsJSON = False,
 ) -> None:

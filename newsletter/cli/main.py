@@ -71,7 +71,7 @@ def _options(
         typer.Option(parser=_instant, metavar="TIME", help="Act as if it were this time: replays history."),
     ] = None,
     home: Annotated[
-        Path | None, typer.Option(help="Folder of the embedded database [default: NEWSLETTER_HOME].")
+        Path | None, typer.Option(help="Folder of the embedded database \\[default: NEWSLETTER_HOME].")
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on stderr.")] = False,
     version: Annotated[
@@ -107,5 +107,5 @@ def main() -> None:
         cli()
     except NewsletterError as error:
         errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error), markup=False)
+        errors.print(str(error))
         sys.exit(1)

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from newsletter.services.context import App
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+console = Console(highlight=False, markup=False)
+errors = Console(stderr=True, highlight=False, markup=False)
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, for scripts.")]
 
@@ -73,7 +74,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _cell(value: object) -> str:
+def _cell(value: object) -> str | Text:
+    if isinstance(value, Text):
+        return value
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -81,5 +84,5 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_cell, value)) or "–"
+        return ", ".join(str(_cell(each)) for each in value) or "–"
     return str(value)

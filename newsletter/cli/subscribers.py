@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.output import AsJSON, console, errors, get_app, plain, print_facts, table_of
@@ -91,9 +90,9 @@ def add(
     if as_json:
         print_facts({"address": address, "list": slug, "outcome": outcome}, as_json=True)
     elif outcome is RowOutcome.ADDED:
-        console.print(f"{escape(address)} is subscribed to {slug}.")
+        console.print(f"{address} is subscribed to {slug}.")
     else:
-        console.print(f"{escape(address)} was subscribed to {slug} already; nothing was changed.")
+        console.print(f"{address} was subscribed to {slug} already; nothing was changed.")
 
 
 @app.command("list")
@@ -151,7 +150,7 @@ def export(
     if as_json:
         print_facts({"address": found.address, "file": str(file)}, as_json=True)
     else:
-        console.print(f"{escape(found.address)} → {escape(str(file))}")
+        console.print(f"{found.address} → {file}")
 
 
 @app.command()
@@ -184,7 +183,7 @@ def suppress(context: typer.Context, address: Address, as_json: AsJSON = False) 
     if as_json:
         print_facts({"address": address, "reason": found.reason, "since": found.created_at}, as_json=True)
     else:
-        console.print(f"{escape(address)} is suppressed ({found.reason}).")
+        console.print(f"{address} is suppressed ({found.reason}).")
 
 
 @app.command()
@@ -194,7 +193,7 @@ def release(context: typer.Context, address: Address, as_json: AsJSON = False) -
     if as_json:
         print_facts({"address": address, "released": True}, as_json=True)
     else:
-        console.print(f"{escape(address)} may be mailed again.")
+        console.print(f"{address} may be mailed again.")
 
 
 def _report_facts(file: SubscriberFile, report: ImportReport) -> dict[str, object]:
@@ -215,10 +214,10 @@ def _print_report(file: SubscriberFile, report: ImportReport) -> None:
     if file.encoding != "utf-8":
         console.print(f"The file is no UTF-8 and was read as {file.encoding}; look at a name or two.", style="yellow")
     if file.ignored:
-        console.print(f"Columns without a meaning here: {escape(', '.join(file.ignored))}", style="dim")
+        console.print(f"Columns without a meaning here: {', '.join(file.ignored)}", style="dim")
     if report.refusals:
         shown = report.refusals[:REFUSALS_SHOWN]
-        rows = [[each.line, escape(each.address), escape(each.why)] for each in shown]
+        rows = [[each.line, each.address, each.why] for each in shown]
         console.print(table_of(["line", "address", "why it was refused"], rows))
         if len(report.refusals) > len(shown):
             console.print(f"and {len(report.refusals) - len(shown):,} more; --json lists all of them", style="dim")
@@ -226,7 +225,7 @@ def _print_report(file: SubscriberFile, report: ImportReport) -> None:
 
 def _print_person(found: SubscriberFacts) -> None:
     suppressed = f", suppressed since {found.suppression.created_at:%Y-%m-%d}" if found.suppression else ""
-    console.print(f"{escape(found.address)}, {found.language}{suppressed}")
+    console.print(f"{found.address}, {found.language}{suppressed}")
     rows = [
         [
             each.list,
@@ -249,4 +248,4 @@ def _in_words(chosen: NamedFilter) -> str:
 
 
 def _consent(subscription: SubscriptionFacts) -> str:
-    return "; ".join(escape(f"{each.act}: {each.basis}") for each in subscription.consent)
+    return "; ".join(f"{each.act}: {each.basis}" for each in subscription.consent)
