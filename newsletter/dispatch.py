@@ -4,6 +4,7 @@ A doorbell says that work may exist and carries at most an id. Losing, repeating
 but the delay, because the work itself is found in SQL.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -74,29 +75,41 @@ Handler = Callable[[int | None], object]
 
 @dataclass(slots=True)
 class InProcessDispatcher:
-    """The embedded dispatcher: remembers rings, each once, until `drain` runs their handlers in this process."""
+    """The embedded dispatcher: remembers rings, each once, until their handlers are run in this process.
+
+    Any thread may ring, and any may answer.
+    """
 
     handlers: Mapping[Doorbell, Handler] = field(default_factory=dict)
     _waiting: dict[Ring, None] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def ring(self, ring: Ring) -> None:
         """Remember *ring*; the same one waiting already is enough."""
-        self._waiting.setdefault(ring)
+        with self._lock:
+            self._waiting.setdefault(ring)
 
-    def drain(self) -> int:
-        """Run handlers until nothing waits, those that they ring too; return how many ran.
+    def answer_next(self) -> bool:
+        """Run the handler of what has waited longest; say whether anything waited.
 
         A handler that fails is logged and does not stop the others: the next tick finds its work again.
         """
-        count = 0
-        while self._waiting:
-            ring = next(iter(self._waiting))
+        with self._lock:
+            ring = next(iter(self._waiting), None)
+            if ring is None:
+                return False
             del self._waiting[ring]
+        try:
+            self.handlers[ring.doorbell](ring.subject)
+        except Exception:
+            log.exception("task_failed", task=ring.doorbell.value, subject=ring.subject)
+        return True
+
+    def drain(self) -> int:
+        """Run handlers until nothing waits, those that they ring too; return how many ran."""
+        count = 0
+        while self.answer_next():
             count += 1
-            try:
-                self.handlers[ring.doorbell](ring.subject)
-            except Exception:
-                log.exception("task_failed", task=ring.doorbell.value, subject=ring.subject)
         return count
 
 

@@ -34,7 +34,10 @@ def answer_doorbells(app: App) -> int:
 
 
 class EmbeddedWorker:
-    """Answers doorbells and ticks on a thread of its own, until it is stopped; use it as a context manager."""
+    """Answers doorbells and ticks on a thread of its own, until it is stopped; use it as a context manager.
+
+    It ticks, and can be stopped, between any two answers: sending a long edition rings for its next slice each time.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -55,5 +58,9 @@ class EmbeddedWorker:
             if time.monotonic() >= next_tick:
                 self._app.dispatcher.ring(Ring(Doorbell.TICK))
                 next_tick = time.monotonic() + TICK_SECONDS
-            answer_doorbells(self._app)
-            self._stop.wait(POLL_SECONDS)
+            if not _answer_next(self._app):
+                self._stop.wait(POLL_SECONDS)
+
+
+def _answer_next(app: App) -> bool:
+    return isinstance(app.dispatcher, InProcessDispatcher) and app.dispatcher.answer_next()
