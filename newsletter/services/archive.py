@@ -20,7 +20,7 @@ PUBLIC = (EditionState.APPROVED, EditionState.SENDING, EditionState.PAUSED, Edit
 
 @dataclass(frozen=True, slots=True)
 class ArchivedEdition:
-    """A sent edition as the archive lists it; *subjects* by language."""
+    """A sent edition as the archive lists it; *subjects* by language, at least one."""
 
     slot_key: str
     cadence: Cadence
@@ -39,7 +39,7 @@ class View:
 
 
 def list_archive(tx: Transaction, slug: str, *, limit: int = 200) -> list[ArchivedEdition]:
-    """Return a list's editions that anybody may see, the newest first.
+    """Return a list's editions that anybody may see, the newest first; without those of which nothing is left to show.
 
     Raises:
         NotFoundError: there is no such list.
@@ -52,7 +52,8 @@ def list_archive(tx: Transaction, slug: str, *, limit: int = 200) -> list[Archiv
             variant = variants.widest_variant(tx.session, edition.id, language)
             if variant:
                 subjects[language] = variant.subject
-        found.append(ArchivedEdition(edition.slot_key, edition.cadence, edition.slot_at, subjects))
+        if subjects:
+            found.append(ArchivedEdition(edition.slot_key, edition.cadence, edition.slot_at, subjects))
     return found
 
 

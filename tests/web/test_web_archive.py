@@ -4,11 +4,13 @@ import re
 import pytest
 
 from newsletter.services.article_imports import import_document
+from newsletter.services.articles import withdraw_article
 from newsletter.services.composing import compile_edition
 from newsletter.services.context import App
 from newsletter.services.editions import open_due_editions
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter
 from newsletter.services.subscriber_imports import add_subscriber
+from newsletter.storage.articles import visible_articles
 
 BASIS = "signed up on paper at the fair, May 2024"
 SLOT = "/archive/weekly/2026-W12"
@@ -90,6 +92,19 @@ def test_what_was_not_sent_is_not_there(browser, path):
 
 def test_a_list_that_sent_nothing_says_so(browser):
     assert "Nothing has been sent yet" in browser.get("/archive/events").text
+
+
+@pytest.mark.parametrize("path", ["/archive/", "/archive/weekly"])
+def test_an_edition_of_which_everything_was_withdrawn_is_left_out(browser, sent, path):
+    with sent.reading() as tx:
+        uids = [article.uid for article in visible_articles(tx.session, now=tx.now)]
+    for uid in uids:
+        withdraw_article(sent, uid, reason="the figures were wrong")
+    page = browser.get(path)
+
+    assert 200 == page.status_code
+    assert SLOT not in page.text
+    assert "Nothing has been sent yet" in page.text
 
 
 def test_the_archive_without_its_slash_leads_to_it(browser):
