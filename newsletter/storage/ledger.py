@@ -142,10 +142,10 @@ def take_turn(
                 DeliveryRow.lease_until > now,
                 or_(DeliveryRow.deadline_at.is_(None), DeliveryRow.deadline_at > now),
                 ~_is_suppressed(),
+                ~_is_replaced(),
                 or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
             )
             .values(
-                ~_is_replaced(),
                 state=_S.SENDING,
                 state_at=now,
                 attempts=DeliveryRow.attempts + 1,
@@ -306,13 +306,10 @@ def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: dat
             .values(state=state, state_at=now, reason=reason, **NO_LEASE)
             .execution_options(synchronize_session=False)
         )
+    _follow_replaced(session, ours, now)
     release(session, ids, token)
 
 
-    _follow_replaced(session, ours, now)
-def _edition_is_sending() -> ColumnElement[bool]:
-    return (
-        select(EditionRow.id)
 def _follow_replaced(session: Session, ours: ColumnElement[bool], now: datetime) -> None:
     """Give mail of which something was withdrawn back to the queue as what replaced it, or end it."""
     following = select(VariantRow.replaced_by).where(VariantRow.id == DeliveryRow.variant_id).scalar_subquery()
@@ -330,6 +327,9 @@ def _follow_replaced(session: Session, ours: ColumnElement[bool], now: datetime)
     )
 
 
+def _edition_is_sending() -> ColumnElement[bool]:
+    return (
+        select(EditionRow.id)
         .where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"))
         .exists()
     )
@@ -348,9 +348,6 @@ def _is_subscribed() -> ColumnElement[bool]:
     )
 
 
-def _is_suppressed() -> ColumnElement[bool]:
-    return (
-        select(SuppressionRow.id)
 def _is_replaced() -> ColumnElement[bool]:
     return (
         select(VariantRow.id)
@@ -359,6 +356,9 @@ def _is_replaced() -> ColumnElement[bool]:
     )
 
 
+def _is_suppressed() -> ColumnElement[bool]:
+    return (
+        select(SuppressionRow.id)
         .where(SuppressionRow.address_hmac == DeliveryRow.address_hmac, SuppressionRow.lifted_at.is_(None))
         .exists()
     )
