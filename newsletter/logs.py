@@ -1,9 +1,12 @@
 """Structured logs: one line for each finished unit of work, with ids and never with addresses, tokens or bodies."""
 
 import logging
+import re
 import sys
 
 import structlog
+
+_ADDRESS = re.compile(r"[^\s<>(),;:\"]+(?:@|%40)[^\s<>(),;:\"']+")
 
 
 def configure_logs(*, as_json: bool, level: str = "info") -> None:
@@ -24,9 +27,17 @@ def configure_logs(*, as_json: bool, level: str = "info") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _without_addresses,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _without_addresses(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Leave addresses out of a traceback: what a database says of an error holds the row that it is about."""
+    if isinstance(told := event.get("exception"), str):
+        event["exception"] = _ADDRESS.sub("[address]", told)
+    return event

@@ -69,12 +69,16 @@ class Database:
 
 
 def connect(url: str) -> Database:
-    """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made."""
+    """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made.
+
+    Errors name statements and never their values, which hold addresses and tokens and would be logged.
+    """
     if not url.startswith("sqlite"):
         engine = create_engine(
             url,
             pool_pre_ping=True,
             pool_size=5,
+            hide_parameters=True,
             json_serializer=_to_json,
             connect_args={
                 "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000}"
@@ -85,7 +89,9 @@ def connect(url: str) -> Database:
     path = url.partition("///")[2]
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    engine = create_engine(
+        url, hide_parameters=True, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+    )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)

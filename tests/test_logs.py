@@ -1,0 +1,35 @@
+"""Logs: what an exception says is logged, and nobody's address with it."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from newsletter.logs import configure_logs
+
+
+@pytest.fixture(autouse=True)
+def configuration() -> Iterator[None]:
+    """Put the configuration of logs back afterwards."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+def fail(words: str) -> None:
+    raise ValueError(words)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_addresses_in_an_exception_are_left_out(capsys, as_json):
+    configure_logs(as_json=as_json)
+    try:
+        fail("Failing row contains (7, Ann.O'Neil+x@example.org, ann%40example.org)")
+    except ValueError:
+        structlog.get_logger().exception("task_failed", task="nl.tick")
+    told = capsys.readouterr().err
+
+    assert "Failing row contains (7, [address], [address])" in (json.loads(told)["exception"] if as_json else told)
+    assert "task_failed" in told
+    assert "test_logs.py" in told
