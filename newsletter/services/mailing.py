@@ -10,7 +10,7 @@ from newsletter.domain.deliveries import Purpose
 from newsletter.domain.editions import Edition
 from newsletter.domain.lists import MailingList
 from newsletter.domain.variants import Block, Segment, cut, fill
-from newsletter.errors import NotFoundError
+from newsletter.errors import NewsletterError, NotFoundError, PermanentError
 from newsletter.mail.dkim import Signer
 from newsletter.mail.headers import DigestHeaders, Feedback, NoticeHeaders, Reader, Recipient
 from newsletter.mail.message import PreparedMessage, build_notice, prepare
@@ -27,6 +27,17 @@ VARIANTS_KEPT = 512
 """Prepared variants in memory; fan-out queues deliveries in order of variant, so few are met at a time."""
 
 
+class EditionNotMailableError(PermanentError):
+    """Nothing of an edition can be put into mails: what all its readers share is wrong, such as the list's sender."""
+
+    def __init__(self, edition_id: int, why: NewsletterError) -> None:
+        super().__init__(
+            f"edition {edition_id} cannot be put into mails: {why}; correct that, then "
+            f"`newsletter editions resume {edition_id}`"
+        )
+        self.edition_id = edition_id
+
+
 @dataclass
 class MailBuilder:
     """Builds mails for one sender; keeps what the next ones will need again.
@@ -41,6 +52,7 @@ class MailBuilder:
     _editions: dict[int, tuple[Edition, MailingList]] = field(default_factory=dict)
     _blocks: dict[tuple[int, str], Mapping[str, Block]] = field(default_factory=dict)
     _prepared: dict[int, PreparedMessage] = field(default_factory=dict)
+    _not_mailable: dict[int, EditionNotMailableError] = field(default_factory=dict)
     _whys: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,7 +66,10 @@ class MailBuilder:
             self._whys.clear()
         wanted = {each.variant_id for each in claimed if each.variant_id is not None} - self._prepared.keys()
         for variant in variants.load_variants(session, wanted).values():
-            self._prepared[variant.id] = self._prepare(session, variant)
+            try:
+                self._prepared[variant.id] = self._prepare(session, variant)
+            except NewsletterError as error:  # the others of the batch are sound
+                self._not_mailable[variant.id] = EditionNotMailableError(variant.edition_id, error)
         whys = {_why_key(each) for each in claimed if each.edition_id is not None} - self._whys.keys()
         self._whys |= audiences.load_whys(session, whys) if whys else {}
 
@@ -63,10 +78,13 @@ class MailBuilder:
 
         Raises:
             InvalidError: something in it cannot be put into a mail; this delivery alone is concerned.
+            EditionNotMailableError: no mail of its edition can be built.
             NotFoundError: what it is made of is gone.
         """
         if delivery.purpose is Purpose.CONFIRMATION:
             return self._notice(delivery)
+        if error := self._not_mailable.get(delivery.variant_id or 0):
+            raise error
         prepared = self._prepared.get(delivery.variant_id or 0)
         why = self._whys.get(_why_key(delivery))
         if prepared is None or why is None or delivery.subscription_uid is None:

@@ -84,15 +84,16 @@ class Newsroom:
     def publish(self, title: str, *, age: timedelta = 12 * HOUR, ru: str = "", **fields: Any) -> str:
         """Bring in an article dated *age* ago, with a translation where *ru* is its title; return its uid."""
         told = [sha256(f"{title}{part}".encode()).hexdigest() for part in range(3)]  # no two tell the same story
+        path = title.replace(" ", "-")
         item = {
             "id": title,
             "title": title,
             "paragraphs": told,
-            "url": f"https://example.org/{title.replace(' ', '-')}",
+            "url": f"https://example.org/{path}",
             "published": (self.clock.now - age).isoformat(),
         } | fields
         if ru:
-            item["translations"] = {"ru": {"title": ru, "paragraphs": told, "url": f"https://example.org/ru/{title}"}}
+            item["translations"] = {"ru": {"title": ru, "paragraphs": told, "url": f"https://example.org/ru/{path}"}}
         [outcome] = import_document(self.app, "articles.json", json.dumps([item]).encode(), source="Press")
         assert outcome.article_uid is not None, outcome
         return outcome.article_uid
