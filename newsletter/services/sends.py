@@ -52,6 +52,13 @@ def choose_cadence(mailing_list: MailingList, cadence: Cadence | None) -> Cadenc
     return chosen
 
 
+def _choose_digest(mailing_list: MailingList, cadence: Cadence | None) -> Cadence:
+    chosen = choose_cadence(mailing_list, cadence)
+    if chosen is Cadence.IMMEDIATE:
+        raise InvalidError("an immediate list sends by itself, an edition for each article; nothing to plan")
+    return chosen
+
+
 def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
     """Say what sending the newest due slot of a list would do; writes nothing.
 
@@ -62,9 +69,7 @@ def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
     """
     with app.reading() as tx:
         mailing_list = find_list(tx, slug)
-        cadence = choose_cadence(mailing_list, cadence)
-        if cadence is Cadence.IMMEDIATE:
-            raise InvalidError("an immediate list sends by itself, an edition for each article; nothing to plan")
+        cadence = _choose_digest(mailing_list, cadence)
         slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
         edition = _existing(tx, mailing_list, cadence, slot) or _made_up(tx, mailing_list, cadence, slot)
         composition = compose(tx, mailing_list, edition)
@@ -97,7 +102,7 @@ def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str) -> i
     """
     with app.transaction() as tx:
         mailing_list = find_list(tx, slug)
-        cadence = choose_cadence(mailing_list, cadence)
+        cadence = _choose_digest(mailing_list, cadence)
         slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
         existing = _existing(tx, mailing_list, cadence, slot)
         edition_id = existing.id if existing else None
