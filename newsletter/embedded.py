@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Self
 
 import structlog
 
 from newsletter.dispatch import TICK_SECONDS, Doorbell, InProcessDispatcher, Ring
+from newsletter.errors import TransientError
 from newsletter.services.context import App
+from newsletter.services.sweeping import sweep
 
 log = structlog.get_logger()
 
@@ -26,6 +29,24 @@ def run_until_idle(app: App) -> int:
     answered = app.dispatcher.drain()
     app.dispatcher.ring(Ring(Doorbell.TICK))  # what the first round sent is done now
     return answered + app.dispatcher.drain()
+
+
+def work_off(app: App, *, should_stop: Callable[[], bool]) -> None:
+    """Do what waits to be done and open nothing: sweep, answer doorbells until none is left, and look once more.
+
+    Between any two answers it may be stopped. With a broker nothing is done here: the workers answer.
+    """
+    if not isinstance(app.dispatcher, InProcessDispatcher):
+        return
+    for _ in range(2):  # what the first round sent is done in the second
+        if should_stop():
+            return
+        try:
+            sweep(app)
+        except TransientError as error:
+            log.warning("sweep_failed", error=str(error))
+        while not should_stop() and app.dispatcher.answer_next():
+            pass
 
 
 def answer_doorbells(app: App) -> int:

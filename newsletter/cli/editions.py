@@ -3,17 +3,18 @@
 import getpass
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, print_facts, table_of
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import ENDED, EditionState
 from newsletter.domain.lists import Cadence
-from newsletter.embedded import answer_doorbells, run_until_idle
+from newsletter.embedded import answer_doorbells, work_off
 from newsletter.errors import InvalidError
 from newsletter.services import editions as editions_service
 from newsletter.services.context import App
@@ -195,7 +196,7 @@ def _send_articles(parts: App, slug: str, *, dry_run: bool, as_json: bool) -> No
     if dry_run:
         raise InvalidError("an immediate list sends each article by itself; `newsletter articles list` shows them")
     opened = send_pending_articles(parts, slug)
-    run_until_idle(parts)
+    work_off(parts, should_stop=lambda: False)
     found = [find_progress(parts, edition_id) for edition_id in opened]
     rows = [[each.edition_id, each.state.value, sum(each.deliveries.values())] for each in found]
     print_facts(found, as_json=as_json, table=table_of(["edition", "state", "deliveries"], rows))
@@ -221,9 +222,24 @@ def _show_plan(plan: SendPlan) -> None:
 
 
 def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
-    """Show an edition's progress until it has ended, or nothing more can be done now; embedded, do the work too."""
-    worker = threading.Thread(target=run_until_idle, args=(parts,), daemon=True)
+    """Show an edition's progress until it has ended, or nothing more can be done now; embedded, do the work too.
+
+    Ctrl-C ends it once the mails under way are recorded, so that none is left in doubt; a second one at once.
+    """
+    stop = threading.Event()
+    worker = threading.Thread(target=partial(work_off, parts, should_stop=stop.is_set), daemon=True)
     worker.start()
+    try:
+        _show_progress(parts, edition_id, worker, quiet=quiet)
+    except KeyboardInterrupt:
+        errors.print("Stopping, once the mails under way are recorded; Ctrl-C again breaks off.")
+        raise
+    finally:
+        stop.set()
+        worker.join()
+
+
+def _show_progress(parts: App, edition_id: int, worker: threading.Thread, *, quiet: bool) -> None:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -234,15 +250,14 @@ def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
     with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         shown = bar.add_task(f"edition {edition_id}", total=None)
         while True:
+            is_idle = parts.settings.is_embedded and not worker.is_alive()
             found = find_progress(parts, edition_id)
             total = sum(found.deliveries.values())
             unsent = sum(found.deliveries.get(state, 0) for state in _UNSENT)
             bar.update(shown, total=total or None, completed=total - unsent, description=found.state.value)
-            is_idle = parts.settings.is_embedded and not worker.is_alive()
             if found.state in ENDED or found.state is EditionState.PAUSED or is_idle:
-                break
+                return
             time.sleep(0.2)
-    worker.join()
 
 
 _UNSENT = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.SENDING)

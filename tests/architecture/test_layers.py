@@ -31,7 +31,7 @@ MAY_IMPORT = {
     **{library: {"domain", "errors"} for library in LIBRARIES},
     "services": {*BELOW_SERVICES, "clock", "config", "dispatch"},
     "bootstrap": {*BELOW_SERVICES, "services", "clock", "config", "dispatch", "logs"},
-    "embedded": {"services", "dispatch"},
+    "embedded": {"services", "dispatch", "errors"},
     "web": BELOW_FACES,
     "workers": BELOW_FACES,
     "demo": {*BELOW_FACES, "web"},  # it serves the pages
