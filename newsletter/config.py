@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         default="",
         description="smtp://user:pass@host:port?tls=off|starttls|implicit&timeout=SECONDS; empty: hold mail",
     )
+    wait_factor: float = Field(
+        default=1, gt=0, le=1, description="shortens leases, retries and ticks where faults are rehearsed; else 1"
+    )
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"
     )

@@ -113,7 +113,7 @@ class InProcessDispatcher:
         return count
 
 
-def make_celery(broker_url: str) -> "Celery":
+def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Celery":
     """Return the Celery application that workers run and that `CeleryDispatcher` sends through.
 
     Nothing depends on a message: no results, no late acknowledgement, no ETA, no retry. A tick that waited longer
@@ -151,8 +151,8 @@ def make_celery(broker_url: str) -> "Celery":
         beat_schedule={
             "tick": {
                 "task": Doorbell.TICK.value,
-                "schedule": float(TICK_SECONDS),
-                "options": {"queue": Queue.TICK.value, "expires": TICK_SECONDS},
+                "schedule": float(tick_seconds),
+                "options": {"queue": Queue.TICK.value, "expires": tick_seconds},
             }
         },
     )

@@ -7,7 +7,7 @@ from celery.signals import setup_logging, worker_process_shutdown, worker_shutti
 
 from newsletter.bootstrap import build_app
 from newsletter.config import load_settings
-from newsletter.dispatch import make_celery
+from newsletter.dispatch import TICK_SECONDS, make_celery
 from newsletter.errors import InvalidError
 from newsletter.logs import configure_logs
 from newsletter.services.context import App
@@ -16,7 +16,7 @@ _settings = load_settings()
 if not _settings.broker_url:
     raise InvalidError("NEWSLETTER_BROKER_URL is not set: without a broker, run `newsletter up` instead of workers")
 
-celery = make_celery(_settings.broker_url)
+celery = make_celery(_settings.broker_url, tick_seconds=max(1, TICK_SECONDS * _settings.wait_factor))
 celery.conf.imports = ("workers.tasks",)
 
 stopping = multiprocessing.Event()

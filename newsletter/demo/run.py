@@ -136,6 +136,7 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         mail_domain="press.karlygach.example",
         from_address="news@press.karlygach.example",
         return_path="",
+        wait_factor=1,
         dkim_keys=(),
         dkim_domain="",
         zone=ZONE.key,

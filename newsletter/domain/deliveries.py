@@ -68,8 +68,24 @@ class Purpose(StrEnum):
 LEASE = timedelta(seconds=120)
 """How long a claimed delivery stays with its claimer before anything was sent."""
 
-SENDING_LEASE = timedelta(seconds=720)
-"""20 s to start the last mail of a micro-batch, 600 s for its reply (RFC 5321 §4.5.3.2.6) and a margin."""
+START_WINDOW = timedelta(seconds=20)
+"""How long after a micro-batch was written ahead its last mail may be begun; the rest goes back into the queue."""
+
+LONGEST_REPLY = timedelta(seconds=600)
+"""How long the reply to a dot is waited for at most (RFC 5321 §4.5.3.2.6)."""
+
+_MARGIN = timedelta(seconds=100)
+
+
+def sending_lease(longest_reply: timedelta = LONGEST_REPLY, *, wait_factor: float = 1) -> timedelta:
+    """Return how long a micro-batch stays with its sender: it cannot still be sending when the lease has run out.
+
+    *longest_reply*: what the relay is granted. *wait_factor* shortens the rest in rehearsals.
+    """
+    return (START_WINDOW + _MARGIN) * wait_factor + longest_reply
+
+
+SENDING_LEASE = sending_lease()
 
 MICRO_BATCH = {Pool.BULK: 20, Pool.TRANSACTIONAL: 1}
 """Mails written ahead together: the most that a killed sender leaves in doubt."""

@@ -6,13 +6,23 @@ import socket
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 
 from newsletter.dispatch import Doorbell
-from newsletter.domain.deliveries import MICRO_BATCH, DeliveryState, Pool, Told, next_move
+from newsletter.domain.deliveries import (
+    LEASE,
+    MICRO_BATCH,
+    START_WINDOW,
+    DeliveryState,
+    Pool,
+    Told,
+    next_move,
+    sending_lease,
+)
 from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Verdict, redact
 from newsletter.errors import NewsletterError, TransientError
@@ -77,24 +87,24 @@ class _Sender:
         self.relay_failed = False
         self.counts: Counter[DeliveryState] = Counter()
         self._connection: SMTPConnection | None = None
+        self._told: list[Told] = []  # the last micro-batch's answers, of the lease of _told_token, until recorded
+        self._told_token = ""
         self._ends_at = time.monotonic() + SLICE_SECONDS
         self._should_stop = should_stop
+        self._wait_factor = app.settings.wait_factor
+        self._sending_lease = sending_lease(timedelta(seconds=relay.timeout_seconds), wait_factor=self._wait_factor)
 
     def run(self) -> Slice:
-        """Take turns until nothing is due, time is up, somebody asks to stop, or the relay breaks off."""
-        told, told_token = list[Told](), ""
+        """Send micro-batches until nothing is due, time is up, somebody asks to stop, or the relay breaks off.
+
+        Whatever ends it, answers that came are recorded.
+        """
         try:
-            while True:
-                token = uuid.uuid4().hex
-                connection = self._connect() if self._may_go_on() else None
-                batch = self._claim(token) if connection else []
-                mails = self._build(batch, token)
-                cleared = self._turn(told, told_token, list(mails), token)
-                if connection is None or not batch:
-                    break
-                told_token = token
-                told = self._send(connection, [(each, mails[each.id]) for each in batch if each.id in cleared], cleared)
+            while self._may_go_on() and self._send_micro_batch():
+                pass
         finally:
+            if self._told:
+                self._turn([], "")
             if self._connection:
                 self._connection.quit()
         return Slice(
@@ -106,6 +116,22 @@ class _Sender:
 
     def _may_go_on(self) -> bool:
         return not self.relay_failed and not self._should_stop() and time.monotonic() < self._ends_at
+
+    def _send_micro_batch(self) -> bool:
+        """Claim, build, take a turn and send; say whether there was a relay, and anything due."""
+        connection = self._connect()
+        if connection is None:
+            return False
+        token = uuid.uuid4().hex
+        batch = self._claim(token)
+        if not batch:
+            return False
+        mails = self._build(batch, token)
+        window_ends_at = time.monotonic() + START_WINDOW.total_seconds() * self._wait_factor
+        attempts = self._turn(list(mails), token)
+        cleared = [(each, mails[each.id]) for each in batch if each.id in attempts]
+        self._send(connection, cleared, attempts, window_ends_at)
+        return True
 
     def _connect(self) -> SMTPConnection | None:
         """Return a live session with the relay; None, with a warning, if there is none to be had."""
@@ -123,7 +149,12 @@ class _Sender:
     def _claim(self, token: str) -> list[Claimed]:
         with self.app.transaction() as tx:
             batch = ledger.claim(
-                tx.session, pool=self.pool, limit=MICRO_BATCH[self.pool], worker=self.worker, token=token
+                tx.session,
+                pool=self.pool,
+                limit=MICRO_BATCH[self.pool],
+                worker=self.worker,
+                token=token,
+                lease=LEASE * self._wait_factor,
             )
         with self.app.reading() as tx:  # apart: a crash in here leaves them leased, to be found out one by one
             self.builder.load(tx.session, batch)
@@ -152,31 +183,37 @@ class _Sender:
             if set_state(tx.session, error.edition_id, EditionState.PAUSED, now=tx.now):
                 log.error("edition_not_mailable", edition_id=error.edition_id, error=redact(str(error)))
 
-    def _turn(self, told: Sequence[Told], told_token: str, next_ids: Sequence[int], token: str) -> dict[int, int]:
+    def _turn(self, next_ids: Sequence[int], token: str) -> dict[int, int]:
         """Record and write ahead; without a database the answers are kept and told until they are written."""
         pause = 0.2
         while True:
             try:
                 with self.app.transaction() as tx:
-                    return ledger.take_turn(
+                    attempts = ledger.take_turn(
                         tx.session,
-                        told=told,
-                        told_token=told_token,
+                        told=self._told,
+                        told_token=self._told_token,
                         next_ids=next_ids,
                         token=token,
                         worker=self.worker,
+                        lease=self._sending_lease,
                     )
             except TransientError as error:
-                log.warning("turn_not_written", told=len(told), error=str(error))
+                log.warning("turn_not_written", told=len(self._told), error=str(error))
                 time.sleep(pause)
                 pause = min(pause * 2, 10)
+            else:
+                self._told, self._told_token = [], token
+                return attempts
 
     def _send(
         self,
         connection: SMTPConnection,
         mails: Sequence[tuple[Claimed, list[bytes]]],
-        attempts: dict[int, int],
-    ) -> list[Told]:
+        attempts: Mapping[int, int],
+        window_ends_at: float,
+    ) -> None:
+        """Hand *mails* to the relay and keep its answers; none is begun after *window_ends_at*, by monotonic time."""
         envelopes = [
             Envelope(
                 ref=delivery.id,
@@ -188,20 +225,25 @@ class _Sender:
             for delivery, pieces in mails
         ]
         deliveries = {delivery.id: delivery for delivery, _ in mails}
-        told = []
-        for result in connection.send(envelopes, should_stop=self._should_stop):
+        refused: list[SendResult] = []
+
+        def should_stop() -> bool:
+            return self._should_stop() or time.monotonic() > window_ends_at
+
+        for result in connection.send(envelopes, should_stop=should_stop):
             delivery = deliveries[result.ref]
             jitter = random.random()  # noqa: S311  it spreads retries and guards nothing
-            told.append(tell(result, delivery, attempts[result.ref], jitter=jitter))
-            self.counts[told[-1].state] += 1
+            told = tell(result, delivery, attempts[result.ref], jitter=jitter, wait_factor=self._wait_factor)
+            self._told.append(told)
+            self.counts[told.state] += 1
             self.relay_failed |= result.verdict in _RELAY_FAILED
-            self._alarm(result, delivery)
-        return told
+            if result.verdict in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
+                refused.append(result)
+        for result in refused:  # only now, since it may fail and the answers to the whole micro-batch count
+            self._alarm(result, deliveries[result.ref])
 
     def _alarm(self, result: SendResult, delivery: Claimed) -> None:
         """Stop what would fail for everybody, and tell staff what is our own fault."""
-        if result.verdict not in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
-            return
         code = result.reply.code if result.reply else None
         log.error(result.verdict.value, delivery_id=delivery.id, edition_id=delivery.edition_id, code=code)
         if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
@@ -213,8 +255,11 @@ _RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT)
 """After these what is due waits for another slice."""
 
 
-def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float) -> Told:
-    """Turn what the SMTP client saw of one mail into what the ledger records, without the recipient's address."""
+def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float, wait_factor: float = 1) -> Told:
+    """Turn what the SMTP client saw of one mail into what the ledger records, without the recipient's address.
+
+    *jitter* as in `newsletter.domain.deliveries.back_off`; *wait_factor* shortens what is waited in rehearsals.
+    """
     reply = result.reply
     move = next_move(
         result.verdict, tries=delivery.tries, jitter=jitter, may_retry_content=delivery.edition_id is not None
@@ -229,7 +274,7 @@ def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float) 
         code=reply.code if reply else None,
         enhanced=reply.enhanced if reply else None,
         reply=words,
-        wait=move.wait,
+        wait=move.wait * wait_factor,
         costs_a_try=move.costs_a_try,
         reason=None if move.state in (DeliveryState.ACCEPTED, DeliveryState.QUEUED) else words or result.verdict.value,
     )

@@ -37,7 +37,7 @@ def sweep(app: App) -> Swept:
         doubted = recovery.doubt_lapsed(tx.session)
     with app.transaction() as tx:
         expired = recovery.expire_overdue(tx.session)
-        resent = recovery.resend_doubted(tx.session)
+        resent = recovery.resend_doubted(tx.session, evidence_wait=recovery.EVIDENCE_WAIT * app.settings.wait_factor)
     approved = approve_overdue_reviews(app)
     done = finish_editions(app)
     with app.transaction() as tx:

@@ -6,7 +6,7 @@ Leases and due times are the database's clock; no transaction is open while anyo
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
@@ -48,7 +48,9 @@ class Claimed:
     tries: int
 
 
-def claim(session: Session, *, pool: Pool, limit: int, worker: str, token: str) -> list[Claimed]:
+def claim(
+    session: Session, *, pool: Pool, limit: int, worker: str, token: str, lease: timedelta = LEASE
+) -> list[Claimed]:
     """Lease up to *limit* due deliveries to *worker* under a fresh *token*; first by priority, then by due time.
 
     Only of editions that are being sent. Two claimers never get the same row: PostgreSQL skips locked rows, SQLite
@@ -77,7 +79,7 @@ def claim(session: Session, *, pool: Pool, limit: int, worker: str, token: str) 
     session.execute(
         update(DeliveryRow)
         .where(DeliveryRow.id.in_(chosen), DeliveryRow.state == _S.QUEUED)
-        .values(state=_S.LEASED, state_at=now, lease_token=token, lease_owner=worker, lease_until=now + LEASE)
+        .values(state=_S.LEASED, state_at=now, lease_token=token, lease_owner=worker, lease_until=now + lease)
     )
     return _claimed(session, token, chosen)
 
@@ -119,6 +121,7 @@ def take_turn(
     next_ids: Sequence[int],
     token: str,
     worker: str,
+    lease: timedelta = SENDING_LEASE,
 ) -> dict[int, int]:
     """Record what became of the last micro-batch and write ahead the next one, in one transaction.
 
@@ -149,7 +152,7 @@ def take_turn(
                 state=_S.SENDING,
                 state_at=now,
                 attempts=DeliveryRow.attempts + 1,
-                lease_until=now + SENDING_LEASE,
+                lease_until=now + lease,
             )
             .returning(DeliveryRow.id, DeliveryRow.attempts)
             .execution_options(synchronize_session=False)

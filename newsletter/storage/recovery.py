@@ -102,10 +102,11 @@ def expire_overdue(session: Session) -> int:
     return len(ids)
 
 
-def resend_doubted(session: Session) -> int:
+def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT) -> int:
     """Queue again, once for ever, what is in doubt where the list's policy says so; return how many.
 
-    Mail without a list (a confirmation) follows resend_once. Only before its deadline.
+    Mail without a list (a confirmation) follows resend_once. Only before its deadline, and not before a late reply
+    had *evidence_wait* to come.
     """
     now = database_now(session)
     query = (
@@ -113,7 +114,7 @@ def resend_doubted(session: Session) -> int:
         .outerjoin(ListRow, ListRow.id == DeliveryRow.list_id)
         .where(
             DeliveryRow.state == text("'in_doubt'"),
-            DeliveryRow.state_at <= now - EVIDENCE_WAIT,
+            DeliveryRow.state_at <= now - evidence_wait,
             DeliveryRow.resends == 0,
             DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
             DeliveryRow.edition_id.is_(None) | (ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE),

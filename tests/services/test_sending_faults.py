@@ -1,0 +1,144 @@
+"""Sending when the database, the relay or the code fails in the middle: no answer is lost, no lease is outlived."""
+
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from newsroom import Newsroom
+from smtp_server import ScriptedRelay, Turn
+from sqlalchemy import update
+
+from newsletter.domain.deliveries import LEASE, MICRO_BATCH, DeliveryState, Pool, sending_lease
+from newsletter.domain.lists import InDoubtPolicy
+from newsletter.errors import TransientError
+from newsletter.mail.relay import Relay
+from newsletter.services import sending
+from newsletter.services.sending import Slice
+from newsletter.services.sweeping import sweep
+from newsletter.storage import ledger
+from newsletter.storage.lists import ListRow
+
+S = DeliveryState
+NAMES = ("ann", "bek", "eva", "ilya")
+
+
+@pytest.fixture
+def edition_id(newsroom: Newsroom) -> int:
+    """An edition of one story to four readers."""
+    newsroom.publish("A story")
+    newsroom.subscribe(*NAMES)
+    return newsroom.fan_out()
+
+
+def hurry(newsroom: Newsroom, wait_factor: float) -> None:
+    newsroom.app = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update={"wait_factor": wait_factor}))
+
+
+def states(newsroom: Newsroom, edition_id: int) -> Counter[DeliveryState]:
+    return Counter(newsroom.states(edition_id).values())
+
+
+def test_answers_are_recorded_though_nothing_more_can_be_claimed(newsroom, edition_id, monkeypatch):
+    """The database goes away between a micro-batch's answers and the next claim, and comes back at once."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 2)
+    real, claims = ledger.claim, []
+
+    def claim(*arguments: object, **options: object) -> object:
+        claims.append(options)
+        if len(claims) == 2:
+            raise TransientError("the database is away")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(ledger, "claim", claim)
+    with newsroom.relay() as server, pytest.raises(TransientError):
+        newsroom.send()
+
+    assert 2 == len(server.mails)
+    assert {S.ACCEPTED: 2, S.QUEUED: 2} == states(newsroom, edition_id)
+
+
+def test_answers_are_recorded_though_the_edition_cannot_be_paused(newsroom, edition_id, monkeypatch):
+    """The database goes away while the relay refuses a mail for what it says: the others of its micro-batch count."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise TransientError("the database is away")
+
+    monkeypatch.setattr(sending, "set_state", fail)
+    relay = ScriptedRelay(lambda turn: "554 5.6.0 refused" if (turn.verb, turn.mail) == ("DOT", 2) else None)
+    with relay.running():
+        newsroom.use_relay(relay.url())
+        with pytest.raises(TransientError):
+            newsroom.send()
+
+    assert 3 == len(relay.accepted)
+    assert {S.ACCEPTED: 3, S.QUEUED: 1} == states(newsroom, edition_id)
+
+
+def test_a_slow_relay_gets_no_mail_that_its_sender_s_lease_may_not_cover(newsroom, edition_id):
+    """After the window the rest of a micro-batch goes back, and is sent by a fresh one: each once, none in doubt."""
+    hurry(newsroom, 0.05 / 20)
+
+    def slow(turn: Turn) -> None:
+        if turn.verb == "DOT":
+            time.sleep(0.1)
+
+    relay = ScriptedRelay(slow)
+    with relay.running():
+        newsroom.use_relay(relay.url())
+        sent = [newsroom.send() for _ in NAMES]
+
+    assert [Slice(accepted=1, deferred=rest) for rest in (3, 2, 1, 0)] == sent
+    assert 4 == len(relay.accepted)
+    assert {S.ACCEPTED: 4} == states(newsroom, edition_id)
+
+
+@pytest.mark.parametrize("seconds", [600, 30])
+def test_a_micro_batch_is_leased_for_as_long_as_the_relay_may_take(newsroom, edition_id, seconds):
+    leases = {}
+
+    def look(turn: Turn) -> None:
+        if (turn.verb, turn.mail) == ("RCPT", 1):
+            leases.update({each.lease_until - each.state_at: each.state for each in rows()})
+
+    def rows() -> list:
+        return list(newsroom.deliveries(edition_id).values())
+
+    relay = ScriptedRelay(look)
+    with relay.running():
+        newsroom.app = replace(newsroom.app, relay=Relay.parse(f"{relay.url()}&timeout={seconds}"))
+        newsroom.send()
+
+    assert {sending_lease(timedelta(seconds=seconds)): S.SENDING} == leases
+
+
+def test_a_rehearsal_leases_and_waits_for_less(newsroom, edition_id, monkeypatch):
+    hurry(newsroom, 1 / 1000)
+    leases = []
+    real = ledger.claim
+
+    def claim(*arguments: object, **options: object) -> object:
+        leases.append(options["lease"])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(ledger, "claim", claim)
+    relay = ScriptedRelay(lambda turn: "450 4.2.0 busy" if (turn.verb, turn.mail) == ("RCPT", 1) else None)
+    with relay.running():
+        newsroom.use_relay(relay.url())
+        newsroom.send()
+    [deferred] = [row for row in newsroom.deliveries(edition_id).values() if row.tries]
+
+    assert LEASE / 1000 == leases[0]
+    assert timedelta(seconds=0.2) < deferred.available_at - deferred.state_at < timedelta(seconds=0.4)
+
+
+@pytest.mark.parametrize(("wait_factor", "resent"), [(1, 0), (1 / 1000, 1)])
+def test_a_rehearsal_waits_for_evidence_for_less(newsroom, edition_id, wait_factor, resent):
+    hurry(newsroom, wait_factor)
+    row = newsroom.deliveries(edition_id)["ann"]
+    newsroom.change(row, state=S.IN_DOUBT, state_at=row.state_at - timedelta(seconds=1))
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(update(ListRow).values(in_doubt_policy=InDoubtPolicy.RESEND_ONCE))
+
+    assert resent == sweep(newsroom.app).resent
