@@ -69,7 +69,7 @@ class Database:
 
 
 def connect(url: str) -> Database:
-    """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made.
+    """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made, for its owner alone.
 
     Errors name statements and never their values, which hold addresses and tokens and would be logged.
     """
@@ -88,7 +88,7 @@ def connect(url: str) -> Database:
         return Database(engine)
     path = url.partition("///")[2]
     if path and path != ":memory:":
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(
         url, hide_parameters=True, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
     )

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from newsletter.storage.engine import Database
+from newsletter.storage.engine import Database, connect
 
 
 def test_an_error_never_tells_the_values_of_its_statement(database: Database):
@@ -14,3 +14,10 @@ def test_an_error_never_tells_the_values_of_its_statement(database: Database):
 
     assert "SELECT" in str(failed.value)
     assert "ann@example.org" not in str(failed.value)
+
+
+def test_the_folder_of_addresses_is_its_owners_alone(tmp_path):
+    folder = tmp_path / "made" / "home"
+    connect(f"sqlite:///{folder / 'newsletter.db'}").dispose()
+
+    assert 0 == folder.stat().st_mode & 0o077
