@@ -195,10 +195,18 @@ def retag(
 @topics_app.command("load")
 def load(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="YAML or JSON, as docs/articles.md describes it.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="YAML or JSON, as docs/articles.md describes it; or sdg, the 17 Sustainable Development Goals.",
+        ),
+    ],
     as_json: AsJSON = False,
 ) -> None:
     """Load topics with their labels and rules, all or none; topics that the file does not name stay.
+
+    Example:  newsletter topics load sdg
 
     Example:  newsletter topics load topics.yaml
     """

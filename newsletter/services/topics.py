@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 from newsletter.domain.articles import ArticleRecord
@@ -12,6 +13,9 @@ from newsletter.ingest.topic_file import read_topics
 from newsletter.services.context import App, Transaction
 from newsletter.storage import topics as storage
 
+_SHIPPED = files("newsletter") / "data"
+_SHIPPED_ENDING = "-topics.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class TopicsLoaded:
@@ -21,8 +25,24 @@ class TopicsLoaded:
     changed_count: int
 
 
+def shipped_schemes() -> list[str]:
+    """Return the names of the schemes of topics that come along, such as `sdg`."""
+    names = (each.name for each in _SHIPPED.iterdir())
+    return sorted(name.removesuffix(_SHIPPED_ENDING) for name in names if name.endswith(_SHIPPED_ENDING))
+
+
 def load_topic_file(app: App, path: Path) -> TopicsLoaded:
-    """Load the topics in the file at *path*; see `load_topic_document`."""
+    """Load the topics in the file at *path*, or of the shipped scheme of that name; see `load_topic_document`.
+
+    Raises:
+        InvalidError: there is neither, or as `load_topic_document`.
+    """
+    name = str(path)
+    if not path.exists():
+        if name not in shipped_schemes():
+            raise InvalidError(f"there is no file {name!r}; schemes that come along: {', '.join(shipped_schemes())}")
+        shipped = _SHIPPED / f"{name}{_SHIPPED_ENDING}"
+        return load_topic_document(app, shipped.name, shipped.read_bytes())
     try:
         content = path.read_bytes()
     except OSError as error:

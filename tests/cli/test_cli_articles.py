@@ -222,6 +222,21 @@ class TestTopics:
 
         assert {"topic_count": 3, "changed_count": 0} == facts(desk, "load", str(copy), of=topics)
 
+    def test_the_shipped_scheme_is_loaded_by_its_name(self, desk):
+        assert {"topic_count": 17, "changed_count": 17} == facts(desk, "load", "sdg", of=topics)
+
+    def test_a_file_of_that_name_goes_before_the_shipped_scheme(self, desk, topic_file, tmp_path, monkeypatch):
+        Path(topic_file).rename(tmp_path / "sdg")
+        monkeypatch.chdir(tmp_path)
+
+        assert 3 == facts(desk, "load", "sdg", of=topics)["topic_count"]
+
+    def test_an_unknown_name_is_told_what_there_is(self, desk):
+        told = run(desk, "load", "sgd", of=topics).exception
+
+        assert isinstance(told, InvalidError)
+        assert "there is no file 'sgd'; schemes that come along: sdg" == str(told)
+
     def test_a_wrong_file_is_an_error(self, desk, tmp_path):
         path = tmp_path / "t.yaml"
         path.write_text("topics: []")
