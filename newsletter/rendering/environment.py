@@ -28,16 +28,22 @@ def templates_folder() -> Path:
     return installed if installed.is_dir() else PACKAGE.parent / "templates"
 
 
-@lru_cache(maxsize=8)
 def environment(home: Path | None = None) -> Environment:
-    """Return the environment for the shipped templates under those in *home*, made once per process.
+    """Return the environment for the shipped templates under those in *home*; one without any shares the others'.
 
     Undefined names are errors; HTML is escaped; templates are sandboxed, since staff may edit them.
     """
+    overlay = home / "templates" if home is not None else None
+    return _environment(overlay if overlay is not None and overlay.is_dir() else None)
+
+
+@lru_cache(maxsize=8)
+def _environment(overlay: Path | None) -> Environment:
+    """Make the environment once per process: compiling all templates takes a tenth of a second."""
     shipped = FileSystemLoader(templates_folder())
     loaders: list[BaseLoader] = [shipped, PrefixLoader({"shipped": shipped})]
-    if home is not None:
-        loaders.insert(0, FileSystemLoader(home / "templates"))
+    if overlay is not None:
+        loaders.insert(0, FileSystemLoader(overlay))
     made = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader(loaders),
         autoescape=_is_html,
