@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import create_server
 from tempfile import TemporaryDirectory
 from typing import Annotated, NoReturn
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from newsletter.cli.output import AsJSON, console, errors, print_facts, table_of
+from newsletter.cli.run import check_port
 from newsletter.demo.calendar import END, ZONE
 from newsletter.demo.run import Demo, DemoFacts, Watch, open_demo, run_demo
 from newsletter.embedded import EmbeddedWorker
@@ -39,9 +39,9 @@ def demo(
 
     Example:  newsletter demo --once --json
     """
-    signal.signal(signal.SIGTERM, _stop)
     if not once:
-        _check_port(port)
+        check_port(HOST, port)
+    signal.signal(signal.SIGTERM, _stop)
     with (
         suppress(KeyboardInterrupt),
         _demo_home(home) as folder,
@@ -63,13 +63,6 @@ def _stop(_signal: int, _frame: object) -> NoReturn:
     sys.exit(0)  # by way of every `with`: the folder is removed and the mail server stopped
 
 
-def _check_port(port: int) -> None:
-    try:
-        create_server((HOST, port)).close()
-    except OSError as error:
-        raise InvalidError(f"port {port} cannot be used ({error.strerror}); choose another one with --port") from error
-
-
 @contextmanager
 def _demo_home(chosen: Path | None) -> Iterator[Path]:
     """Give a folder of its own, gone afterwards unless it was chosen; never one where a real newsroom lives."""
@@ -80,8 +73,11 @@ def _demo_home(chosen: Path | None) -> Iterator[Path]:
     mark = chosen / "this-is-a-demo"
     if (chosen / "newsletter.db").exists() and not mark.exists():
         raise InvalidError(f"{chosen} holds a newsroom that is no demo; choose another folder")
-    chosen.mkdir(parents=True, exist_ok=True)
-    mark.touch()
+    try:
+        chosen.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    except OSError as error:
+        raise InvalidError(f"the folder {chosen} cannot be used: {error.strerror}; choose another one") from error
     yield chosen.resolve()
 
 

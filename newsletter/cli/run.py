@@ -2,6 +2,7 @@
 
 import os
 import sys
+from socket import AF_INET, AF_INET6, create_server
 from typing import Annotated, NoReturn
 
 import typer
@@ -24,13 +25,31 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> N
     app = get_app(context)
     if not app.settings.is_embedded:
         raise InvalidError("NEWSLETTER_BROKER_URL is set: run `newsletter serve`, `worker` and `tick` instead of `up`")
+    check_port(host, port)
     with EmbeddedWorker(app):
         _serve(context, host, port)
 
 
 def serve(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Serve the web pages, the feeds and the health checks; nothing is sent from here."""
+    """Serve the web pages, the feeds and the health checks; nothing is sent from here.
+
+    Example:  newsletter serve --host 0.0.0.0 --port 8000
+    """
+    check_port(host, port)
     _serve(context, host, port)
+
+
+def check_port(host: str, port: int) -> None:
+    """Look whether pages can be served there, before anything else is begun.
+
+    Raises:
+        InvalidError: they cannot.
+    """
+    try:
+        create_server((host, port), family=AF_INET6 if ":" in host else AF_INET).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise InvalidError(f"port {port} of {host} cannot be used: {why}; choose another with --port") from error
 
 
 def _serve(context: typer.Context, host: str, port: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from newsletter.errors import TransientError
+from newsletter.errors import InvalidError, TransientError
 
 __all__ = ["Database", "Session", "connect", "database_now"]
 
@@ -72,6 +72,9 @@ def connect(url: str) -> Database:
     """Make the engine for *url*; nothing is opened yet. A SQLite file's folder is made, for its owner alone.
 
     Errors name statements and never their values, which hold addresses and tokens and would be logged.
+
+    Raises:
+        InvalidError: the folder cannot be made.
     """
     if not url.startswith("sqlite"):
         engine = create_engine(
@@ -88,13 +91,22 @@ def connect(url: str) -> Database:
         return Database(engine)
     path = url.partition("///")[2]
     if path and path != ":memory:":
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_folder(Path(path).parent)
     engine = create_engine(
         url, hide_parameters=True, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidError(
+            f"the folder {folder} cannot be made: {error.strerror}; choose another with NEWSLETTER_HOME or --home"
+        ) from error
 
 
 def database_now(session: Session) -> datetime:

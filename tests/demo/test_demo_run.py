@@ -134,7 +134,7 @@ def test_the_clock_stands_until_it_is_let_go():
 
 def test_a_taken_port_is_refused_before_anything_is_done(taken_port):
     with pytest.raises(InvalidError, match=f"port {taken_port}.*--port"):
-        cli._check_port(taken_port)
+        cli.demo(port=taken_port)
 
 
 @pytest.fixture
@@ -148,6 +148,13 @@ def test_a_home_of_a_real_newsroom_is_refused(tmp_path):
 
     with pytest.raises(InvalidError, match="no demo"), cli._demo_home(tmp_path):
         pass
+
+
+def test_a_home_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InvalidError, match="file/home cannot be used: Not a directory"):
+        cli._demo_home(tmp_path / "file" / "home").__enter__()
 
 
 def test_a_home_of_its_own_is_gone_afterwards_and_a_chosen_one_stays(tmp_path):
