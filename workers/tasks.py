@@ -1,12 +1,11 @@
 """Thin tasks: each is a doorbell that calls one service; running one twice, or for nothing, changes nothing."""
 
-from newsletter.services.changes import article_changed as answer_article_changed
-from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
-
 from newsletter.dispatch import Doorbell
 from newsletter.domain.deliveries import Pool
+from newsletter.services.changes import article_changed as answer_article_changed
 from newsletter.services.composing import compile_edition as answer_compile_edition
 from newsletter.services.editions import fan_out_edition as answer_fan_out_edition
+from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick as answer_tick
 from workers.app import celery, parts, stopping
