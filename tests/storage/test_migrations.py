@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, update
 
+from newsletter.errors import ConflictError, TransientError
 from newsletter.storage import migrate
 from newsletter.storage.engine import Database, connect
 from newsletter.storage.schema import metadata
 
 UPGRADE = """
 import sys
+import time
 from newsletter.storage.engine import connect
 from newsletter.storage.migrate import upgrade
 sys.stdin.readline()
@@ -132,6 +135,45 @@ def test_revisions_are_numbered_in_one_line():
     revisions = [script.revision for script in _scripts().walk_revisions()]
 
     assert [f"{number:04}" for number in range(len(revisions), 0, -1)] == revisions
+
+
+def test_the_newest_revision_is_found_without_alembic():
+    assert _scripts().get_current_head() == migrate.head()
+
+
+def test_an_older_release_leaves_a_newer_database_alone(empty_database: Database):
+    migrate.upgrade(empty_database)
+    with empty_database.transaction() as session:
+        session.execute(update(migrate.VERSION).values(version_num="9999"))
+
+    with pytest.raises(ConflictError, match="revision 9999"):
+        migrate.upgrade(empty_database)
+
+
+def test_looking_waits_for_no_writer(sqlite_database: Database):
+    """Each command of the embedded service looks, while a worker may be writing."""
+    with sqlite_database.engine.connect() as writer:
+        writer.exec_driver_sql("DELETE FROM heartbeat")
+        started = time.monotonic()
+        migrate.upgrade(sqlite_database)
+
+        assert migrate.is_current(sqlite_database)
+        assert time.monotonic() - started < 5
+
+
+def test_a_table_that_stays_locked_is_left_as_it_is(empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "50ms")
+    database = connect(empty_postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    migrate.upgrade(database)
+    with database.engine.connect() as reader:
+        reader.exec_driver_sql("SELECT * FROM delivery")
+
+        with pytest.raises(TransientError, match="try again"):
+            migrate.downgrade(database, "base")
+    is_current = migrate.is_current(database)
+    database.dispose()
+
+    assert is_current
 
 
 def test_foreign_keys_hold_again_after_an_upgrade(tmp_path: Path):

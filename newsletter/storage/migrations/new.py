@@ -19,7 +19,8 @@ def write_revision(name: str) -> None:
     number = 1 + len(list(ScriptDirectory(str(migrate.MIGRATIONS)).walk_revisions()))
     with tempfile.TemporaryDirectory() as folder:
         database = connect(f"sqlite:///{Path(folder) / 'newest.db'}")
-        migrate.upgrade(database)
+        if number > 1:
+            migrate.upgrade(database)
         with database.engine.connect() as connection:
             command.revision(migrate.configuration(connection), name, autogenerate=True, rev_id=f"{number:04}")
         database.dispose()
