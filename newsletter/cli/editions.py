@@ -10,14 +10,15 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
 from newsletter.domain.deliveries import DeliveryState
-from newsletter.domain.editions import ENDED, EditionState
+from newsletter.domain.editions import ENDED, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
 from newsletter.embedded import answer_doorbells, work_off
-from newsletter.errors import InvalidError
+from newsletter.errors import ConflictError, InvalidError
 from newsletter.services import editions as editions_service
 from newsletter.services.context import App
+from newsletter.services.editions import Progress as Accounts
 from newsletter.services.reports import find_progress, list_progress, preview_edition
 from newsletter.services.sends import SendPlan, plan_send, send_pending_articles, start_send
 
@@ -54,15 +55,18 @@ def list_editions(
         ]
         for each in found
     ]
-    columns = ["edition", "list", "slot", "cadence", "state", "items", "variants", "deliveries", "sent"]
+    columns = ["edition", "list", "slot", "cadence", "state", "items", "variants", "mails", "sent"]
     print_facts(found, as_json=as_json, table=table_of(columns, rows))
 
 
 @app.command()
 def show(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False) -> None:
-    """Show an edition's numbers; every reader is accounted for, or it says so."""
-    found = find_progress(get_app(context), edition_id)
-    print_facts({**vars_of(found), "adds_up": found.adds_up}, as_json=as_json)
+    """Show an edition's numbers; every reader is accounted for, or it says so.
+
+    Example:  newsletter editions show 12
+    """
+    parts = get_app(context)
+    _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
 
 
 def vars_of(value: object) -> dict[str, object]:
@@ -83,16 +87,22 @@ def preview(
     """
     view = preview_edition(get_app(context), edition_id, language)
     if html:
-        html.write_text(view.html, encoding="utf-8")
-        console.print(f"{view.subject} → {html}")
+        try:
+            html.write_text(view.html, encoding="utf-8")
+        except OSError as error:
+            raise InvalidError(f"{html} cannot be written: {error.strerror}; choose another place") from error
+        console.print(f"{view.subject} → {html}", soft_wrap=True)
     else:
-        console.print(view.subject, style="bold")
+        console.print(view.subject, style="bold", soft_wrap=True)
         typer.echo(view.text)
 
 
 @app.command()
 def approve(context: typer.Context, edition_id: EditionId) -> None:
-    """Let an edition that waits for review go out."""
+    """Let an edition that waits for review go out.
+
+    Example:  newsletter editions approve 12
+    """
     parts = get_app(context)
     editions_service.approve_edition(parts, edition_id, actor=getpass.getuser())
     answer_doorbells(parts)
@@ -101,14 +111,20 @@ def approve(context: typer.Context, edition_id: EditionId) -> None:
 
 @app.command()
 def pause(context: typer.Context, edition_id: EditionId) -> None:
-    """Stop sending an edition, on every worker; what is under way to the relay is finished."""
+    """Stop sending an edition, on every worker; what is under way to the relay is finished.
+
+    Example:  newsletter editions pause 12
+    """
     editions_service.pause_edition(get_app(context), edition_id)
     _say_state(get_app(context), edition_id)
 
 
 @app.command()
 def resume(context: typer.Context, edition_id: EditionId) -> None:
-    """Go on with a paused edition where it stopped."""
+    """Go on with a paused edition where it stopped.
+
+    Example:  newsletter editions resume 12
+    """
     parts = get_app(context)
     editions_service.resume_edition(parts, edition_id)
     answer_doorbells(parts)
@@ -121,13 +137,19 @@ def cancel(
     edition_id: EditionId,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """End an edition for good: what is not sent yet never will be."""
+    """End an edition for good: what is not sent yet never will be.
+
+    Example:  newsletter editions cancel 12
+    """
     parts = get_app(context)
-    waiting = find_progress(parts, edition_id).deliveries.get(DeliveryState.QUEUED, 0)
+    found = find_progress(parts, edition_id)
+    if found.state in ENDED:
+        raise ConflictError(f"edition {edition_id} is {found.state} already; there is nothing to cancel")
     if not yes:
-        typer.confirm(f"Cancel edition {edition_id}? {waiting:,} mails are not sent yet", abort=True)
+        waiting = found.deliveries.get(DeliveryState.QUEUED, 0)
+        typer.confirm(f"Cancel edition {edition_id}? Mails not sent yet: {waiting:,}", abort=True, err=True)
     cancelled = editions_service.cancel_edition(parts, edition_id)
-    console.print(f"Edition {edition_id} is cancelled; {cancelled:,} mails will not be sent.")
+    console.print(f"Edition {edition_id} is cancelled. Mails that will not be sent: {cancelled:,}.")
 
 
 @app.command()
@@ -144,8 +166,37 @@ def status(
     parts = get_app(context)
     if watch and not as_json:
         follow(parts, edition_id)
-    found = find_progress(parts, edition_id)
-    print_facts({**vars_of(found), "adds_up": found.adds_up}, as_json=as_json)
+    _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
+
+
+def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
+    """Print an edition's numbers; for people with times in the newsroom's zone and what can be done next."""
+    if as_json:
+        print_facts({**vars_of(found), "adds_up": found.adds_up}, as_json=True)
+        return
+    zone = parts.settings.zone_info
+    told = {
+        "edition": found.edition_id,
+        "list": found.list_slug,
+        "slot": f"{found.slot_key} ({found.cadence.value}), {found.slot_at.astimezone(zone):%Y-%m-%d %H:%M %Z}",
+        "state": f"{found.state.value} ({found.skip_reason.value})" if found.skip_reason else found.state.value,
+        "done": f"{found.done_at.astimezone(zone):%Y-%m-%d %H:%M %Z}" if found.done_at else None,
+        "items": found.items,
+        "variants": found.variants,
+        "readers": found.candidates,
+        "mails": plain(found.deliveries),
+        "no mail for": plain(found.exclusions),
+        "adds up": found.adds_up,
+    }
+    console.print(facts_table({name: value for name, value in told.items() if value not in (None, {})}))
+    if following := _FOLLOWING.get(found.state):
+        console.print(f"{following} {found.edition_id}", style="yellow")
+
+
+_FOLLOWING = {
+    EditionState.REVIEW: "Let it go:  newsletter editions approve",
+    EditionState.PAUSED: "Go on:  newsletter editions resume",
+}
 
 
 def _say_state(parts: App, edition_id: int) -> None:
@@ -163,31 +214,35 @@ def send(
 ) -> None:
     """Compose and send what is due now: the newest slot of a list, once.
 
-    Examples:  newsletter send weekly --dry-run
+    A slot for which there is nothing to send stays open; only with --yes, for scripts, is it recorded as skipped.
 
-    newsletter send news --cadence daily --yes --wait
+    Example:  newsletter send weekly --dry-run
 
-    newsletter --now 2024-12-09T08:00:00+06:00 send weekly
+    Example:  newsletter send news --cadence daily --yes --wait
+
+    Example:  newsletter --now 2024-12-09T08:00:00+06:00 send weekly
     """
     parts = get_app(context)
     if cadence is Cadence.IMMEDIATE:
         _send_articles(parts, slug, dry_run=dry_run, as_json=as_json)
         return
     plan = plan_send(parts, slug, cadence)
-    if dry_run:
-        print_facts(plan, as_json=as_json, table=None)
+    if as_json and dry_run:
+        print_facts(plan, as_json=True)
         return
+    if as_json and not yes:
+        raise InvalidError("--json sends without asking only with --yes")
     if not as_json:
         _show_plan(plan)
-    if plan.skip_reason is None and not yes:
-        if as_json:
-            raise InvalidError("--json sends without asking only with --yes")
-        typer.confirm(f"Send to {plan.readers:,} readers?", abort=True)
+    if dry_run or (plan.skip_reason and not yes):
+        return
+    if not yes:
+        typer.confirm(f"Send now? Readers: {plan.readers:,}", abort=True, err=True)
     edition_id = start_send(parts, slug, plan.cadence, actor=getpass.getuser())
     if parts.settings.is_embedded or wait:
         follow(parts, edition_id, quiet=as_json)
     found = find_progress(parts, edition_id)
-    print_facts({**vars_of(found), "adds_up": found.adds_up}, as_json=as_json)
+    _print_accounts(parts, found, as_json=as_json)
     if parts.relay is None and not as_json and found.state is EditionState.SENDING:
         console.print("The mails wait in the queue: NEWSLETTER_SMTP_URL names no relay.", style="yellow")
 
@@ -206,10 +261,11 @@ def _show_plan(plan: SendPlan) -> None:
     told = {
         "list": plan.list_slug,
         "slot": f"{plan.slot_key} ({plan.cadence.value})",
-        "readers": f"{plan.readers:,} of {plan.reader_count:,}; the others chose nothing of this",
-        "languages": ", ".join(f"{code} {count:,}" for code, count in sorted(plan.languages.items())) or "–",
+        "readers": f"{plan.readers:,} of {plan.reader_count:,}"
+        + ("; the others chose nothing of this" if 0 < plan.readers < plan.reader_count else ""),
+        "languages": dict(sorted(plan.languages.items())) or None,
         "variants": plan.variants,
-        "largest": f"{plan.largest_html_bytes / 1000:.0f} KB of HTML",
+        "largest": f"{plan.largest_html_bytes / 1000:.0f} KB of HTML" if plan.variants else None,
         "items": plan.items,
     }
     console.print(facts_table(told))
@@ -218,7 +274,20 @@ def _show_plan(plan: SendPlan) -> None:
     if len(plan.titles) > PREVIEW_LINES:
         console.print(f"  … and {len(plan.titles) - PREVIEW_LINES} more", style="dim")
     if plan.skip_reason:
-        console.print(f"Nothing will be sent: {plan.skip_reason.value}.", style="yellow")
+        console.print(f"Nothing to send: {_why_nothing(plan, plan.skip_reason)}.", style="yellow")
+
+
+def _why_nothing(plan: SendPlan, reason: SkipReason) -> str:
+    if reason is SkipReason.NO_READERS:
+        return f"nobody reads {plan.list_slug} at this cadence; `newsletter subscribers import` adds readers"
+    if plan.items:
+        return "the new articles are nothing that any reader chose"
+    if reason is SkipReason.EMPTY:
+        return (
+            f"no article is new for {plan.list_slug}. Those from before the list began are archive "
+            f"(`newsletter lists show {plan.list_slug}` says since when); `newsletter --now TIME send` replays history"
+        )
+    return reason.value
 
 
 def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:

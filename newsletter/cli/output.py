@@ -32,7 +32,7 @@ def print_facts(facts: object, *, as_json: bool, table: Table | None = None) -> 
     if as_json:
         sys.stdout.write(json.dumps(plain(facts), ensure_ascii=False, indent=2) + "\n")
     elif table is not None:
-        console.print(table)
+        console.print(table if table.row_count else "There are none.")
     else:
         console.print(facts_table(plain(facts)))
 
@@ -83,6 +83,8 @@ def _cell(value: object) -> str | Text:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, Mapping):
+        value = [f"{name} {_cell(each)}" for name, each in value.items()]
     if isinstance(value, list | tuple):
         return ", ".join(str(_cell(each)) for each in value) or "–"
     return str(value)

@@ -2,19 +2,21 @@
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import typer
 from newsroom import Newsroom
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from newsletter.bootstrap import HANDLERS
 from newsletter.cli import editions as editions_cli
 from newsletter.cli.editions import follow, send
 from newsletter.dispatch import Doorbell, InProcessDispatcher, Ring
 from newsletter.domain.deliveries import DeliveryState
+from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.context import App
 from newsletter.services.reports import list_progress
 
@@ -57,6 +59,74 @@ def test_sending_a_list_sends_that_list_alone(newsroom):
     facts = json.loads(told.stdout)
     assert ("done", {"accepted": 2}) == (facts["state"], facts["deliveries"])
     assert ["weekly"] == [each.list_slug for each in list_progress(newsroom.app, slug=None, state=None, limit=9)]
+
+
+def run(newsroom: Newsroom, *words: str, of: Callable[..., None] = send, answer: str = "") -> Result:
+    command = typer.Typer()
+    command.command()(of)
+    return CliRunner(env={"COLUMNS": "100"}).invoke(command, words, obj=lambda: newsroom.app, input=answer)
+
+
+class TestSend:
+    def test_a_dry_run_shows_the_plan_in_words_and_writes_nothing(self, newsroom):
+        told = run(newsroom, "weekly", "--dry-run").stdout
+
+        assert "2 of 2" in told
+        assert "en 2" in told
+        assert "chose nothing" not in told, "where everybody gets something"
+        assert [] == list_progress(newsroom.app, slug=None, state=None, limit=9)
+
+    def test_it_asks_first_and_no_leaves_everything_as_it_was(self, newsroom):
+        told = run(newsroom, "weekly", answer="n\n")
+
+        assert (1, True) == (told.exit_code, "Send now? Readers: 2" in told.stderr)
+        assert [] == list_progress(newsroom.app, slug=None, state=None, limit=9)
+
+    def test_a_send_of_nothing_says_why_and_leaves_the_slot_open(self, newsroom):
+        newsroom.add_list("late", since=newsroom.app.clock())
+        nobody = run(newsroom, "late")
+        newsroom.subscribe("kim", slug="late")
+        nothing = run(newsroom, "late")
+
+        assert (0, True) == (nobody.exit_code, "Nothing to send: nobody reads late" in nobody.stdout)
+        assert (0, True) == (nothing.exit_code, "Nothing to send: no article is new for late" in nothing.stdout)
+        assert [] == list_progress(newsroom.app, slug="late", state=None, limit=9)
+
+    def test_a_script_has_a_slot_without_news_recorded(self, newsroom):
+        newsroom.add_list("late", since=newsroom.app.clock())
+
+        assert '"state": "skipped"' in run(newsroom, "late", "--yes", "--json").stdout
+
+
+class TestEditions:
+    def test_numbers_are_told_in_words_with_what_can_be_done_next(self, newsroom):
+        edition_id = newsroom.fan_out()
+        run(newsroom, str(edition_id), of=editions_cli.pause)
+        told = run(newsroom, str(edition_id), of=editions_cli.show).stdout
+
+        assert "queued 2" in told
+        assert "(weekly), 2026-03-16 08:00" in told
+        assert f"Go on:  newsletter editions resume {edition_id}" in told
+
+    def test_an_ended_edition_is_not_asked_about(self, newsroom):
+        edition_id = newsroom.fan_out()
+        first = run(newsroom, str(edition_id), of=editions_cli.cancel, answer="y\n")
+        second = run(newsroom, str(edition_id), of=editions_cli.cancel, answer="y\n")
+
+        assert "Mails that will not be sent: 2." in first.stdout
+        assert isinstance(second.exception, ConflictError)
+        assert "Cancel edition" not in second.stderr
+
+    def test_a_preview_that_cannot_be_written_says_so(self, newsroom, tmp_path):
+        edition_id = newsroom.fan_out()
+        told = run(newsroom, str(edition_id), "--html", str(tmp_path), of=editions_cli.preview)
+
+        assert isinstance(told.exception, InvalidError)
+        assert "cannot be written: Is a directory" in str(told.exception)
+
+
+def test_no_edition_is_told_as_none(newsroom):
+    assert "There are none." in run(newsroom, of=editions_cli.list_editions).stdout
 
 
 def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeypatch):
