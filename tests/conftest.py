@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import shutil
+import sqlite3
 import sys
 import uuid
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 import redis
 import servers
 from alembic import command
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from newsletter.clock import Clock, fixed_clock
 from newsletter.config import Settings
@@ -161,14 +162,33 @@ def postgresql_database(postgresql_for_all: Database) -> Iterator[Database]:
     assert [] == left_open, "this test left a transaction open, which would have stopped the next one"
 
 
+@pytest.fixture(scope="session")
+def sqlite_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """One engine whose connections open the file that `sqlite_database` names; it remembers compiled statements."""
+    database = connect(f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'never-opened.db'}")
+    event.listen(database.engine, "connect", _trust_the_power)
+    yield database
+    database.dispose()
+
+
+def _trust_the_power(opened: sqlite3.Connection, _record: object) -> None:
+    """Wait for no disk at a commit; a test that loses its power is run again."""
+    opened.execute("PRAGMA synchronous=OFF")
+
+
 @pytest.fixture
-def sqlite_database(sqlite_template: Path, home: Path) -> Iterator[Database]:
+def sqlite_database(sqlite_template: Path, sqlite_for_all: Database, home: Path) -> Iterator[Database]:
     """This test's own SQLite database, where `settings` look for it: all tables, no rows."""
     path = home / "newsletter.db"
     shutil.copyfile(sqlite_template, path)
-    database = connect(f"sqlite:///{path}")
-    yield database
-    database.dispose()
+
+    def open_instead(_dialect: object, _record: object, arguments: list[str], _options: object) -> None:
+        arguments[0] = str(path)
+
+    event.listen(sqlite_for_all.engine, "do_connect", open_instead)
+    yield sqlite_for_all
+    event.remove(sqlite_for_all.engine, "do_connect", open_instead)
+    sqlite_for_all.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
