@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Self
@@ -36,6 +38,22 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _make_secret(path: Path) -> None:
+    """Write a new key to *path*, complete from the moment it is there; if another process is first, its key stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner alone
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_hex(MINIMUM_SECRET_LENGTH))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(temporary)
+    finally:
+        temporary.unlink()
+
+
 def _key_files(value: object) -> object:
     """Split `selector:path,selector:path`; what else *value* may be is for the field's type to judge."""
     if not isinstance(value, str):
@@ -52,16 +70,19 @@ def _key_files(value: object) -> object:
 class Settings(BaseSettings):
     """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="NEWSLETTER_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="NEWSLETTER_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: Path = Field(
         default_factory=lambda: Path.home() / ".local/share/newsletter",
         description="folder of the embedded database, the secret key and files",
     )
-    database_url: str = Field(default="", description="postgresql://user@host/name; empty: SQLite in the home folder")
-    broker_url: str = Field(default="", description="redis://host:port/0; empty: everything in one process")
+    database_url: str = Field(
+        default="", repr=False, description="postgresql://user@host/name; empty: SQLite in the home folder"
+    )
+    broker_url: str = Field(default="", repr=False, description="redis://host:port/0; empty: everything in one process")
     smtp_url: str = Field(
         default="",
+        repr=False,
         description="smtp://user:pass@host:port?tls=off|starttls|implicit&timeout=SECONDS; empty: hold mail",
     )
     wait_factor: float = Field(
@@ -70,7 +91,9 @@ class Settings(BaseSettings):
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"
     )
-    secret_key: str = Field(default="", description="signs links and keys address hashes; at least 32 characters")
+    secret_key: str = Field(
+        default="", repr=False, description="signs links and keys address hashes; at least 32 characters"
+    )
     name: str = Field(default="Newsroom", description="the newsroom's name, in mails, pages and feeds")
     postal_address: str = Field(default="", description="one line; every digest must carry it")
     mail_domain: str = Field(default="", description="domain of Message-IDs and List-Ids; empty: the base URL's host")
@@ -147,16 +170,23 @@ class Settings(BaseSettings):
 
     @cached_property
     def secret(self) -> bytes:
-        """The secret key; the embedded default makes one in the home folder on first use, for its owner's eyes only."""
+        """The secret key; the embedded default makes one in the home folder on first use, for its owner's eyes only.
+
+        Raises:
+            InvalidError: the file of the key does not hold one.
+        """
         if self.secret_key:
             return self.secret_key.encode()
         path = self.home / "secret.key"
         if not path.exists():
-            self.home.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(32))
-        return path.read_bytes().strip()
+            _make_secret(path)
+        key = path.read_bytes().strip()
+        if len(key) < MINIMUM_SECRET_LENGTH:
+            raise InvalidError(
+                f"the key file {path} holds {len(key)} characters and needs {MINIMUM_SECRET_LENGTH} or more: restore it "
+                "from a backup; after removing it a new key is made, and links in mails sent so far stop working"
+            )
+        return key
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -1,0 +1,81 @@
+"""Settings: the key that an installation makes for itself, and secrets that are never printed."""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+
+from newsletter.config import MINIMUM_SECRET_LENGTH, Settings, load_settings
+from newsletter.errors import InvalidError
+
+SECRET = "s3cr3t-s3cr3t-s3cr3t-s3cr3t-s3cr3t"
+
+
+def test_an_installation_makes_its_key_once_and_for_its_owner_alone(home):
+    first = Settings(home=home / "new").secret
+
+    assert MINIMUM_SECRET_LENGTH <= len(first)
+    assert first == Settings(home=home / "new").secret
+    assert ["secret.key"] == [each.name for each in (home / "new").iterdir()]
+    assert 0o600 == (home / "new" / "secret.key").stat().st_mode & 0o777
+
+
+def test_a_process_that_comes_while_the_key_is_made_has_the_same_key(home, monkeypatch):
+    """Neither an empty one, as of a file not written yet, nor one that the other process then overwrites."""
+    real, others = secrets.token_hex, []
+
+    def token_hex(size: int) -> str:
+        if not others:
+            others.append(b"")
+            others[0] = Settings(home=home).secret
+        return real(size)
+
+    monkeypatch.setattr(secrets, "token_hex", token_hex)
+
+    assert Settings(home=home).secret == others[0]
+    assert MINIMUM_SECRET_LENGTH <= len(others[0])
+    assert ["secret.key"] == [each.name for each in home.iterdir()]
+
+
+def test_any_number_of_first_processes_have_one_key(home):
+    barrier = Barrier(8)
+
+    def first() -> bytes:
+        barrier.wait()
+        return Settings(home=home).secret
+
+    with ThreadPoolExecutor(8) as pool:
+        keys = {each.result() for each in [pool.submit(first) for _ in range(8)]}
+
+    assert 1 == len(keys)
+    assert ["secret.key"] == [each.name for each in home.iterdir()]
+
+
+@pytest.mark.parametrize("content", ["", "\n", "x" * (MINIMUM_SECRET_LENGTH - 1)], ids=["empty", "blank", "short"])
+def test_a_key_file_that_holds_no_key_is_refused_by_name(home, content):
+    path: Path = home / "secret.key"
+    path.write_text(content)
+
+    with pytest.raises(InvalidError, match=rf"{path} holds \d+ characters"):
+        _ = Settings(home=home).secret
+
+
+def test_printed_settings_show_no_secret():
+    settings = Settings(
+        secret_key=SECRET,
+        smtp_url=f"smtp://user:{SECRET}@localhost:25",
+        database_url=f"postgresql://user:{SECRET}@localhost/news",
+        broker_url=f"redis://:{SECRET}@localhost:6379/0",
+    )
+
+    assert SECRET not in f"{settings!r} {settings}"
+
+
+def test_a_refusal_of_settings_shows_no_secret():
+    """Its cause is in the traceback, which logs keep."""
+    with pytest.raises(InvalidError) as refusal:
+        load_settings(secret_key="too short")
+
+    assert "too short" not in f"{refusal.value} {refusal.value.__cause__}"
