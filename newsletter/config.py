@@ -183,8 +183,8 @@ class Settings(BaseSettings):
         key = path.read_bytes().strip()
         if len(key) < MINIMUM_SECRET_LENGTH:
             raise InvalidError(
-                f"the key file {path} holds {len(key)} characters and needs {MINIMUM_SECRET_LENGTH} or more: restore it "
-                "from a backup; after removing it a new key is made, and links in mails sent so far stop working"
+                f"the key file {path} holds {len(key)} characters and needs {MINIMUM_SECRET_LENGTH} or more: restore "
+                "it from a backup; after removing it a new key is made, and links in mails sent so far stop working"
             )
         return key
 
