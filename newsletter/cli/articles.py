@@ -13,6 +13,7 @@ from rich.text import Text
 
 from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, print_facts, table_of
 from newsletter.domain.articles import ArticleState, Event, Kind
+from newsletter.domain.drafts import LACKS_BODY, LACKS_DATE, LACKS_TITLE
 from newsletter.domain.prose import shorten
 from newsletter.domain.topics import Topic
 from newsletter.services import articles as service
@@ -29,6 +30,7 @@ TITLE_SHOWN = 60
 MOST_LISTED = 1000
 
 Uid = Annotated[str, typer.Argument(help="The article's uid, or its first letters, as `articles list` shows them.")]
+_COMPLETED_BY = {LACKS_TITLE: "--title", LACKS_DATE: "--date", LACKS_BODY: "--summary"}
 _STYLES = {ImportResult.REFUSED: "red", ImportResult.HELD: "yellow", ImportResult.NEW: "green"}
 
 
@@ -62,7 +64,12 @@ def import_(
     """
     parts = get_app(context)
     with Progress(
-        TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), console=errors, transient=True
+        TextColumn("Importing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=errors,
+        transient=True,
+        disable=not errors.is_terminal,
     ) as progress:
         task = progress.add_task("", total=None)
         outcomes = import_files(
@@ -83,9 +90,7 @@ def import_(
     told = ", ".join(f"{count} {result}" for result, count in summary.items() if count)
     console.print(f"{len(outcomes)} item{'s'[: len(outcomes) != 1]}: {told or 'nothing in it'}.")
     if held := [outcome for outcome in outcomes if outcome.lacks and outcome.article_uid]:
-        console.print(
-            f"Complete a draft:  newsletter articles publish {_short(held[0].article_uid)} --title ... --date ..."
-        )
+        console.print(f"Complete a draft:  newsletter articles publish {_completion(held[0])}")
 
 
 @app.command("list")
@@ -267,6 +272,12 @@ def _outcome_row(outcome: ImportOutcome, *, is_one_file: bool) -> list[object]:
         *outcome.warnings,
     ]
     return [place, result, _short(outcome.article_uid), _title(outcome.title), "\n".join(remarks)]
+
+
+def _completion(held: ImportOutcome) -> str:
+    """Say which article, and the options that give it what it lacks."""
+    options = [option for lack, option in _COMPLETED_BY.items() if any(each.startswith(lack) for each in held.lacks)]
+    return " ".join([_short(held.article_uid), *(f"{option} ..." for option in options)])
 
 
 def _report(context: typer.Context, uid: str, *, as_json: bool, done: str) -> None:

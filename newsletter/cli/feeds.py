@@ -99,7 +99,7 @@ def _facts(facts: FeedFacts) -> dict[str, object]:
 @contextmanager
 def _progress() -> Iterator[Callable[[FeedBuilt, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("Feeds", total=None)
 
         def watch(built: FeedBuilt, total: int) -> None:

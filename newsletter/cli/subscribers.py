@@ -50,6 +50,7 @@ def import_file(
         TimeRemainingColumn(),
         console=errors,
         transient=True,
+        disable=not errors.is_terminal,
     ) as progress:
         task = progress.add_task("Importing", total=line_count)
         report = subscriber_imports.import_subscribers(
@@ -239,7 +240,7 @@ def _print_person(found: SubscriberFacts) -> None:
         for each in found.subscriptions
     ]
     console.print(table_of(["list", "state", "cadence", "language", "articles", "since", "consent"], rows))
-    console.print(f"{len(found.mails):,} mails; `newsletter subscribers export` lists them", style="dim")
+    console.print(f"Mails: {len(found.mails):,}; `newsletter subscribers export` lists them", style="dim")
 
 
 def _in_words(chosen: NamedFilter) -> str:

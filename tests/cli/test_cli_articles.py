@@ -102,6 +102,23 @@ class TestImport:
         assert "[red]Danger[/red] [/]" in run(desk, "import", str(path), "--source", "press").stdout
         assert "[red]Danger[/red] [/]" in run(desk, "list").stdout
 
+    @pytest.mark.parametrize(
+        ("item", "options"),
+        [
+            ({"title": "No date", "paragraphs": ["x"]}, "--date ..."),
+            ({"paragraphs": ["x"], "date": "2025-01-01"}, "--title ..."),
+            ({"title": "Bare", "date": "2025-01-01"}, "--summary ..."),
+            ({"title": "Far and bare", "date": "2999-01-01"}, "--date ... --summary ..."),
+        ],
+    )
+    def test_a_draft_is_completed_with_what_it_lacks(self, desk, tmp_path, item, options):
+        path = tmp_path / "a.json"
+        path.write_text(json.dumps([item]))
+        told = run(desk, "import", str(path), "--source", "press")
+
+        assert told.stdout.endswith(f" {options}\n")
+        assert not told.stderr, "a bar is for terminals"
+
     def test_a_file_that_cannot_be_read_is_an_error(self, desk, tmp_path):
         result = run(desk, "import", str(tmp_path / "missing.json"))
 
