@@ -79,6 +79,11 @@ class Article:
     image_height: int | None = None
     event: Event | None = None
 
+    @property
+    def news_at(self) -> datetime:
+        """When it was last news: when it appeared, or when a significant update was published."""
+        return max(self.visible_at, self.updated_at) if self.revision > 1 else self.visible_at
+
     def best_translation(self, *languages: str) -> Translation:
         """Return the translation in the first of *languages* there is, else in the article's own language."""
         for language in (*languages, self.default_language):

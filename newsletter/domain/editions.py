@@ -29,7 +29,9 @@ MOVES: Mapping[EditionState, frozenset[EditionState]] = {
     EditionState.REVIEW: frozenset({EditionState.APPROVED, EditionState.SKIPPED, EditionState.CANCELLED}),
     EditionState.APPROVED: frozenset({EditionState.SENDING, EditionState.PAUSED, EditionState.CANCELLED}),
     EditionState.SENDING: frozenset({EditionState.PAUSED, EditionState.DONE, EditionState.CANCELLED}),
-    EditionState.PAUSED: frozenset({EditionState.APPROVED, EditionState.SENDING, EditionState.CANCELLED}),
+    EditionState.PAUSED: frozenset(
+        {EditionState.APPROVED, EditionState.SENDING, EditionState.DONE, EditionState.CANCELLED}
+    ),
     EditionState.DONE: frozenset(),
     EditionState.SKIPPED: frozenset(),
     EditionState.CANCELLED: frozenset(),

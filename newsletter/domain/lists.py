@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -53,7 +53,7 @@ class Schedule:
 class MailingList:
     """A list; *titles*, *descriptions* and *intros* are by language, the default language always there.
 
-    *since*: articles visible before it are archive, not news. *review_minutes*: how long an edition waits for a
+    *since*: articles of days before it are archive, not news. *review_minutes*: how long an edition waits for a
     person before it is sent by itself; None: it does not wait.
     """
 
@@ -74,6 +74,12 @@ class MailingList:
     in_doubt_policy: InDoubtPolicy
     since: datetime
     is_public: bool = True
+
+    @property
+    def news_since(self) -> datetime:
+        """The start of the local day on which the list began: what is dated by that day alone is news too."""
+        zone = self.schedule.zone_info
+        return datetime.combine(self.since.astimezone(zone).date(), time(), zone).astimezone(UTC)
 
     @property
     def default_language(self) -> str:

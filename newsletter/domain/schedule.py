@@ -23,7 +23,7 @@ DEADLINE_AFTER = {
 """How long after its slot an edition may still be sent; news that is older rolls into the next one."""
 
 LOOK_BACK = {
-    Cadence.IMMEDIATE: timedelta(days=1),
+    Cadence.IMMEDIATE: timedelta(days=3),  # dated by day alone and brought in the next morning, it is still news
     Cadence.DAILY: timedelta(days=14),
     Cadence.WEEKLY: timedelta(days=28),
     Cadence.MONTHLY: timedelta(days=93),

@@ -165,7 +165,7 @@ def news_since(mailing_list: MailingList, cadence: Cadence, slot: Slot, cut_at: 
     """
     looked_back = cut_at - LOOK_BACK[cadence]
     if cut_at >= mailing_list.since:
-        return max(looked_back, mailing_list.since)
+        return max(looked_back, mailing_list.news_since)
     if cadence is Cadence.IMMEDIATE:
         return looked_back
     return previous_slot(cadence, mailing_list.schedule, slot).at

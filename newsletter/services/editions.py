@@ -93,14 +93,19 @@ def open_slot(
     )
 
 
-def open_immediate_editions(app: App) -> list[int]:
+def open_immediate_editions(app: App, slug: str | None = None) -> list[int]:
     """Open an edition for each article that lists with the immediate cadence have not sent yet; return their ids.
 
     Finds the articles by looking, so an embargo that has passed and a doorbell that was lost come to the same.
+    *slug*: of this list alone.
     """
     opened: list[int] = []
     with app.transaction() as tx:
-        lists = [each for each in list_store.load_lists(tx.session) if Cadence.IMMEDIATE in each.cadences]
+        lists = [
+            each
+            for each in list_store.load_lists(tx.session)
+            if Cadence.IMMEDIATE in each.cadences and slug in (None, each.slug)
+        ]
         if not lists:
             return []
         recent = article_store.visible_articles(tx.session, now=tx.now, since=tx.now - LOOK_BACK[Cadence.IMMEDIATE])
@@ -108,10 +113,13 @@ def open_immediate_editions(app: App) -> list[int]:
         for mailing_list in lists:
             choice = list_store.load_filter(tx.session, mailing_list.filter_id)
             for article in recent:
-                if article.visible_at < mailing_list.since or not matches(choice, article, parents):
+                if article.news_at < mailing_list.news_since or not matches(choice, article, parents):
                     continue
-                slot = Slot(article.visible_at, immediate_slot_key(article))
-                edition_id = open_slot(tx, mailing_list, Cadence.IMMEDIATE, slot, cut_at=tx.now)
+                slot = Slot(article.news_at, immediate_slot_key(article))
+                deadline_at = tx.now + DEADLINE_AFTER[Cadence.IMMEDIATE]
+                edition_id = open_slot(
+                    tx, mailing_list, Cadence.IMMEDIATE, slot, cut_at=tx.now, deadline_at=deadline_at
+                )
                 if edition_id is not None:
                     opened.append(edition_id)
                     tx.ring(Doorbell.COMPILE_EDITION, edition_id)
@@ -290,14 +298,17 @@ def edition_progress(tx: Transaction, edition: Edition) -> Progress:
 def finish_editions(app: App) -> list[int]:
     """Mark as done the editions whose every delivery has come to an end and whose accounts balance; return their ids.
 
-    An edition whose accounts do not balance stays open and is logged as an error: somebody must look.
+    A paused one too: when nothing is left to resume, all its mail sent or past its deadline, it has ended. An edition
+    whose accounts do not balance stays open and is logged as an error: somebody must look.
     """
     done = []
     with app.transaction() as tx:
-        for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING):
+        for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING, EditionState.PAUSED):
             if recovery.open_states(tx.session, edition_id):
                 continue
             edition = _load(tx, edition_id)
+            if edition.fanned_out_at is None:
+                continue
             progress = edition_progress(tx, edition)
             if not progress.adds_up:
                 log.error("edition_does_not_add_up", edition_id=edition_id, candidates=progress.candidates)

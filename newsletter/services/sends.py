@@ -125,7 +125,7 @@ def send_pending_articles(app: App, slug: str) -> list[int]:
     """Open and compose an edition for each article that an immediate list has not sent; return their ids."""
     with app.reading() as tx:
         choose_cadence(find_list(tx, slug), Cadence.IMMEDIATE)
-    opened = open_immediate_editions(app)
+    opened = open_immediate_editions(app, slug)
     for edition_id in opened:
         compile_edition(app, edition_id)
     return opened

@@ -286,11 +286,12 @@ def visible_articles(
 ) -> list[Article]:
     """Return the published articles that readers can see at *now*, the newest publication first, then by id.
 
-    *since*: only those that became visible then or later.
+    *since*: only those that were news then or later: that became visible, or were significantly updated.
     """
     statement = _published().where(ArticleRow.visible_at <= now)
     if since is not None:
-        statement = statement.where(ArticleRow.visible_at >= since)
+        is_update = (ArticleRow.revision > 1) & (ArticleRow.updated_at >= since)
+        statement = statement.where((ArticleRow.visible_at >= since) | is_update)
     statement = statement.order_by(ArticleRow.published_at.desc(), ArticleRow.id).limit(limit)
     return [_to_record(row).as_article() for row in session.scalars(statement)]
 

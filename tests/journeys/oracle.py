@@ -35,8 +35,12 @@ def expect(
     until: datetime,
     zone: ZoneInfo,
 ) -> Expected:
-    """Say what each reader must find, in editions with a slot at 08:00 local time after *since* and by *until*."""
+    """Say what each reader must find, in editions with a slot at 08:00 local time after *since* and by *until*.
+
+    Whatever is dated by the day of *since* or later is news.
+    """
     articles = list(articles)
+    first_day = datetime.combine(since.astimezone(zone).date(), time(), zone)
     expected: Expected = {}
     for wish in wishes:
         had: set[str] = set()
@@ -44,7 +48,7 @@ def expect(
             due = {
                 article.uid
                 for article in articles
-                if since <= article.visible_at <= slot_at and article.uid not in had and wants(wish, article, slugs)
+                if first_day <= article.visible_at <= slot_at and article.uid not in had and wants(wish, article, slugs)
             }
             had |= due
             if due:

@@ -172,13 +172,13 @@ def test_a_new_list_does_not_mail_its_past(newsroom):
 @pytest.mark.parametrize(
     ("cadence", "began", "since"),
     [
-        pytest.param(Cadence.WEEKLY, -3 * DAY, -3 * DAY, id="since the list began"),
+        pytest.param(Cadence.WEEKLY, -3 * DAY, -3 * DAY - 8 * HOUR, id="since the day the list began"),
         pytest.param(Cadence.WEEKLY, -90 * DAY, -28 * DAY, id="four weeks back"),
         pytest.param(Cadence.DAILY, -90 * DAY, -14 * DAY, id="two weeks back"),
-        pytest.param(Cadence.IMMEDIATE, -90 * DAY, -DAY, id="a day back"),
+        pytest.param(Cadence.IMMEDIATE, -90 * DAY, -3 * DAY, id="three days back"),
         pytest.param(Cadence.WEEKLY, 90 * DAY, -WEEK, id="a replay of before it began: since the slot before"),
         pytest.param(Cadence.DAILY, 90 * DAY, -DAY, id="a replay at another cadence"),
-        pytest.param(Cadence.IMMEDIATE, 90 * DAY, -DAY, id="a replay at once"),
+        pytest.param(Cadence.IMMEDIATE, 90 * DAY, -3 * DAY, id="a replay at once"),
     ],
 )
 def test_an_article_is_news_from_a_moment_on(newsroom, cadence, began, since):
@@ -362,7 +362,7 @@ def test_a_list_that_sends_at_once_sends_each_article_by_itself(newsroom):
     newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,))
     first = newsroom.publish("First")
     newsroom.publish("Second", kind="video")
-    newsroom.publish("Long ago", age=2 * DAY)
+    newsroom.publish("Long ago", age=4 * DAY)
     newsroom.subscribe("ann", slug="now")
     newsroom.subscribe("bek", slug="now", kinds=("video",))
     opened = open_immediate_editions(newsroom.app)

@@ -12,6 +12,7 @@ from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import Edition, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
 from newsletter.errors import ConflictError, NotFoundError
+from newsletter.services.articles import publish_article
 from newsletter.services.composing import compile_edition
 from newsletter.services.editions import (
     approve_edition,
@@ -137,10 +138,37 @@ def test_a_list_that_sends_at_once_has_no_slots_of_the_calendar(newsroom):
 
 
 def test_a_list_that_sends_at_once_does_not_send_its_past(newsroom):
-    newsroom.publish("Before", age=2 * HOUR)
+    newsroom.publish("The day before", age=9 * HOUR)  # 23:00 in Bishkek
     newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,), since=newsroom.clock.now - HOUR)
-    newsroom.publish("After", age=timedelta())
+    newsroom.publish("That day", age=8 * HOUR)  # 00:00, as a date without a time is read
 
+    assert 1 == len(open_immediate_editions(newsroom.app))
+
+
+def test_what_is_dated_by_day_and_comes_in_the_next_morning_is_sent_at_once(newsroom):
+    newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,), since=newsroom.clock.now - 10 * DAY)
+    newsroom.publish("Yesterday's", age=33 * HOUR)
+    [edition_id] = open_immediate_editions(newsroom.app)
+
+    assert newsroom.clock.now + DAY == newsroom.edition(edition_id).deadline_at
+
+
+def test_a_significant_update_of_an_old_article_is_sent_at_once(newsroom):
+    newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,), since=newsroom.clock.now - 90 * DAY)
+    uid = newsroom.publish("Old", age=30 * DAY)
+    assert [] == open_immediate_editions(newsroom.app)
+    publish_article(newsroom.app, uid, is_major=True)
+
+    assert 1 == len(open_immediate_editions(newsroom.app))
+    assert [] == open_immediate_editions(newsroom.app)
+
+
+def test_sending_one_list_at_once_leaves_the_others(newsroom):
+    newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,))
+    newsroom.add_list("here", cadences=(Cadence.IMMEDIATE,))
+    newsroom.publish("News")
+
+    assert 1 == len(open_immediate_editions(newsroom.app, "here"))
     assert 1 == len(open_immediate_editions(newsroom.app))
 
 
@@ -214,7 +242,8 @@ def test_fan_out_opens_an_edition_for_sending(newsroom, edition_id, dispatcher):
 def test_a_fan_out_that_was_broken_off_goes_on_where_it_stopped(newsroom, edition_id, monkeypatch):
     monkeypatch.setattr(fanout, "CHUNK_SIZE", 1)
     with newsroom.app.transaction() as tx:
-        fanout.fan_out_chunk(tx.session, newsroom.edition(edition_id), now=tx.now)
+        edition = newsroom.edition(edition_id)
+        fanout.fan_out_chunk(tx.session, edition, fanout.next_readers(tx.session, edition), now=tx.now)
 
     assert 1 == fan_out_edition(newsroom.app, edition_id)
     progress = find_progress(newsroom.app, edition_id)
@@ -274,7 +303,8 @@ def test_a_pause_holds_everything_and_a_resume_goes_on(newsroom, edition_id, dis
 def test_a_pause_before_or_during_fan_out_stops_it_and_a_resume_finishes_it(newsroom, edition_id, monkeypatch):
     monkeypatch.setattr(fanout, "CHUNK_SIZE", 1)
     with newsroom.app.transaction() as tx:
-        fanout.fan_out_chunk(tx.session, newsroom.edition(edition_id), now=tx.now)
+        edition = newsroom.edition(edition_id)
+        fanout.fan_out_chunk(tx.session, edition, fanout.next_readers(tx.session, edition), now=tx.now)
     pause_edition(newsroom.app, edition_id)
     assert 0 == fan_out_edition(newsroom.app, edition_id)
     resume_edition(newsroom.app, edition_id)
@@ -333,6 +363,17 @@ def test_an_edition_is_done_when_nothing_of_it_is_open(newsroom, edition_id):
         progress.deliveries,
     )
     assert [] == finish_editions(newsroom.app)
+
+
+def test_a_paused_edition_with_nothing_left_to_resume_is_done(newsroom, edition_id):
+    fan_out_edition(newsroom.app, edition_id)
+    pause_edition(newsroom.app, edition_id)
+    assert [] == finish_editions(newsroom.app)
+    for row in newsroom.deliveries(edition_id).values():
+        newsroom.change(row, state=D.EXPIRED)
+
+    assert [edition_id] == finish_editions(newsroom.app)
+    assert {D.EXPIRED: 2} == find_progress(newsroom.app, edition_id).deliveries
 
 
 def test_an_edition_whose_accounts_do_not_balance_is_not_done(newsroom, edition_id):
