@@ -1,6 +1,5 @@
 """The Celery application of `newsletter worker` and `newsletter tick`: connects to the database after each fork."""
 
-import multiprocessing
 from functools import cache
 
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
@@ -11,6 +10,7 @@ from newsletter.dispatch import TICK_SECONDS, make_celery
 from newsletter.errors import InvalidError
 from newsletter.logs import configure_logs
 from newsletter.services.context import App
+from workers.stopping import StopFlag
 
 _settings = load_settings()
 if not _settings.broker_url:
@@ -19,7 +19,7 @@ if not _settings.broker_url:
 celery = make_celery(_settings.broker_url, tick_seconds=max(1, TICK_SECONDS * _settings.wait_factor))
 celery.conf.imports = ("workers.tasks",)
 
-stopping = multiprocessing.Event()
+stopping = StopFlag()
 """Set when the worker was asked to stop; made before the fork, so that its children see it."""
 
 
