@@ -5,10 +5,13 @@ from datetime import timedelta
 import pytest
 from newsroom import DAY, HOUR, Newsroom
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
+from newsletter.errors import TransientError
+from newsletter.services import tick as ticking
 from newsletter.services.checks import Level, examine
 from newsletter.services.composing import compile_edition
 from newsletter.services.editions import fan_out_edition
@@ -178,3 +181,29 @@ def test_the_doctor_sees_whether_anything_ticks(newsroom, ticked, level):
     assert level == found["tick"].level
     assert (Level.OK, Level.WARNING) == (found["database"].level, found["relay"].level)
     assert all(finding.remedy for finding in found.values() if finding.level is not Level.OK)
+
+
+def test_a_step_of_a_tick_that_fails_keeps_no_other_from_running(newsroom, dispatcher, monkeypatch):
+    """The tick is seen to have failed, each failure is logged, and everything else was done."""
+    edition_id = an_edition(newsroom)
+    hold(newsroom)
+    let_time_pass(newsroom, timedelta(minutes=3))
+    dispatcher.rings.clear()
+    failures = {"open_due_editions": "the first", "end_lapsed": "the second"}
+    for name, words in failures.items():
+
+        def fail(_app: object, words: str = words) -> None:
+            raise TransientError(words)
+
+        fail.__name__ = name
+        monkeypatch.setattr(ticking, name, fail)
+    with capture_logs() as logs, pytest.raises(TransientError, match="the first"):
+        tick(newsroom.app)
+
+    failed = [each for each in logs if each["event"] == "tick_step_failed"]
+    assert [(name, "error") for name in failures] == [(each["step"], each["log_level"]) for each in failed]
+    assert {"ann": S.QUEUED, "bek": S.QUEUED} == newsroom.states(edition_id)
+    assert [1, 1] == [row.lapses for row in newsroom.deliveries(edition_id).values()]
+    assert {Ring(Doorbell.SEND_BULK), Ring(Doorbell.REBUILD_FEEDS)} <= set(dispatcher.rings)
+    with newsroom.app.reading() as tx:
+        assert heartbeat_age(tx.session, HEARTBEAT) < timedelta(minutes=1), "it ran"
