@@ -106,7 +106,7 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
     """Queue again, once for ever, what is in doubt where the list's policy says so; return how many.
 
     Mail without a list (a confirmation) follows resend_once. Only before its deadline, and not before a late reply
-    had *evidence_wait* to come.
+    had *evidence_wait* to come. Of a reader who was erased meanwhile it stays in doubt, on record.
     """
     now = database_now(session)
     query = (
@@ -116,6 +116,7 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
             DeliveryRow.state == text("'in_doubt'"),
             DeliveryRow.state_at <= now - evidence_wait,
             DeliveryRow.resends == 0,
+            DeliveryRow.address.is_not(None),
             DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
             DeliveryRow.edition_id.is_(None) | (ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE),
         )

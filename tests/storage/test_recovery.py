@@ -25,6 +25,8 @@ from newsletter.domain.lists import InDoubtPolicy
 from newsletter.storage import recovery
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.engine import Database, database_now
+from newsletter.storage.mailings import forget_address
+from newsletter.storage.subscriptions import SubscriptionRow
 
 S = DeliveryState
 HOUR = timedelta(hours=1)
@@ -183,6 +185,24 @@ def test_a_confirmation_in_doubt_is_sent_again_whatever_its_list_does(database):
     change(database, delivery_id, state=S.IN_DOUBT, lease_token=None, state_at=ago(database, HOUR))
 
     assert 1 == run(database, recovery.resend_doubted)
+
+
+def test_nothing_in_doubt_is_sent_again_to_a_reader_who_was_erased(database):
+    """Neither an edition's mail nor a confirmation: it stays on record without an address."""
+    ids = some(database, InDoubtPolicy.RESEND_ONCE)
+    with database.transaction() as session:
+        late = session.get_one(SubscriptionRow, look(database, ids[0]).subscription_id)
+        confirmation_id = queue(session, None, late, content={"subject": "Confirm"})
+    claim_some(database, pool=Pool.TRANSACTIONAL)
+    turn(database, confirmation_id)
+    doubt(database, ids[0])
+    change(database, confirmation_id, state=S.IN_DOUBT, lease_token=None, state_at=ago(database, HOUR))
+    with database.transaction() as session:
+        forget_address(session, late.subscriber_id)
+
+    assert 0 == run(database, recovery.resend_doubted)
+    assert [S.IN_DOUBT, S.IN_DOUBT] == states(database, ids[0], confirmation_id)
+    assert {None} == {look(database, each).address for each in (ids[0], confirmation_id)}
 
 
 def test_an_edition_stays_open_while_anything_of_it_may_still_happen(database, ids):
