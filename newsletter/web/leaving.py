@@ -32,14 +32,16 @@ def _unsubscribe(visit: Visit) -> Response:
         try:
             return _show_undone(visit, undo_unsubscribe(visit.app, uid, evidence=visit.evidence))
         except ConflictError:
-            return visit.page("left_before", status=409, list=find_preferences(visit.app, uid).standing.mailing_list)
+            standing = find_preferences(visit.app, uid).standing
+            return _speaking(visit, standing).page("left_before", status=409, list=standing.mailing_list)
     basis = "one-click, by the mailbox provider" if visit.value(ONE_CLICK) else "the button on the page"
     standing = unsubscribe(visit.app, uid, basis=basis, evidence=visit.evidence)
-    return visit.page("left", list=standing.mailing_list)
+    return _speaking(visit, standing).page("left", list=standing.mailing_list)
 
 
 def _ask(visit: Visit, uid: str) -> Response:
     standing = find_preferences(visit.app, uid).standing
+    visit = _speaking(visit, standing)
     if standing.live is None:
         return visit.page("left_before", list=standing.mailing_list)
     fewer_url = link_to(visit, TokenPurpose.PREFERENCES, standing.live.uid)
@@ -48,4 +50,8 @@ def _ask(visit: Visit, uid: str) -> Response:
 
 def _show_undone(visit: Visit, standing: Standing) -> Response:
     preferences_url = link_to(visit, TokenPurpose.PREFERENCES, standing.latest.uid)
-    return visit.page("undone", list=standing.mailing_list, preferences_url=preferences_url)
+    return _speaking(visit, standing).page("undone", list=standing.mailing_list, preferences_url=preferences_url)
+
+
+def _speaking(visit: Visit, standing: Standing) -> Visit:
+    return visit.speaking(standing.latest.language)

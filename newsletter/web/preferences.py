@@ -36,6 +36,7 @@ def _confirm(visit: Visit) -> Response:
         chosen = visit.values("list") if visit.value("has-lists") else None
         confirm(visit.app, uid, slugs=chosen, evidence=visit.evidence)
     asked = look_at_confirmation(visit.app, uid)
+    visit = visit.speaking(asked.standing.latest.language)
     if asked.decision in TOO_LATE:
         return visit.page("confirm_late", status=410)
     if asked.waiting and not visit.is_post:
@@ -74,11 +75,13 @@ def _preferences(visit: Visit) -> Response:
 
 
 def _gone(visit: Visit, current: Preferences) -> Response:
-    return visit.page("left_before", status=410, list=current.standing.mailing_list)
+    latest = current.standing.latest
+    return visit.speaking(latest.language).page("left_before", status=410, list=current.standing.mailing_list)
 
 
 def _show(visit: Visit, current: Preferences, *, status: int = SAVED, is_saved: bool = False) -> Response:
     latest = current.standing.latest
+    visit = visit.speaking(latest.language)
     mailing_list = current.standing.mailing_list
     kinds = kind_options(current.offer.kinds, visit.language)
     return visit.page(

@@ -1,7 +1,7 @@
 """A visit: one request with what every page needs to answer it: the language to speak, the form, the look."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import urlencode
@@ -64,6 +64,12 @@ class Visit:
     def link(self, path: str) -> str:
         """Return the address of one of our pages, in the language that was asked for by link."""
         return _link(self.app.settings, self.request, path)
+
+    def speaking(self, code: str) -> "Visit":
+        """Return the visit as answered in the language of the reader's mails, unless the link asks for another."""
+        if self.request.query_params.get("lang") or code not in self.app.settings.languages:
+            return self
+        return replace(self, language=load_language(code, self.app.settings.home))
 
     def page(self, name: str, *, status: int = 200, **context: object) -> HTMLResponse:
         """Render a page in the visitor's language; beside *context* its template is given `link` and `tongues`."""

@@ -107,6 +107,25 @@ def test_preferences_show_what_was_chosen_and_never_the_address(browser, sign_up
     assert "example.org" not in page.replace("news.example.org", "")
 
 
+@pytest.mark.parametrize("purpose", [CONFIRM, PREFERENCES, TokenPurpose.UNSUBSCRIBE])
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_pages_behind_a_mail_are_in_its_language_unless_the_link_asks_for_another(
+    browser, sign_up, path_to, purpose, is_confirmed
+):
+    waiting = sign_up(language="ru")
+    if is_confirmed:
+        browser.post(path_to(CONFIRM, waiting.uid))
+    english = {"accept-language": "en"}
+    path = path_to(purpose, waiting.uid)
+
+    assert "ru" == browser.get(path, headers=english).headers["content-language"]
+    assert "en" == browser.get(f"{path}?lang=en").headers["content-language"]
+
+
+def test_a_new_language_of_the_mails_is_that_of_the_answer(browser, reader, path_to):
+    assert "ru" == browser.post(path_to(PREFERENCES, reader.uid), data=CHOICE).headers["content-language"]
+
+
 def test_preferences_are_changed_and_shown_as_saved(browser, newsroom, reader, path_to):
     answer = browser.post(path_to(PREFERENCES, reader.uid), data=CHOICE)
     old, new = find(newsroom, ADDRESS)
