@@ -87,6 +87,7 @@ class _Sender:
         self.relay_failed = False
         self.counts: Counter[DeliveryState] = Counter()
         self._connection: SMTPConnection | None = None
+        self._carried_mail = False  # that connection
         self._told: list[Told] = []  # the last micro-batch's answers, of the lease of _told_token, until recorded
         self._told_token = ""
         self._ends_at = time.monotonic() + SLICE_SECONDS
@@ -141,6 +142,7 @@ class _Sender:
             self._connection.quit()
         try:
             self._connection = open_connection(self.relay, hello_name=self.app.settings.domain)
+            self._carried_mail = False
         except TransientError as error:
             log.warning("relay_unavailable", error=str(error))
             self.relay_failed, self._connection = True, None
@@ -226,6 +228,7 @@ class _Sender:
         ]
         deliveries = {delivery.id: delivery for delivery, _ in mails}
         refused: list[SendResult] = []
+        broke_off = False
 
         def should_stop() -> bool:
             return self._should_stop() or time.monotonic() > window_ends_at
@@ -236,9 +239,11 @@ class _Sender:
             told = tell(result, delivery, attempts[result.ref], jitter=jitter, wait_factor=self._wait_factor)
             self._told.append(told)
             self.counts[told.state] += 1
-            self.relay_failed |= result.verdict in _RELAY_FAILED
+            self._carried_mail |= result.verdict is Verdict.ACCEPTED
+            broke_off |= result.verdict in _RELAY_FAILED
             if result.verdict in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
                 refused.append(result)
+        self.relay_failed = broke_off and not self._carried_mail
         for result in refused:  # only now, since it may fail and the answers to the whole micro-batch count
             self._alarm(result, deliveries[result.ref])
 
@@ -252,7 +257,8 @@ class _Sender:
 
 
 _RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT)
-"""After these what is due waits for another slice."""
+"""What ends a conversation. One that had carried mail is begun anew at once: many relays take only so many mails in
+one connection and end it with a 421 or without a word. Else what is due waits for another slice."""
 
 
 def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float, wait_factor: float = 1) -> Told:

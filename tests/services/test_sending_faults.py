@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from newsroom import Newsroom
-from smtp_server import ScriptedRelay, Turn
+from smtp_server import Act, Answer, ScriptedRelay, Turn
 from sqlalchemy import update
 
 from newsletter.domain.deliveries import LEASE, MICRO_BATCH, DeliveryState, Pool, sending_lease
@@ -94,6 +94,36 @@ def test_a_slow_relay_gets_no_mail_that_its_sender_s_lease_may_not_cover(newsroo
     assert {S.ACCEPTED: 4} == states(newsroom, edition_id)
 
 
+@pytest.mark.parametrize("ending", ["421 4.7.0 enough for one connection", Act.DROP])
+def test_a_connection_that_carried_mail_before_it_broke_is_replaced_at_once(newsroom, edition_id, monkeypatch, ending):
+    """Such is a relay that takes two mails in one connection: what it broke off waits, the others go on."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 3)
+    counts = Counter[int]()
+
+    def cap(turn: Turn) -> Answer:
+        counts[turn.connection] += turn.verb == "MAIL"
+        return ending if turn.verb == "MAIL" and counts[turn.connection] > 2 else None
+
+    relay = ScriptedRelay(cap)
+    with relay.running():
+        newsroom.use_relay(relay.url())
+        newsroom.send()
+
+    assert 2 == relay.connections
+    assert {S.ACCEPTED: 3, S.QUEUED: 1} == states(newsroom, edition_id)
+
+
+def test_a_relay_that_breaks_off_at_once_is_left_alone_for_a_slice(newsroom, edition_id, monkeypatch):
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    relay = ScriptedRelay(lambda turn: "421 4.3.2 too busy" if turn.verb == "MAIL" else None)
+    with relay.running():
+        newsroom.use_relay(relay.url())
+        newsroom.send()
+
+    assert 1 == relay.mails
+    assert {S.QUEUED: 4} == states(newsroom, edition_id)
+
+
 @pytest.mark.parametrize("seconds", [600, 30])
 def test_a_micro_batch_is_leased_for_as_long_as_the_relay_may_take(newsroom, edition_id, seconds):
     leases = {}
@@ -114,7 +144,7 @@ def test_a_micro_batch_is_leased_for_as_long_as_the_relay_may_take(newsroom, edi
 
 
 def test_a_rehearsal_leases_and_waits_for_less(newsroom, edition_id, monkeypatch):
-    hurry(newsroom, 1 / 1000)
+    hurry(newsroom, 1 / 60)
     leases = []
     real = ledger.claim
 
@@ -129,8 +159,8 @@ def test_a_rehearsal_leases_and_waits_for_less(newsroom, edition_id, monkeypatch
         newsroom.send()
     [deferred] = [row for row in newsroom.deliveries(edition_id).values() if row.tries]
 
-    assert LEASE / 1000 == leases[0]
-    assert timedelta(seconds=0.2) < deferred.available_at - deferred.state_at < timedelta(seconds=0.4)
+    assert LEASE / 60 == leases[0]
+    assert timedelta(seconds=4) <= deferred.available_at - deferred.state_at <= timedelta(seconds=6)
 
 
 @pytest.mark.parametrize(("wait_factor", "resent"), [(1, 0), (1 / 1000, 1)])
