@@ -172,6 +172,7 @@ def _folders(home: Path | None) -> list[Path]:
     return [*([home / "locales"] if home else []), SHIPPED]
 
 
+@lru_cache(maxsize=64)
 def _read(path: Path) -> Catalog:
     try:
         with path.open("rb") as file:
