@@ -116,7 +116,9 @@ class MailBuilder:
         return f"{self.settings.base_url}/{page}/{self._tokens.sign(purpose, uid)}"
 
     def _notice(self, delivery: Claimed) -> list[bytes]:
-        content = delivery.content or {}
+        content = delivery.content
+        if content is None:
+            raise NotFoundError(f"delivery {delivery.id}: what it said is gone, its reader was erased")
         return build_notice(
             NoticeHeaders(
                 subject=content["subject"],

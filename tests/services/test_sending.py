@@ -30,6 +30,7 @@ from newsletter.services.suppressions import suppress_address
 from newsletter.storage import ledger, recovery
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
 from newsletter.storage.lists import ListRow
+from newsletter.storage.mailings import forget_address
 from newsletter.storage.variants import BlockRow
 
 S = DeliveryState
@@ -490,6 +491,21 @@ def test_a_confirmation_refused_for_what_it_says_has_failed(newsroom):
         newsroom.send(Pool.TRANSACTIONAL)
 
     assert {"new": S.FAILED} == newsroom.states()
+
+
+def test_a_confirmation_whose_reader_was_erased_fails_alone(mailing_newsroom):
+    """Erased between its claim and its turn, when nothing could cancel it any more."""
+    newsroom = mailing_newsroom
+    for name in ("gone", "new"):
+        wishes = {"wishes": [Wish("weekly")], "language": "en", "basis": "Yes, mail me", "evidence": ""}
+        subscribe(newsroom.app, SignUpRequest(address=f"{name}@readers.example", **wishes))
+    gone = newsroom.deliveries()["gone"]
+    with newsroom.app.transaction() as tx:
+        forget_address(tx.session, gone.subscriber_id)
+
+    assert Slice(accepted=1) == newsroom.send(Pool.TRANSACTIONAL)
+    assert {"new"} == newsroom.mails().keys()
+    assert {"None": S.FAILED, "new": S.ACCEPTED} == newsroom.states()
 
 
 def test_a_builder_says_what_is_wrong_with_a_mail(newsroom):
