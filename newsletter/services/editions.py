@@ -15,6 +15,7 @@ from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slot
 from newsletter.domain.topics import ancestors
 from newsletter.errors import ConflictError, NotFoundError
 from newsletter.services.context import App, Transaction
+from newsletter.services.latecomers import admit_latecomers
 from newsletter.storage import articles as article_store
 from newsletter.storage import editions as edition_store
 from newsletter.storage import fanout, ledger, recovery
@@ -242,13 +243,15 @@ def fan_out_edition(app: App, edition_id: int) -> int:
             edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
             if edition is None or edition.state is not EditionState.APPROVED:
                 return seen
-            count = fanout.fan_out_chunk(tx.session, edition, now=edition.approved_at or tx.now)
-            seen += count
-            if not count:
+            readers = fanout.next_readers(tx.session, edition)
+            if not readers:
                 fanout.finish_fan_out(tx.session, edition_id, now=tx.now)
                 edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
                 tx.ring(Doorbell.SEND_BULK)
                 return seen
+            admit_latecomers(tx, edition, readers)
+            fanout.fan_out_chunk(tx.session, edition, readers, now=edition.approved_at or tx.now)
+            seen += len(readers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Text, func, insert, select, text, tuple_, upd
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState
-from newsletter.domain.editions import EditionState
+from newsletter.domain.editions import Edition, EditionState
 from newsletter.domain.lists import Cadence
 from newsletter.storage.base import Base, Code, Identifier
 from newsletter.storage.bulk import chunks
@@ -73,6 +73,61 @@ def audience_groups(session: Session, list_id: int, cadence: Cadence) -> list[Au
 
 
 @dataclass(frozen=True, slots=True)
+class Latecomer:
+    """A reader who came, or chose anew, since an edition was composed.
+
+    *is_foreseen*: others shared their filter and language then, so that it is decided what these get.
+    """
+
+    subscription_id: int
+    filter_id: int
+    language: str
+    is_foreseen: bool
+
+
+def latecomers(session: Session, edition: Edition, readers: Sequence[int]) -> list[Latecomer]:
+    """Return who of *readers*, given as subscription ids, may have come since *edition* was composed; in order of id.
+
+    All whose filter and language it did not foresee, and all whose choice dates from after its cut. Without those who
+    have a delivery of it, by whatever subscription, or of whom it is known already what they get.
+    """
+    has_delivery = (
+        select(DeliveryRow.id)
+        .where(DeliveryRow.edition_id == edition.id, DeliveryRow.subscriber_id == SubscriptionRow.subscriber_id)
+        .exists()
+    )
+    query = (
+        select(
+            SubscriptionRow.id,
+            SubscriptionRow.filter_id,
+            SubscriptionRow.language,
+            AudienceRow.edition_id.is_not(None),
+        )
+        .outerjoin(
+            AudienceRow,
+            (AudienceRow.edition_id == edition.id)
+            & (AudienceRow.filter_id == SubscriptionRow.filter_id)
+            & (AudienceRow.language == SubscriptionRow.language),
+        )
+        .outerjoin(
+            AudienceExceptionRow,
+            (AudienceExceptionRow.edition_id == edition.id)
+            & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
+        )
+        .where(
+            SubscriptionRow.id.in_(readers),
+            AudienceRow.edition_id.is_(None)
+            | (SubscriptionRow.created_at >= edition.cut_at)
+            | (SubscriptionRow.confirmed_at >= edition.cut_at),
+            AudienceExceptionRow.subscription_id.is_(None),
+            ~has_delivery,
+        )
+        .order_by(SubscriptionRow.id)
+    )
+    return [Latecomer(*row) for row in session.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """A reader whose past with a list differs from that of the others with the same filter.
 
@@ -91,15 +146,22 @@ _MAY_HAVE_COME = DeliveryRow.state.not_in(NOT_RECEIVED) | (DeliveryRow.resends >
 
 
 def differing_histories(
-    session: Session, list_id: int, cadence: Cadence, *, candidates: Iterable[int], since: datetime
+    session: Session,
+    list_id: int,
+    cadence: Cadence,
+    *,
+    candidates: Iterable[int],
+    since: datetime,
+    readers: Sequence[int] | None = None,
 ) -> list[History]:
     """Return the readers whose share of this edition is not that of the others with their filter and language.
 
     Readers are the confirmed subscriptions of the list and cadence, in order of id. They had one of *candidates*
     by an earlier subscription or from an edition that was cancelled under way; or an edition with a slot after
-    *since* expired before it reached them, and they are owed what it held.
+    *since* expired before it reached them, and they are owed what it held. *readers*: only these subscriptions, by
+    id; None: all.
     """
-    readers: dict[int, tuple[int, str]] = {}
+    choices: dict[int, tuple[int, str]] = {}
     received: dict[int, dict[int, int]] = {}
     owed: dict[int, dict[int, int]] = {}
     live, past = aliased(SubscriptionRow), aliased(SubscriptionRow)
@@ -108,6 +170,8 @@ def differing_histories(
         .where(live.list_id == list_id, live.cadence == cadence, live.state == text("'confirmed'"))
         .group_by(live.id, live.filter_id, live.language, VariantItemRow.article_id)
     )
+    if readers is not None:
+        shown = shown.where(live.id.in_(readers))
     by_earlier_subscription = (
         shown.join(
             past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id) & (past.id != live.id)
@@ -132,7 +196,7 @@ def differing_histories(
         queries.append((in_them, owed))
     for query, found in queries:
         for subscription_id, filter_id, language, article_id, revision in session.execute(query):
-            readers[subscription_id] = (filter_id, language)
+            choices[subscription_id] = (filter_id, language)
             revisions = found.setdefault(subscription_id, {})
             revisions[article_id] = max(revision, revisions.get(article_id, 0))
     delivered = _received_by(session, list_id, owed)
@@ -140,7 +204,7 @@ def differing_histories(
         for article_id, revision in delivered.get(subscription_id, {}).items():
             if articles.get(article_id, revision + 1) <= revision:
                 del articles[article_id]
-    return [History(each, *readers[each], received.get(each, {}), owed.get(each, {})) for each in sorted(readers)]
+    return [History(each, *choices[each], received.get(each, {}), owed.get(each, {})) for each in sorted(choices)]
 
 
 def _unfinished_editions(

@@ -153,10 +153,13 @@ def set_state(session: Session, edition_id: int, state: EditionState, *, now: da
     return int(moved.rowcount) > 0  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
-def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int]) -> dict[int, int]:
+def taken_items(
+    session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int], *, before: int | None = None
+) -> dict[int, int]:
     """Return the articles that an earlier edition of this list and cadence holds, with the revision it held.
 
-    Items of skipped and cancelled editions are free again.
+    Items of skipped and cancelled editions are free again. *before*: only of editions opened before the one with
+    this id; None: of all.
     """
     query = (
         select(EditionItemRow.article_id, func.max(EditionItemRow.revision))
@@ -168,6 +171,18 @@ def taken_items(session: Session, list_id: int, cadence: Cadence, article_ids: I
             EditionItemRow.article_id.in_(list(article_ids)),
         )
         .group_by(EditionItemRow.article_id)
+    )
+    if before is not None:
+        query = query.where(EditionRow.id < before)
+    return dict(session.execute(query).all())
+
+
+def items_held(session: Session, edition_id: int) -> dict[int, int]:
+    """Return the edition's articles that were not withdrawn, by id with their revision, in order."""
+    query = (
+        select(EditionItemRow.article_id, EditionItemRow.revision)
+        .where(EditionItemRow.edition_id == edition_id, EditionItemRow.withdrawn_at.is_(None))
+        .order_by(EditionItemRow.position)
     )
     return dict(session.execute(query).all())
 

@@ -42,17 +42,14 @@ def _random_token_on_sqlite(_element: object, _compiler: object, **_: object) ->
     return "lower(hex(randomblob(16)))"
 
 
-def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
-    """Make queued deliveries for the next `CHUNK_SIZE` readers of *edition*; return how many readers were seen.
+def next_readers(session: Session, edition: Edition) -> list[int]:
+    """Return the next `CHUNK_SIZE` readers of *edition*, in order of id from its cursor on; none: all were seen.
 
-    Readers are the list's confirmed subscriptions of its cadence, in order of id from the edition's cursor on. Those
-    with a variant get a delivery, in order of variant; the others an exclusion that says why. Writes rows and cursor
-    in the caller's transaction; safe to repeat, since (edition, subscriber) is unique. 0: there are no more readers.
-    *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
+    Readers are the list's confirmed subscriptions of its cadence. Locks the edition until the transaction ends.
     """
-    cursor, send_until = session.execute(
-        select(EditionRow.fan_out_cursor, EditionRow.send_until).where(EditionRow.id == edition.id).with_for_update()
-    ).one()
+    cursor = session.execute(
+        select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update()
+    ).scalar_one()
     statement = (
         select(SubscriptionRow.id)
         .where(
@@ -64,9 +61,17 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
         .order_by(SubscriptionRow.id)
         .limit(CHUNK_SIZE)
     )
-    readers = list(session.scalars(statement))
-    if not readers:
-        return 0
+    return list(session.scalars(statement))
+
+
+def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
+    """Make queued deliveries for *readers*, as `next_readers` gave them in this transaction; at least one.
+
+    Those with a variant get a delivery, in order of variant; the others an exclusion that says why. Writes rows and
+    cursor in the caller's transaction; safe to repeat, since (edition, subscriber) is unique.
+    *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
+    """
+    send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
     _insert_exclusions(session, edition, readers)
     session.execute(
@@ -74,7 +79,6 @@ def fan_out_chunk(session: Session, edition: Edition, *, now: datetime) -> int:
         .where(EditionRow.id == edition.id)
         .values(fan_out_cursor=readers[-1], candidate_count=EditionRow.candidate_count + len(readers))
     )
-    return len(readers)
 
 
 def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:

@@ -106,7 +106,7 @@ def load_blocks(
 
 def save_variants(session: Session, edition_id: int, variants: Sequence[NewVariant]) -> dict[tuple[str, str], int]:
     """Store variants with their items and return their ids by (language, digest). One there already stays as it is."""
-    known = _variant_ids(session, edition_id)
+    known = variant_ids(session, edition_id)
     new = [each for each in variants if (each.language, each.digest) not in known]
     if not new:
         return known
@@ -125,7 +125,7 @@ def save_variants(session: Session, edition_id: int, variants: Sequence[NewVaria
             for each in new
         ],
     )
-    ids = _variant_ids(session, edition_id)
+    ids = variant_ids(session, edition_id)
     session.execute(
         insert(VariantItemRow),
         [
@@ -143,7 +143,8 @@ def save_variants(session: Session, edition_id: int, variants: Sequence[NewVaria
     return ids
 
 
-def _variant_ids(session: Session, edition_id: int) -> dict[tuple[str, str], int]:
+def variant_ids(session: Session, edition_id: int) -> dict[tuple[str, str], int]:
+    """Return the ids of an edition's variants by (language, digest)."""
     query = select(VariantRow.language, VariantRow.digest, VariantRow.id).where(VariantRow.edition_id == edition_id)
     return {(language, digest): variant_id for language, digest, variant_id in session.execute(query)}
 

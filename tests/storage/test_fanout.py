@@ -34,13 +34,22 @@ from newsletter.domain.suppressions import SuppressionReason
 from newsletter.storage import fanout
 from newsletter.storage.audiences import save_audience, save_exceptions
 from newsletter.storage.deliveries import DeliveryRow
-from newsletter.storage.engine import Database, database_now
+from newsletter.storage.engine import Database, Session, database_now
 from newsletter.storage.lists import intern_filter
 from newsletter.storage.subscribers import SubscriberRow, erase_subscriber
 from newsletter.storage.subscriptions import SubscriptionRow, end_subscription
 from newsletter.storage.suppressions import add_suppression
 
 S = DeliveryState
+
+
+def fan_out_next(session: Session, edition: Edition | None) -> int:
+    """Fan out the next chunk; return how many readers it saw."""
+    assert edition is not None
+    readers = fanout.next_readers(session, edition)
+    if readers:
+        fanout.fan_out_chunk(session, edition, readers, now=NOON)
+    return len(readers)
 
 
 class Issue:
@@ -61,7 +70,7 @@ class Issue:
 
     def chunk(self) -> int:
         with self.database.transaction() as session:
-            return fanout.fan_out_chunk(session, load_edition(session, self.id), now=NOON)
+            return fan_out_next(session, load_edition(session, self.id))
 
     def fan_out(self) -> list[int]:
         """Fan out all of it; return how many readers each chunk saw."""
@@ -153,7 +162,7 @@ def test_a_crash_within_a_chunk_leaves_nothing_of_it(issue, monkeypatch):
     issue.readers("ann", "bek", "eva", "ilya")
     issue.chunk()
     with suppress(RuntimeError), issue.database.transaction() as session:
-        fanout.fan_out_chunk(session, load_edition(session, issue.id), now=NOON)
+        fan_out_next(session, load_edition(session, issue.id))
         raise RuntimeError("power")
 
     assert {"ann", "bek"} == issue.deliveries().keys()
@@ -278,7 +287,7 @@ def test_accounts_balance_whoever_leaves_or_comes_while_a_chunk_is_written(postg
         edition = load_edition(session, issue.id)
         connection = session.connection()
         event.listen(connection, "after_cursor_execute", meanwhile)
-        fanout.fan_out_chunk(session, edition, now=NOON)
+        fan_out_next(session, edition)
         event.remove(connection, "after_cursor_execute", meanwhile)
 
     assert [] == list(moments)
