@@ -5,7 +5,7 @@ from newsletter.mail.tokens import TokenPurpose, TokenSigner
 from newsletter.rendering.email import render_confirmation
 from newsletter.rendering.languages import available_languages, load_language
 from newsletter.services.context import Transaction
-from newsletter.storage import fanout
+from newsletter.storage import fanout, mailings
 from newsletter.storage import lists as list_store
 from newsletter.storage import subscribers as subscriber_store
 from newsletter.storage import subscriptions as subscription_store
@@ -15,8 +15,8 @@ from newsletter.storage.engine import database_now
 def queue_confirmation(tx: Transaction, subscription_id: int) -> int | None:
     """Queue the mail that asks for a subscription's confirmation; return its delivery's id, None if it is there.
 
-    The mail is rendered now and kept, so that a resend has the same bytes. One for each subscription and day; who
-    may get how many is decided by the caller.
+    The mail is rendered now and kept, so that a resend has the same bytes. One for each subscription and day, those
+    that ended unsent not counted; who may get how many is decided by the caller.
     """
     subscription = subscription_store.load_subscription_by_id(tx.session, subscription_id)
     subscriber = subscriber_store.load_subscribers(tx.session, [subscription.subscriber_id])[subscription.subscriber_id]
@@ -36,11 +36,12 @@ def queue_confirmation(tx: Transaction, subscription_id: int) -> int | None:
         logo_url=settings.logo_url,
         home=settings.home,
     )
+    unsent = mailings.count_unsent_confirmations(tx.session, subscription.id)
     return fanout.insert_transactional(
         tx.session,
         {
             "purpose": Purpose.CONFIRMATION,
-            "idempotency_key": f"confirm:{subscription.uid}:{tx.now:%Y-%m-%d}",
+            "idempotency_key": f"confirm:{subscription.uid}:{tx.now:%Y-%m-%d}:{unsent}",
             "subscriber_id": subscription.subscriber_id,
             "subscription_id": subscription.id,
             "list_id": subscription.list_id,

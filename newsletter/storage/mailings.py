@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from newsletter.domain.deliveries import DeliveryState, Purpose
+from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState, Purpose
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
@@ -41,7 +41,10 @@ def cancel_open_deliveries(session: Session, subscriber_id: int, list_id: int, r
 
 
 def load_confirmation_times(session: Session, address_hmac: str, *, since: datetime) -> list[datetime]:
-    """Return when confirmation mails were made for an address after *since*, for erased subscribers of it too."""
+    """Return when confirmation mails were made for an address after *since*, for erased subscribers of it too.
+
+    Those that certainly were never sent do not count: nobody was bothered by them.
+    """
     statement = (
         select(DeliveryRow.mail_at)
         .join(SubscriberRow, SubscriberRow.id == DeliveryRow.subscriber_id)
@@ -49,10 +52,25 @@ def load_confirmation_times(session: Session, address_hmac: str, *, since: datet
             SubscriberRow.address_hmac == address_hmac,
             DeliveryRow.purpose == Purpose.CONFIRMATION,
             DeliveryRow.mail_at > since,
+            ~_CERTAINLY_UNSENT,
         )
         .order_by(DeliveryRow.mail_at)
     )
     return list(session.scalars(statement))
+
+
+def count_unsent_confirmations(session: Session, subscription_id: int) -> int:
+    """Return how many confirmation mails of a subscription came to an end without being sent; it only grows."""
+    statement = select(func.count()).where(
+        DeliveryRow.subscription_id == subscription_id,
+        DeliveryRow.purpose == Purpose.CONFIRMATION,
+        _CERTAINLY_UNSENT,
+    )
+    return session.scalar(statement) or 0
+
+
+_CERTAINLY_UNSENT = DeliveryRow.state.in_(NOT_RECEIVED) & (DeliveryRow.resends == 0)
+"""What was sent again had been in doubt before: it may have arrived, however it ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from newsletter.clock import fixed_clock
 from newsletter.dispatch import Doorbell, Ring
-from newsletter.domain.deliveries import DeliveryState, Purpose
+from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState, Purpose
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import (
     CONFIRMATION_LIFETIME,
@@ -21,12 +22,14 @@ from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac
 from newsletter.services import subscriptions as service
 from newsletter.services.context import App
+from newsletter.services.deliveries import queue_confirmation
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.services.subscriptions import SignUpRequest, Wish
 from newsletter.services.suppressions import suppress_address
 from newsletter.services.tick import tick
 from newsletter.storage import subscribers, subscriptions
+from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.lists import load_filter
 from newsletter.storage.mailings import load_mailings
 from newsletter.storage.suppressions import load_suppression
@@ -150,6 +153,59 @@ def test_signing_up_again_within_a_day_neither_mails_nor_writes(app, address):
 
     assert before == mine(app)
     assert 1 == len(mails(app))
+
+
+def end_mail(app: App, state: DeliveryState, **values) -> None:
+    """Let the confirmation mail that waits come to an end."""
+    row = DeliveryRow
+    with app.transaction() as tx:
+        ended = update(row).where(row.state == DeliveryState.QUEUED).values(state=state, **values).returning(row.id)
+        assert 1 == len(tx.session.scalars(ended).all())
+
+
+@pytest.mark.parametrize("end", NOT_RECEIVED)
+def test_a_confirmation_that_never_was_sent_does_not_count(app, dispatcher, end):
+    """The relay was down for an hour: whoever signs up again the same day is mailed, as often as that happens."""
+    sign_up(app)
+    for hours in (2, 4, 6, 8):
+        end_mail(app, end)
+        dispatcher.rings.clear()
+        sign_up(later(app, timedelta(hours=hours)))
+
+        assert [Ring(Doorbell.SEND_TRANSACTIONAL)] == dispatcher.rings
+    assert [*[end] * 4, DeliveryState.QUEUED] == mails(app)
+    sign_up(later(app, timedelta(hours=9)))
+    assert 5 == len(mails(app)), "the last one may yet be sent"
+
+
+@pytest.mark.parametrize(
+    ("end", "values"),
+    [(DeliveryState.ACCEPTED, {}), (DeliveryState.IN_DOUBT, {}), (DeliveryState.EXPIRED, {"resends": 1})],
+    ids=["accepted", "in doubt", "expired after a doubt"],
+)
+def test_a_confirmation_that_may_have_been_sent_counts(app, end, values):
+    sign_up(app)
+    end_mail(app, end, accepted_at=app.clock(), **values)
+    sign_up(later(app, timedelta(hours=2)))
+
+    assert [end] == mails(app)
+
+
+def test_a_confirmation_is_queued_once_whoever_asks_at_the_same_moment(app):
+    """Even by callers who forgot to ask whether the address may be mailed."""
+    sign_up(app)
+    end_mail(app, DeliveryState.EXPIRED)
+    [waiting] = mine(app)
+
+    def ask() -> int | None:
+        with app.transaction() as tx:
+            return queue_confirmation(tx, waiting.id)
+
+    with ThreadPoolExecutor(4) as pool:
+        queued = [each.result() for each in [pool.submit(ask) for _ in range(4)]]
+
+    assert 1 == len([each for each in queued if each is not None])
+    assert [DeliveryState.EXPIRED, DeliveryState.QUEUED] == mails(app)
 
 
 def test_signing_up_again_the_next_day_renews_the_choice_and_the_old_link_confirms_it(app):
