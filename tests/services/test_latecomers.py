@@ -1,5 +1,6 @@
 """Latecomers: who confirms or chooses anew while an edition waits gets their share of it, and nobody else's changes."""
 
+import threading
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -186,6 +187,25 @@ def test_a_choice_changed_between_two_chunks_is_served_in_a_later_one(reviewed, 
     fan_out_edition(reviewed.app, edition_id)
 
     assert {"ann": ["Rain"], "bek": ["Wages"]} == reviewed.contents(edition_id)
+    assert_accounts(reviewed, edition_id, queued=2)
+
+
+def test_any_number_of_processes_admit_a_latecomer_once(reviewed):
+    reviewed.subscribe("ann", "bek", slug="reviewed", topics=("water",))
+    edition_id = reviewed.compose("reviewed")
+    choose(reviewed, "ann", language="ru", topics=("work",))
+    approve_edition(reviewed.app, edition_id, actor="the editor")
+    seen: list[int] = []
+    threads = [
+        threading.Thread(target=lambda: seen.append(fan_out_edition(reviewed.app, edition_id))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert (3, 2) == (len(seen), sum(seen))
+    assert {"ann": ["Wages"], "bek": ["Rain"]} == reviewed.contents(edition_id)
     assert_accounts(reviewed, edition_id, queued=2)
 
 
