@@ -11,12 +11,11 @@ from newsletter.mail.session import open_connection
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
-from newsletter.services.tick import HEARTBEAT
+from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage.engine import database_now
 from newsletter.storage.heartbeats import heartbeat_age
 from newsletter.storage.lists import load_lists
 
-SILENT_AFTER = timedelta(minutes=2)
 DRIFT_ALLOWED = timedelta(seconds=5)
 
 
@@ -106,7 +105,7 @@ def _database(app: App) -> Iterator[Finding]:
         senders = [each.from_address for each in load_lists(tx.session)]
     if drift > DRIFT_ALLOWED:
         yield Finding("clock", Level.WARNING, f"{drift} apart from the database's", "set both by NTP, or drop --now")
-    if age is None or age > SILENT_AFTER:
+    if age is None or age > LATE_AFTER:
         told = "never ticked" if age is None else f"last tick {age.total_seconds():.0f} s ago"
         remedy = "run `newsletter up`" if app.settings.is_embedded else "run `newsletter tick` and a worker for it"
         yield Finding("tick", Level.WARNING, told, remedy)

@@ -8,12 +8,9 @@ from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
 from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.services.context import App
-from newsletter.services.tick import HEARTBEAT
+from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage import measures
 from newsletter.storage.subscriptions import count_subscriptions
-
-TICK_IS_LATE_AFTER = timedelta(minutes=2)
-"""Eight ticks; a person should look by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +22,7 @@ class Readiness:
     @property
     def is_tick_late(self) -> bool:
         """Whether nobody has opened editions or swept for too long."""
-        return self.tick_age is None or self.tick_age > TICK_IS_LATE_AFTER
+        return self.tick_age is None or self.tick_age > LATE_AFTER
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """The tick: every few seconds, from any number of processes, it opens what is due and finds what was forgotten."""
 
+from datetime import timedelta
+
 import structlog
 
 from newsletter.dispatch import Doorbell
@@ -12,6 +14,9 @@ from newsletter.storage.heartbeats import beat
 log = structlog.get_logger()
 
 HEARTBEAT = "tick"
+
+LATE_AFTER = timedelta(minutes=2)
+"""Eight ticks without a sign of life; a person should look by then."""
 
 
 def tick(app: App) -> None:
