@@ -36,14 +36,30 @@ def open_due_editions(app: App) -> list[int]:
     """Open an edition for each list and cadence whose slot has come; return the ids opened, for compiling.
 
     Of several missed slots only the newest is made, if it is still in time; the others are recorded as missed, and
-    their items roll on. Safe to repeat, and to run in any number of processes: slots are unique.
+    their items roll on. Safe to repeat, and to run in any number of processes: slots are unique. A list that fails is
+    logged and keeps no other from opening; the first failure is raised when all have had their turn.
     """
     opened: list[int] = []
+    failures = []
+    with app.reading() as tx:
+        lists = list_store.load_lists(tx.session)
+    for mailing_list in lists:
+        try:
+            opened += _open_list(app, mailing_list)
+        except Exception as error:  # whatever it is, the other lists must open
+            log.exception("list_not_opened", list=mailing_list.slug)
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return opened
+
+
+def _open_list(app: App, mailing_list: MailingList) -> list[int]:
+    opened: list[int] = []
     with app.transaction() as tx:
-        for mailing_list in list_store.load_lists(tx.session):
-            for cadence in mailing_list.cadences:
-                if cadence is not Cadence.IMMEDIATE:
-                    opened += _open_slots(tx, mailing_list, cadence)
+        for cadence in mailing_list.cadences:
+            if cadence is not Cadence.IMMEDIATE:
+                opened += _open_slots(tx, mailing_list, cadence)
         for edition_id in opened:
             tx.ring(Doorbell.COMPILE_EDITION, edition_id)
     return opened

@@ -2,9 +2,11 @@
 
 import threading
 from datetime import timedelta
+from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 from newsroom import DAY, HOUR, WEEK, Newsroom
+from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from newsletter.dispatch import Doorbell, Ring
@@ -31,6 +33,7 @@ from newsletter.services.sends import start_send
 from newsletter.services.sweeping import sweep
 from newsletter.storage import fanout, ledger
 from newsletter.storage.editions import list_editions
+from newsletter.storage.lists import ListRow
 
 S, D = EditionState, DeliveryState
 
@@ -128,6 +131,20 @@ def test_any_number_of_processes_open_a_slot_once(newsroom):
 
     assert 1 == len(opened)
     assert ["2026-W11", "2026-W12"] == list(keys(newsroom))
+
+
+def test_a_list_that_cannot_be_opened_keeps_no_other_from_opening(newsroom):
+    """Its zone is gone from the time zone database: the failure is logged and raised, whatever the lists' order."""
+    for slug in ("broken", "zoned"):
+        newsroom.add_list(slug)
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(update(ListRow).where(ListRow.slug == "broken").values(zone="Nowhere/Gone"))
+    with capture_logs() as logs, pytest.raises(ZoneInfoNotFoundError):
+        open_due_editions(newsroom.app)
+
+    assert [("list_not_opened", "broken")] == [(each["event"], each["list"]) for each in logs]
+    assert ["2026-W12"] == list(keys(newsroom, "weekly"))[-1:] == list(keys(newsroom, "zoned"))[-1:]
+    assert {} == keys(newsroom, "broken")
 
 
 def test_a_list_that_sends_at_once_has_no_slots_of_the_calendar(newsroom):
