@@ -238,7 +238,10 @@ def approve_overdue_reviews(app: App) -> list[int]:
     """Approve the editions whose time for review has passed; return their ids. One past its deadline is missed."""
     approved = []
     with app.transaction() as tx:
-        for edition in edition_store.list_editions(tx.session, states=[EditionState.REVIEW]):
+        for found in edition_store.list_editions(tx.session, states=[EditionState.REVIEW]):
+            edition = _load(tx, found.id)
+            if edition.state is not EditionState.REVIEW:  # somebody decided while we waited for the lock
+                continue
             if edition.deadline_at <= tx.now:
                 skipped = {"skip_reason": SkipReason.MISSED}
                 edition_store.set_state(tx.session, edition.id, EditionState.SKIPPED, now=tx.now, **skipped)

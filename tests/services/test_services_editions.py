@@ -212,6 +212,21 @@ def test_an_edition_waits_for_review_and_no_longer(newsroom, in_review, dispatch
     assert [] == approve_overdue_reviews(newsroom.app)
 
 
+def test_an_edition_cancelled_at_the_last_moment_of_its_review_is_not_approved(postgresql_newsroom, dispatcher):
+    newsroom = postgresql_newsroom
+    newsroom.add_list("reviewed", review_minutes=60)
+    newsroom.publish("A story")
+    newsroom.subscribe("ann", slug="reviewed")
+    edition_id = newsroom.compose("reviewed")
+    newsroom.move(HOUR)
+    dispatcher.rings.clear()
+
+    with newsroom.meanwhile("FROM edition", lambda: cancel_edition(newsroom.app, edition_id)):
+        assert [] == approve_overdue_reviews(newsroom.app)
+    assert S.CANCELLED == newsroom.state(edition_id)
+    assert [] == dispatcher.rings
+
+
 def test_nothing_of_an_edition_in_review_is_fanned_out(newsroom, in_review):
     assert 0 == fan_out_edition(newsroom.app, in_review)
     assert {} == newsroom.deliveries(in_review)
