@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, Text, Uniq
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.domain.articles import (
+    COUNTING_ORIGINS,
     Article,
     ArticleRecord,
     ArticleState,
@@ -210,7 +211,7 @@ def records_page(
         statement = statement.join(ArticleRow.source).where(SourceRow.slug == source)
     if topic_id is not None:
         counting = select(ArticleTopicRow.article_id).where(
-            ArticleTopicRow.topic_id == topic_id, ArticleTopicRow.origin.in_(_COUNTING)
+            ArticleTopicRow.topic_id == topic_id, ArticleTopicRow.origin.in_(sorted(COUNTING_ORIGINS))
         )
         statement = statement.where(ArticleRow.id.in_(counting))
     if before is not None:
@@ -351,9 +352,6 @@ def _save_marks(session: Session, article_id: int, marks: set[int]) -> None:
     if new := sorted(marks - there):
         rows = [{"article_id": article_id, "mark": mark} for mark in new]
         session.execute(insert_into(session, ArticleMarkRow).on_conflict_do_nothing(), rows)
-
-
-_COUNTING = (TopicOrigin.STATED, TopicOrigin.RULE, TopicOrigin.STAFF)
 
 
 def _to_record(row: ArticleRow) -> ArticleRecord:
