@@ -326,7 +326,7 @@ def finish_editions(app: App) -> list[int]:
     done = []
     with app.transaction() as tx:
         for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING, EditionState.PAUSED):
-            if recovery.open_states(tx.session, edition_id):
+            if recovery.has_open(tx.session, edition_id):
                 continue
             edition = _load(tx, edition_id)
             if edition.fanned_out_at is None:

@@ -133,19 +133,19 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
     return len(ids)
 
 
-def open_states(session: Session, edition_id: int) -> set[DeliveryState]:
-    """Return the states that keep an edition from being done.
+def has_open(session: Session, edition_id: int) -> bool:
+    """Say whether any delivery keeps an edition from being done.
 
-    A delivery in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held.
+    One in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held.
     """
     now = database_now(session)
     query = (
-        select(DeliveryRow.state)
+        select(DeliveryRow.id)
         .where(
             DeliveryRow.edition_id == edition_id,
             DeliveryRow.state.in_((_S.QUEUED, _S.LEASED, _S.SENDING, _S.IN_DOUBT)),
             (DeliveryRow.state != _S.IN_DOUBT) | (DeliveryRow.state_at > now - HOLD_AFTER),
         )
-        .distinct()
+        .limit(1)
     )
-    return {DeliveryState(state) for state in session.scalars(query)}
+    return session.execute(query).first() is not None
