@@ -116,8 +116,8 @@ class InProcessDispatcher:
 def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Celery":
     """Return the Celery application that workers run and that `CeleryDispatcher` sends through.
 
-    Nothing depends on a message: no results, no late acknowledgement, no ETA, no retry. A tick that waited longer
-    than its period is dropped.
+    Nothing depends on a message: no results, no late acknowledgement, no ETA, no retry. None expires, since a worker
+    whose clock is ahead of beat's would drop every tick; that many may wait costs little, see `workers.pace`.
     """
     from celery import Celery  # noqa: PLC0415  see above
 
@@ -152,7 +152,7 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
             "tick": {
                 "task": Doorbell.TICK.value,
                 "schedule": float(tick_seconds),
-                "options": {"queue": Queue.TICK.value, "expires": tick_seconds},
+                "options": {"queue": Queue.TICK.value},
             }
         },
     )

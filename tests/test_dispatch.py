@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from newsletter.dispatch import (
     QUEUE_OF,
+    TICK_SECONDS,
     CeleryDispatcher,
     Doorbell,
     InProcessDispatcher,
@@ -185,4 +186,5 @@ def test_nothing_depends_on_a_message():
     )
     assert ("json", ["json"]) == (conf.task_serializer, conf.accept_content)
     [tick] = conf.beat_schedule.values()
-    assert (Doorbell.TICK, tick["schedule"]) == (tick["task"], tick["options"]["expires"])
+    assert (Doorbell.TICK, TICK_SECONDS) == (tick["task"], tick["schedule"])
+    assert "expires" not in tick["options"]

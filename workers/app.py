@@ -16,7 +16,8 @@ _settings = load_settings()
 if not _settings.broker_url:
     raise InvalidError("NEWSLETTER_BROKER_URL is not set: without a broker, run `newsletter up` instead of workers")
 
-celery = make_celery(_settings.broker_url, tick_seconds=max(1, TICK_SECONDS * _settings.wait_factor))
+tick_seconds = TICK_SECONDS * _settings.wait_factor
+celery = make_celery(_settings.broker_url, tick_seconds=tick_seconds)
 celery.conf.imports = ("workers.tasks",)
 
 stopping = StopFlag()

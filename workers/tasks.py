@@ -8,13 +8,17 @@ from newsletter.services.editions import fan_out_edition as answer_fan_out_editi
 from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick as answer_tick
-from workers.app import celery, parts, stopping
+from workers.app import celery, parts, stopping, tick_seconds
+from workers.pace import Pace
+
+_ticking = Pace(tick_seconds / 3)
 
 
 @celery.task(name=Doorbell.TICK)
 def tick() -> None:
-    """Look what time has brought: due slots, lapsed leases."""
-    answer_tick(parts())
+    """Look what time has brought: due slots, lapsed leases. Of ticks that have piled up, this process answers one."""
+    if _ticking.allows():
+        answer_tick(parts())
 
 
 @celery.task(name=Doorbell.ARTICLE_CHANGED)
