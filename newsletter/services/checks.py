@@ -108,7 +108,8 @@ def _database(app: App) -> Iterator[Finding]:
     if age is None or age > LATE_AFTER:
         told = "never ticked" if age is None else f"last tick {age.total_seconds():.0f} s ago"
         remedy = "run `newsletter up`" if app.settings.is_embedded else "run `newsletter tick` and a worker for it"
-        yield Finding("tick", Level.WARNING, told, remedy)
+        level = Level.WARNING if app.settings.is_embedded else Level.ERROR  # a command alone is no broken service
+        yield Finding("tick", level, told, remedy)
     else:
         yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
     yield from _signatures_of_lists(app.settings, senders)
