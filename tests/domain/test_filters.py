@@ -63,6 +63,7 @@ ABOUT_CHILD = article(1, "ru", topics=(11,), kind=STORY, source="press")
 )
 def test_a_filter_chooses_any_within_a_facet_and_all_across(choice, expected):
     assert expected is matches(choice, ABOUT_CHILD, ANCESTORS)
+    assert expected == CandidateIndex([ABOUT_CHILD], ANCESTORS).mask(choice)
 
 
 def test_an_article_without_topics_is_in_no_choice_of_topics():

@@ -49,6 +49,8 @@ def test_what_is_shown_is_what_shows_most_and_belongs_to_nobody(newsroom):
         for secret in (f"{name}@", uid, *(signer.sign(purpose, uid) for purpose in TokenPurpose)):
             assert secret not in view.html + view.text + russian.html + russian.text
     assert "/unsubscribe/" not in view.html + view.text
+    assert 'href=""' not in view.html
+    assert all("https://news.example.org/subscribe" in part for part in (view.html, view.text))
     assert "Zq" not in view.html + view.text
 
 
@@ -123,3 +125,16 @@ def test_an_archive_does_not_change_with_its_articles(newsroom):
     assert "As it was sent" in view.text
     assert "As it is now" not in view.text
     assert 0 == fan_out_edition(newsroom.app, 99)
+
+
+def test_words_of_articles_are_words_in_html_too(newsroom):
+    """Those of the lines that a variant's readers share, such as the preheader, are filled in after rendering."""
+    newsroom.publish("Lead", age=HOUR)
+    newsroom.publish("Ducks & <b>geese</b>", url="https://example.org/ducks")
+    newsroom.subscribe("ann")
+    newsroom.fan_out()
+    with newsroom.app.reading() as tx:
+        view = view_edition(tx, "weekly", "2026-W12", "en")
+
+    assert view.html.count("Ducks &amp; &lt;b&gt;geese") == view.html.count("Ducks") >= 2
+    assert "Ducks & <b>geese</b>" in view.text

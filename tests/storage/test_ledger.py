@@ -393,13 +393,15 @@ def test_a_late_yes_takes_a_resend_out_of_its_sender_s_hands(database, ids):
     assert (S.ACCEPTED, 1) == (look(database, ids[0]).state, look(database, ids[0]).attempts)
 
 
-def test_a_late_yes_does_not_settle_an_attempt_that_was_begun_after_it(database, ids):
+@pytest.mark.parametrize("state", [S.SENDING, S.IN_DOUBT, S.QUEUED, S.FAILED])
+def test_a_late_yes_does_not_settle_an_attempt_that_was_begun_after_it(database, ids, state):
     send_first(database, ids[0])
     change(database, ids[0], state=S.QUEUED, lease_token=None, resends=1)
     send_first(database, ids[0], token="b")
+    change(database, ids[0], state=state, lease_token="b" if state is S.SENDING else None)
     turn(database, told=[told(ids[0], S.ACCEPTED, attempt=1)], told_token="a")
 
-    assert (S.SENDING, "b") == (look(database, ids[0]).state, look(database, ids[0]).lease_token)
+    assert (state, 2) == (look(database, ids[0]).state, look(database, ids[0]).attempts)
     assert ["accepted", None] == [each.outcome for each in attempts_at(database, ids[0])]
 
 
