@@ -191,7 +191,7 @@ def sqlite_database(sqlite_template: Path, sqlite_for_all: Database, home: Path)
     sqlite_for_all.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request: pytest.FixtureRequest) -> Database:
     """A fresh database with all tables and no rows; each test that asks for it runs on both."""
     database: Database = request.getfixturevalue(f"{request.param}_database")

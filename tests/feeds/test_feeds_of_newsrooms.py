@@ -29,6 +29,7 @@ def real_files() -> list[tuple[str, bytes]]:
     return [(path.name, path.read_bytes()) for path in sorted(REAL.glob("*.json"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "read_files",
     [

@@ -51,6 +51,7 @@ def service(app, server):
     ours.database.dispose()
 
 
+@pytest.mark.slow
 def test_every_reader_of_the_sample_gets_what_they_chose_once(service, server):
     """Sixty readers, daily and weekly; the next test is the same with five hundred."""
     app, clock = service

@@ -37,7 +37,7 @@ POSTGRES_CATALOG = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """SQLAlchemy's URL of a database without any table."""
     if request.param == "sqlite":

@@ -9,7 +9,7 @@ from newsletter.storage.heartbeats import beat
 from newsletter.storage.subscriptions import SubscriptionState
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def database(request):
     return request.getfixturevalue(f"{request.param}_database")
 
