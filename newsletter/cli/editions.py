@@ -245,6 +245,11 @@ def send(
     _print_accounts(parts, found, as_json=as_json)
     if parts.relay is None and not as_json and found.state is EditionState.SENDING:
         console.print("The mails wait in the queue: NEWSLETTER_SMTP_URL names no relay.", style="yellow")
+    if found.state is EditionState.PAUSED:
+        raise ConflictError(
+            f"edition {edition_id} was paused, by somebody or because the relay refused its content; "
+            "see `newsletter doctor`, then `newsletter editions resume`"
+        )
 
 
 def _send_articles(parts: App, slug: str, *, dry_run: bool, as_json: bool) -> None:

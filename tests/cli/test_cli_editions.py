@@ -97,6 +97,16 @@ class TestSend:
 
         assert '"state": "skipped"' in run(newsroom, "late", "--yes", "--json").stdout
 
+    def test_a_send_that_ends_paused_has_failed(self, newsroom, monkeypatch):
+        def pause(parts, edition_id, *, quiet):
+            editions_cli.editions_service.pause_edition(parts, edition_id)
+
+        monkeypatch.setattr(editions_cli, "follow", pause)
+        told = run(newsroom, "weekly", "--yes")
+
+        assert isinstance(told.exception, ConflictError)
+        assert "editions resume" in str(told.exception)
+
 
 class TestEditions:
     def test_numbers_are_told_in_words_with_what_can_be_done_next(self, newsroom):
