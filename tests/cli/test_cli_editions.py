@@ -98,7 +98,7 @@ class TestSend:
         assert '"state": "skipped"' in run(newsroom, "late", "--yes", "--json").stdout
 
     def test_a_send_that_ends_paused_has_failed(self, newsroom, monkeypatch):
-        def pause(parts, edition_id, *, quiet):
+        def pause(parts, edition_id, **_):
             editions_cli.editions_service.pause_edition(parts, edition_id)
 
         monkeypatch.setattr(editions_cli, "follow", pause)
