@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
 	@echo "make test        run all tests; ARGS='-k digest' picks some"
-	@echo "make test-fast   leave out what starts worker processes, builds a wheel or replays months"
+	@echo "make test-fast   on the embedded database alone, without worker processes, wheels and months replayed"
 	@echo "make lint        check style and types; make format mends what can be mended"
 	@echo "make migration   write a revision for changed tables: NAME='adds a colour to lists'"
 	@echo "make lock        choose the packages' versions anew"
@@ -22,7 +22,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/newsletter demo $(ARGS)
 
 # One process per core, each with servers of its own; ARGS="-n 0" for one alone, as a debugger wants it.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test: $(VENV)/.dev
 	$(PYTEST) $(ARGS)

@@ -13,38 +13,24 @@ from contributing import ROOT
 
 import newsletter
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("installed")]  # in one process: it is installed once
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
 
-@pytest.fixture(scope="module")
-def installed(built_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs of an environment that holds the locked packages and our wheel, as the Dockerfile makes it."""
-    folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    wheels, environment = folder / "wheels", folder / "environment"
-    lock = ["--require-hashes", "--requirement", ROOT / "requirements.lock"]
-    _run([*pip, "wheel", "--no-build-isolation", *lock, "--wheel-dir", wheels], folder)
-    venv.create(environment, with_pip=False)
-    target = [*pip, "--python", environment / "bin/python"]
-    _run([*target, "install", "--no-index", "--no-deps", *wheels.glob("*.whl"), built_wheel], folder)
-    return environment / "bin"
+@pytest.mark.slow
+def test_installed_service_does_the_whole_job(built_wheel: Path, tmp_path: Path):
+    """From another folder and with an empty home, every mail is accounted for in each way of counting.
 
-
-def test_installed_command_says_its_version(installed: Path, tmp_path: Path):
-    assert f"newsletter {newsletter.__version__}\n" == _run([installed / "newsletter", "--version"], tmp_path)
-
-
-def test_installed_packages_fit_together(installed: Path, tmp_path: Path):
-    check = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", installed / "python", "check"]
-
-    assert "No broken requirements found.\n" == _run(check, tmp_path)
-
-
-def test_installed_demo_does_the_whole_job(installed: Path, tmp_path: Path):
-    """From another folder and with an empty home, every mail is accounted for in each way of counting."""
-    facts = json.loads(_run([installed / "newsletter", "demo", "--once", "--json"], tmp_path))
+    One test, since it is installed once.
+    """
+    python = _install(built_wheel, tmp_path)
+    newsletter_command = python.with_name("newsletter")
+    version = _run([newsletter_command, "--version"], tmp_path)
+    misfits = _run([*PIP, "--python", python, "check"], tmp_path)
+    facts = json.loads(_run([newsletter_command, "demo", "--once", "--json"], tmp_path))
     lists = facts["lists"]
 
+    assert f"newsletter {newsletter.__version__}\n" == version
+    assert "" == misfits
     assert [] == facts["problems"]
     assert (3, 300, 17) == (len(lists), facts["subscribers"], facts["topics"])
     assert 30 <= facts["articles"] <= facts["items"]["new"]
@@ -52,6 +38,17 @@ def test_installed_demo_does_the_whole_job(installed: Path, tmp_path: Path):
     assert sum(each["variants"] for each in lists) == facts["variants"]
     assert {"accepted": sum(each["accepted"] for each in lists)} == facts["deliveries"]
     assert facts["deliveries"]["accepted"] == facts["mails_received"] > 0
+
+
+def _install(wheel: Path, folder: Path) -> Path:
+    """Make an environment of the locked packages and our wheel, as the Dockerfile does; return its Python."""
+    wheels, environment = folder / "wheels", folder / "environment"
+    lock = ["--require-hashes", "--requirement", ROOT / "requirements.lock"]
+    _run([*PIP, "wheel", "--no-build-isolation", *lock, "--wheel-dir", wheels], folder)
+    venv.create(environment, with_pip=False)
+    python = environment / "bin/python"
+    _run([*PIP, "--python", python, "install", "--no-index", "--no-deps", *wheels.glob("*.whl"), wheel], folder)
+    return python
 
 
 def _run(command: Sequence[str | Path], folder: Path) -> str:
