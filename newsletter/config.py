@@ -5,6 +5,7 @@ import secrets
 import tempfile
 from contextlib import suppress
 from functools import cache, cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -67,6 +68,13 @@ def _key_files(value: object) -> object:
     return tuple((selector, Path(path)) for selector, _, path in files)
 
 
+def _networks(value: object) -> object:
+    """Split `network,network` and check each; what else *value* may be is for the field's type to judge."""
+    if not isinstance(value, str):
+        return value
+    return tuple(str(ip_network(name.strip())) for name in value.split(",") if name.strip())
+
+
 class Settings(BaseSettings):
     """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
 
@@ -87,6 +95,10 @@ class Settings(BaseSettings):
     )
     wait_factor: float = Field(
         default=1, gt=0, le=1, description="shortens leases, retries and ticks where faults are rehearsed; else 1"
+    )
+    reachable_networks: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        default=(),
+        description="networks that are not public and yet asked, on any port, such as 10.1.0.0/16; commas between them",
     )
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"
