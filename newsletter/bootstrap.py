@@ -39,7 +39,7 @@ def build_app(settings: Settings, *, clock: Clock = system_clock, dispatcher: Di
     Raises:
         InvalidError: a setting cannot be used.
     """
-    relay = Relay.parse(settings.smtp_url) if settings.smtp_url else None
+    relays = Relay.parse_all(settings.smtp_url)
     database = connect(settings.database)
     if database.is_sqlite:
         upgrade(database)
@@ -47,7 +47,7 @@ def build_app(settings: Settings, *, clock: Clock = system_clock, dispatcher: Di
         dispatcher = (
             InProcessDispatcher() if settings.is_embedded else CeleryDispatcher(make_celery(settings.broker_url))
         )
-    app = App(settings=settings, database=database, clock=clock, dispatcher=dispatcher, relay=relay)
+    app = App(settings=settings, database=database, clock=clock, dispatcher=dispatcher, relays=relays)
     if isinstance(dispatcher, InProcessDispatcher):
         dispatcher.handlers = {doorbell: partial(handler, app) for doorbell, handler in HANDLERS.items()}
     return app

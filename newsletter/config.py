@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     smtp_url: str = Field(
         default="",
         repr=False,
-        description="smtp://user:pass@host:port?tls=off|starttls|implicit&timeout=SECONDS; empty: hold mail",
+        description="smtp://user:pass@host:port?tls=off|starttls|implicit, spaces between several; empty: hold mail",
     )
     wait_factor: float = Field(
         default=1, gt=0, le=1, description="shortens leases, retries and ticks where faults are rehearsed; else 1"

@@ -111,5 +111,5 @@ def test_the_composition_root_makes_a_service_that_runs_by_itself(settings: Sett
         assert intern_filter(tx.session, EVERYTHING)
     assert isinstance(app.dispatcher, InProcessDispatcher)
     assert set(Doorbell) == set(app.dispatcher.handlers)
-    assert app.relay is None
+    assert not app.relays
     app.database.dispose()

@@ -24,7 +24,7 @@ class RelayUnavailableError(TransientError):
     """No session with the relay; nothing was sent, and no reader is to blame. *stage* says how far it came."""
 
     def __init__(self, relay: Relay, stage: Stage, why: str, reply: Reply | None = None) -> None:
-        super().__init__(f"the relay {relay.host}:{relay.port} is not available ({stage}): {why}")
+        super().__init__(f"the relay {relay.name} is not available ({stage}): {why}")
         self.stage = stage
         self.reply = reply
 

@@ -44,7 +44,7 @@ def examine(app: App) -> Iterator[Finding]:
         yield from _database(app)
     except NewsletterError as error:
         yield Finding("database", Level.ERROR, str(error), "start it, or correct NEWSLETTER_DATABASE_URL")
-    yield _relay(app)
+    yield from _relays(app)
 
 
 def _configuration(app: App) -> Iterator[Finding]:
@@ -115,11 +115,12 @@ def _database(app: App) -> Iterator[Finding]:
     yield from _signatures_of_lists(app.settings, senders)
 
 
-def _relay(app: App) -> Finding:
-    if app.relay is None:
-        return Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
-    try:
-        with open_connection(app.relay, hello_name=app.settings.domain):
-            return Finding("relay", Level.OK, f"{app.relay.host}:{app.relay.port} answers")
-    except TransientError as error:
-        return Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")
+def _relays(app: App) -> Iterator[Finding]:
+    if not app.relays:
+        yield Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
+    for relay in app.relays:
+        try:
+            with open_connection(relay, hello_name=app.settings.domain):
+                yield Finding("relay", Level.OK, f"{relay.name} answers")
+        except TransientError as error:
+            yield Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")

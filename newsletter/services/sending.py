@@ -61,12 +61,12 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
     Connects to the relay before it claims anything, so a relay that is down costs no delivery a try. Stopping,
     crashing or running it twice at once loses nothing: see `newsletter.storage.ledger`. Rings again if work remains.
     """
-    if app.relay is None:
+    if not app.relays:
         return Slice()
     with app.reading() as tx:
         if not ledger.has_due(tx.session, pool):
             return Slice()
-    sender = _Sender(app, app.relay, pool, should_stop)
+    sender = _Sender(app, app.relays[0], pool, should_stop)
     done = sender.run()
     log.info("slice_sent", pool=pool.value, accepted=done.accepted, failed=done.failed, in_doubt=done.in_doubt)
     if pool is Pool.BULK:

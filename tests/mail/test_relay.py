@@ -20,6 +20,19 @@ from newsletter.mail.relay import Relay, TLSMode
         ("smtp://a%40b:p%3Aw%2F@relay.example", Relay("relay.example", 587, TLSMode.STARTTLS, "a@b", "p:w/")),
         ("smtp://localhost?timeout=2.5", Relay("localhost", 25, TLSMode.OFF, timeout_seconds=2.5)),
         ("smtp://localhost:25?tls=off&timeout=600", Relay("localhost", 25, TLSMode.OFF)),
+        (
+            "smtp://localhost?weight=3&connections=10&messages=100&age=60&rate=0.5",
+            Relay(
+                "localhost",
+                25,
+                TLSMode.OFF,
+                weight=3,
+                connections=10,
+                messages=100,
+                age_seconds=60,
+                rate=0.5,
+            ),
+        ),
     ],
 )
 def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
@@ -48,6 +61,14 @@ def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
         ("smtp://relay.example?timeout=nan", "timeout=nan"),
         ("smtp://relay.example?timeout=soon", "timeout=soon"),
         ("smtp://relay.example?timeout=1&timeout=2", "twice"),
+        ("smtp://relay.example?weight=0", "weight=0; use a whole number, 1000 at most"),
+        ("smtp://relay.example?weight=1.5", "weight=1.5; use a whole number"),
+        ("smtp://relay.example?connections=51", "connections=51; use a whole number, 50 at most"),
+        ("smtp://relay.example?messages=many", "messages=many; use a whole number"),
+        ("smtp://relay.example?age=-1", "age=-1; use seconds, 86400 at most"),
+        ("smtp://relay.example?rate=inf", "rate=inf; use messages per second"),
+        ("smtp://relay.example?rate=nan", "rate=nan; use messages per second"),
+        ("smtp://relay.example?rate=1&rate=2", "twice"),
         ("smtp://user@relay.example", "a user and a password"),
         ("smtp://:geheim@relay.example", "a user and a password"),
     ],
@@ -58,6 +79,24 @@ def test_an_url_that_is_none_is_refused_with_the_remedy(url, part_of_why):
 
     assert part_of_why in str(refused.value)
     assert "geheim" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("urls", "names"),
+    [
+        ("", []),
+        (" \n", []),
+        ("smtp://one.example", ["one.example:587"]),
+        ("smtp://one.example?tls=implicit\n  smtp://[::1]:2525 ", ["one.example:465", "[::1]:2525"]),
+    ],
+)
+def test_whitespace_stands_between_several_urls(urls, names):
+    assert names == [relay.name for relay in Relay.parse_all(urls)]
+
+
+def test_each_of_several_relays_is_a_server_of_its_own():
+    with pytest.raises(InvalidError, match=r"name one\.example:25 twice; give one of them a weight="):
+        Relay.parse_all("smtp://one.example:25 smtp://two.example smtp://u:p@one.example:25?weight=2")
 
 
 def test_a_password_is_never_shown():

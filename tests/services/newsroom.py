@@ -247,7 +247,7 @@ class Newsroom:
 
     def use_relay(self, url: str) -> None:
         """Hand mail to the SMTP server at *url* from now on."""
-        self.app = replace(self.app, relay=Relay.parse(url))
+        self.app = replace(self.app, relays=Relay.parse_all(url))
 
     def send(self, pool: Pool = Pool.BULK) -> Slice:
         """Send what is due."""

@@ -137,7 +137,7 @@ def test_a_micro_batch_is_leased_for_as_long_as_the_relay_may_take(newsroom, edi
 
     relay = ScriptedRelay(look)
     with relay.running():
-        newsroom.app = replace(newsroom.app, relay=Relay.parse(f"{relay.url()}&timeout={seconds}"))
+        newsroom.app = replace(newsroom.app, relays=Relay.parse_all(f"{relay.url()}&timeout={seconds}"))
         newsroom.send()
 
     assert {sending_lease(timedelta(seconds=seconds)): S.SENDING} == leases
