@@ -62,7 +62,8 @@ class Purpose(StrEnum):
     """What a delivery is for."""
 
     EDITION = "edition"
-    CONFIRMATION = "confirmation"
+    CONFIRMATION = "confirmation"  # asks for one; how many an address may get is limited
+    NOTICE = "notice"  # any other mail to one person: a link they asked for, a change they should know of
 
 
 LEASE = timedelta(seconds=120)

@@ -53,6 +53,9 @@ class ConsentAct(StrEnum):
     IMPORTED = "imported"
     CHANGED = "changed"
     ENDED = "ended"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    MOVED = "moved"  # to another address of the same person
     UNDONE = "undone"  # took back the end a moment later
 
 
@@ -77,8 +80,21 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which a reader wants no mail; *catches_up*: what they missed comes with the next edition after it.
+
+    *resumed_at* is None until it is over, by its time or by its reader.
+    """
+
+    since: datetime
+    until: datetime
+    catches_up: bool
+    resumed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subscription:
-    """One subscriber's choice of one list; *uid* is what tokens name."""
+    """One subscriber's choice of one list; *uid* is what tokens name. *pause*: the last one, over or not."""
 
     id: int
     uid: str
@@ -92,6 +108,7 @@ class Subscription:
     confirmed_at: datetime | None
     ended_at: datetime | None
     end_reason: EndReason | None
+    pause: "Pause | None" = None
 
     @property
     def choice(self) -> Choice:
@@ -137,6 +154,14 @@ def decide_sign_up(live: Subscription | None, choice: Choice, *, may_mail: bool)
     if live.state is SubscriptionState.UNCONFIRMED and live.choice != choice:
         return SignUp.RENEW
     return SignUp.REMIND
+
+
+LONGEST_PAUSE = timedelta(days=366)
+
+
+def is_paused(subscription: Subscription) -> bool:
+    """Say whether a reader wants no mail for now; the tick ends pauses whose time has come."""
+    return subscription.pause is not None and subscription.pause.resumed_at is None
 
 
 class Confirmation(StrEnum):

@@ -81,7 +81,7 @@ class MailBuilder:
             EditionNotMailableError: no mail of its edition can be built.
             NotFoundError: what it is made of is gone.
         """
-        if delivery.purpose is Purpose.CONFIRMATION:
+        if delivery.purpose is not Purpose.EDITION:
             return self._notice(delivery)
         if error := self._not_mailable.get(delivery.variant_id or 0):
             raise error

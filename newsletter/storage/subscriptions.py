@@ -9,7 +9,15 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, func, i
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.lists import Cadence
-from newsletter.domain.subscriptions import Choice, Consent, ConsentAct, EndReason, Subscription, SubscriptionState
+from newsletter.domain.subscriptions import (
+    Choice,
+    Consent,
+    ConsentAct,
+    EndReason,
+    Pause,
+    Subscription,
+    SubscriptionState,
+)
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 from newsletter.storage.bulk import chunks, insert_into
 from newsletter.storage.engine import Session
@@ -27,6 +35,14 @@ class SubscriptionRow(Base):
         CheckConstraint("state <> 'confirmed' OR confirmed_at IS NOT NULL", name="confirmed_has_time"),
         CheckConstraint("(state = 'ended') = (ended_at IS NOT NULL)", name="ended_has_time"),
         CheckConstraint("(state = 'ended') = (end_reason IS NOT NULL)", name="ended_has_reason"),
+        CheckConstraint("(paused_at IS NULL) = (paused_until IS NULL)", name="pause_has_end"),
+        CheckConstraint("resumed_at IS NULL OR paused_at IS NOT NULL", name="resumed_was_paused"),
+        Index(
+            "ix_subscription_paused",
+            "paused_until",
+            sqlite_where=text("paused_at IS NOT NULL AND resumed_at IS NULL"),
+            postgresql_where=text("paused_at IS NOT NULL AND resumed_at IS NULL"),
+        ),
         Index(
             "uq_subscription_live",
             "subscriber_id",
@@ -64,6 +80,10 @@ class SubscriptionRow(Base):
     confirmed_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     end_reason: Mapped[Code | None]
+    paused_at: Mapped[datetime | None]  # the last pause; it is over once resumed_at is there
+    paused_until: Mapped[datetime | None]
+    resumed_at: Mapped[datetime | None]
+    catches_up: Mapped[bool] = mapped_column(default=False)  # what the pause held back comes after it
 
 
 class ConsentRow(Base):
@@ -196,6 +216,33 @@ def end_subscription(session: Session, subscription_id: int, reason: EndReason, 
     return session.execute(end.returning(SubscriptionRow.id)).first() is not None
 
 
+def pause_subscription(session: Session, subscription_id: int, pause: Pause) -> None:
+    """Store the pause of a subscription, in the place of an earlier one."""
+    session.execute(
+        update(SubscriptionRow)
+        .where(SubscriptionRow.id == subscription_id)
+        .values(
+            paused_at=pause.since, paused_until=pause.until, catches_up=pause.catches_up, resumed_at=pause.resumed_at
+        )
+    )
+
+
+def load_overslept(session: Session, *, now: datetime, limit: int) -> list[Subscription]:
+    """Return subscriptions that are not ended and whose pause lasted until *now* or less, the longest over first."""
+    statement = (
+        select(SubscriptionRow)
+        .where(
+            SubscriptionRow.paused_at.is_not(None),
+            SubscriptionRow.resumed_at.is_(None),
+            SubscriptionRow.paused_until <= now,
+            SubscriptionRow.state != SubscriptionState.ENDED,
+        )
+        .order_by(SubscriptionRow.paused_until, SubscriptionRow.id)
+        .limit(limit)
+    )
+    return [_to_subscription(row) for row in session.scalars(statement)]
+
+
 def add_consent(session: Session, subscription_id: int, consent: Consent) -> None:
     """Add a line to the record of consent."""
     session.execute(insert(ConsentRow), [_consent_values(subscription_id, consent)])
@@ -306,4 +353,7 @@ def _to_subscription(row: SubscriptionRow) -> Subscription:
         confirmed_at=row.confirmed_at,
         ended_at=row.ended_at,
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        pause=Pause(row.paused_at, row.paused_until, row.catches_up, row.resumed_at)
+        if row.paused_at and row.paused_until
+        else None,
     )

@@ -13,6 +13,21 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     op.create_table(
+        "audit",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("act", sa.String(length=40), nullable=False),
+        sa.Column("about", sa.String(length=120), nullable=False),
+        sa.Column("details", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_about_id"), ["about", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_actor_id"), ["actor", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
+
+    op.create_table(
         "feed_authority",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
@@ -34,6 +49,20 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "retention",
+        sa.Column("job", sa.String(length=40), nullable=False),
+        sa.Column("last_id", IDENTIFIER, nullable=False),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_retention")),
+    )
+    op.create_table(
+        "sign_up_tally",
+        sa.Column("scope", sa.String(length=80), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seconds", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "begins_at", "seconds", name=op.f("pk_sign_up_tally")),
     )
     op.create_table(
         "source",
@@ -168,6 +197,7 @@ def upgrade() -> None:
         sa.Column("filter_id", IDENTIFIER, nullable=False),
         sa.Column("sections", sa.String(length=40), nullable=False),
         sa.Column("review_minutes", sa.Integer(), nullable=True),
+        sa.Column("review_hold", sa.Boolean(), nullable=False),
         sa.Column("in_doubt_policy", sa.String(length=40), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=False),
@@ -178,6 +208,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_list")),
         sa.UniqueConstraint("slug", name=op.f("uq_list_slug")),
     )
+    op.create_table(
+        "reader_request",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("uid", sa.String(length=36), nullable=False),
+        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=320), nullable=True),
+        sa.Column("address_key", sa.String(length=320), nullable=True),
+        sa.CheckConstraint("kind IN ('download', 'erase', 'address')", name=op.f("ck_reader_request_kind_is_known")),
+        sa.CheckConstraint("(address IS NULL) = (address_key IS NULL)", name=op.f("ck_reader_request_address_has_key")),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_reader_request_subscriber_id_subscriber")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reader_request")),
+        sa.UniqueConstraint("uid", name=op.f("uq_reader_request_uid")),
+    )
+    with op.batch_alter_table("reader_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_reader_request_asked_at"), ["asked_at"], unique=False)
+        batch_op.create_index("ix_reader_request_subscriber", ["subscriber_id", "asked_at"], unique=False)
+
     op.create_table(
         "topic_rule",
         sa.Column("id", IDENTIFIER, nullable=False),
@@ -269,6 +322,7 @@ def upgrade() -> None:
         "edition",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("list_id", IDENTIFIER, nullable=False),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
         sa.Column("cadence", sa.String(length=40), nullable=False),
         sa.Column("slot_key", sa.String(length=60), nullable=False),
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=False),
@@ -279,6 +333,7 @@ def upgrade() -> None:
         sa.Column("nonce", sa.String(length=32), nullable=False),
         sa.Column("skip_reason", sa.String(length=40), nullable=True),
         sa.Column("review_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("review_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
         sa.Column("send_until", sa.DateTime(timezone=True), nullable=True),
@@ -290,6 +345,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "cadence IN ('immediate', 'daily', 'weekly', 'monthly')", name=op.f("ck_edition_cadence_is_known")
+        ),
+        sa.CheckConstraint(
+            "purpose IN ('digest', 'announcement', 'correction')", name=op.f("ck_edition_purpose_is_known")
         ),
         sa.CheckConstraint(
             "skip_reason IN ('empty', 'no_readers', 'missed')", name=op.f("ck_edition_skip_reason_is_known")
@@ -312,6 +370,15 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "feed_change",
+        sa.Column("article_id", IDENTIFIER, autoincrement=False, nullable=False),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_feed_change_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("article_id", name=op.f("pk_feed_change")),
+    )
+    op.create_table(
         "feed_document",
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
@@ -329,15 +396,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_feed_document_feed_id"), ["feed_id"], unique=False)
 
     op.create_table(
-        "feed_change",
-        sa.Column("article_id", IDENTIFIER, autoincrement=False, nullable=False),
-        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["article_id"], ["article.id"], name=op.f("fk_feed_change_article_id_article"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("article_id", name=op.f("pk_feed_change")),
-    )
-    op.create_table(
         "feed_entry",
         sa.Column("feed_id", IDENTIFIER, nullable=False),
         sa.Column("article_id", IDENTIFIER, nullable=False),
@@ -349,6 +407,22 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_feed_entry_article_id"), ["article_id"], unique=False)
+
+    op.create_table(
+        "search_entry",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("modified_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("words", postgresql.TSVECTOR().with_variant(sa.Text(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["article_id"], ["article.id"], name=op.f("fk_search_entry_article_id_article"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_search_entry")),
+        sa.UniqueConstraint("article_id", "language", name=op.f("uq_search_entry_article_id_language")),
+    )
+    with op.batch_alter_table("search_entry", schema=None) as batch_op:
+        batch_op.create_index("ix_search_entry_words", ["words"], unique=False, postgresql_using="gin")
 
     op.create_table(
         "subscription",
@@ -364,6 +438,10 @@ def upgrade() -> None:
         sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("end_reason", sa.String(length=40), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("catches_up", sa.Boolean(), nullable=False),
         sa.CheckConstraint(
             "(state = 'ended') = (end_reason IS NOT NULL)", name=op.f("ck_subscription_ended_has_reason")
         ),
@@ -381,6 +459,10 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "state IN ('unconfirmed', 'confirmed', 'ended')", name=op.f("ck_subscription_state_is_known")
         ),
+        sa.CheckConstraint("(paused_at IS NULL) = (paused_until IS NULL)", name=op.f("ck_subscription_pause_has_end")),
+        sa.CheckConstraint(
+            "resumed_at IS NULL OR paused_at IS NOT NULL", name=op.f("ck_subscription_resumed_was_paused")
+        ),
         sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_subscription_filter_id_filter")),
         sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_subscription_list_id_list")),
         sa.ForeignKeyConstraint(
@@ -396,6 +478,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("state = 'confirmed'"),
             postgresql_where=sa.text("state = 'confirmed'"),
+        )
+        batch_op.create_index(
+            "ix_subscription_paused",
+            ["paused_until"],
+            unique=False,
+            sqlite_where=sa.text("paused_at IS NOT NULL AND resumed_at IS NULL"),
+            postgresql_where=sa.text("paused_at IS NOT NULL AND resumed_at IS NULL"),
         )
         batch_op.create_index(batch_op.f("ix_subscription_subscriber_id"), ["subscriber_id"], unique=False)
         batch_op.create_index(
@@ -414,6 +503,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "announcement",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("letters", JSON, nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=True),
+        sa.Column("corrects_edition_id", IDENTIFIER, nullable=True),
+        sa.Column("corrects_article_id", IDENTIFIER, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["corrects_article_id"], ["article.id"], name=op.f("fk_announcement_corrects_article_id_article")
+        ),
+        sa.ForeignKeyConstraint(
+            ["corrects_edition_id"], ["edition.id"], name=op.f("fk_announcement_corrects_edition_id_edition")
+        ),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_announcement_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_announcement_filter_id_filter")),
+        sa.PrimaryKeyConstraint("edition_id", name=op.f("pk_announcement")),
+    )
+    op.create_table(
         "consent",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("subscription_id", IDENTIFIER, nullable=False),
@@ -422,7 +530,7 @@ def upgrade() -> None:
         sa.Column("basis", sa.Text(), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "act IN ('asked', 'confirmed', 'imported', 'changed', 'ended', 'undone')",
+            "act IN ('asked', 'confirmed', 'imported', 'changed', 'ended', 'paused', 'resumed', 'moved', 'undone')",
             name=op.f("ck_consent_act_is_known"),
         ),
         sa.ForeignKeyConstraint(
@@ -445,6 +553,29 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("edition_id", "language", "key", name=op.f("pk_edition_block")),
     )
+    op.create_table(
+        "edition_edit",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=True),
+        sa.Column("language", sa.String(length=40), nullable=True),
+        sa.Column("words", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('intro', 'lead', 'pin', 'unpin', 'drop', 'postpone', 'restore', 'order', 'summary', 'add', 'reset')",
+            name=op.f("ck_edition_edit_kind_is_known"),
+        ),
+        sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_edition_edit_article_id_article")),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_edit_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition_edit")),
+    )
+    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edition_edit_edition_id"), ["edition_id"], unique=False)
+
     op.create_table(
         "edition_exclusion",
         sa.Column("edition_id", IDENTIFIER, nullable=False),
@@ -539,7 +670,9 @@ def upgrade() -> None:
             name=op.f("ck_delivery_outcome_is_known"),
         ),
         sa.CheckConstraint("pool IN ('transactional', 'bulk')", name=op.f("ck_delivery_pool_is_known")),
-        sa.CheckConstraint("purpose IN ('edition', 'confirmation')", name=op.f("ck_delivery_purpose_is_known")),
+        sa.CheckConstraint(
+            "purpose IN ('edition', 'confirmation', 'notice')", name=op.f("ck_delivery_purpose_is_known")
+        ),
         sa.CheckConstraint(
             "state <> 'accepted' OR accepted_at IS NOT NULL", name=op.f("ck_delivery_accepted_has_time")
         ),
@@ -729,11 +862,16 @@ def downgrade() -> None:
 
     op.drop_table("edition_item")
     op.drop_table("edition_exclusion")
+    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edition_edit_edition_id"))
+
+    op.drop_table("edition_edit")
     op.drop_table("edition_block")
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consent_subscription_id"))
 
     op.drop_table("consent")
+    op.drop_table("announcement")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_subscription_live",
@@ -747,21 +885,30 @@ def downgrade() -> None:
         )
         batch_op.drop_index(batch_op.f("ix_subscription_subscriber_id"))
         batch_op.drop_index(
+            "ix_subscription_paused",
+            sqlite_where=sa.text("paused_at IS NOT NULL AND resumed_at IS NULL"),
+            postgresql_where=sa.text("paused_at IS NOT NULL AND resumed_at IS NULL"),
+        )
+        batch_op.drop_index(
             "ix_subscription_audience",
             sqlite_where=sa.text("state = 'confirmed'"),
             postgresql_where=sa.text("state = 'confirmed'"),
         )
 
     op.drop_table("subscription")
+    with op.batch_alter_table("search_entry", schema=None) as batch_op:
+        batch_op.drop_index("ix_search_entry_words", postgresql_using="gin")
+
+    op.drop_table("search_entry")
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_entry_article_id"))
 
     op.drop_table("feed_entry")
-    op.drop_table("feed_change")
     with op.batch_alter_table("feed_document", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_document_feed_id"))
 
     op.drop_table("feed_document")
+    op.drop_table("feed_change")
     with op.batch_alter_table("edition", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_edition_open",
@@ -785,6 +932,11 @@ def downgrade() -> None:
     op.drop_table("article_key")
     op.drop_table("article_event")
     op.drop_table("topic_rule")
+    with op.batch_alter_table("reader_request", schema=None) as batch_op:
+        batch_op.drop_index("ix_reader_request_subscriber")
+        batch_op.drop_index(batch_op.f("ix_reader_request_asked_at"))
+
+    op.drop_table("reader_request")
     op.drop_table("list")
     op.drop_table("feed")
     with op.batch_alter_table("article", schema=None) as batch_op:
@@ -798,6 +950,14 @@ def downgrade() -> None:
 
     op.drop_table("subscriber")
     op.drop_table("source")
+    op.drop_table("sign_up_tally")
+    op.drop_table("retention")
     op.drop_table("heartbeat")
     op.drop_table("filter")
     op.drop_table("feed_authority")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_at"))
+        batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
+        batch_op.drop_index(batch_op.f("ix_audit_about_id"))
+
+    op.drop_table("audit")
