@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache, cached_property
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -75,6 +75,13 @@ def _networks(value: object) -> object:
     return tuple(str(ip_network(name.strip())) for name in value.split(",") if name.strip())
 
 
+def _domains(value: object) -> object:
+    """Split a list of domains; what else *value* may be is for the field's type to judge."""
+    if not isinstance(value, str):
+        return value
+    return frozenset(each.strip().lower().lstrip("@.") for each in value.split(",") if each.strip())
+
+
 class Settings(BaseSettings):
     """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
 
@@ -126,6 +133,21 @@ class Settings(BaseSettings):
     )
     accent_colour: str = Field(
         default="#0b5394", pattern=r"^#[0-9a-fA-F]{6}$", description="colour of mastheads, links"
+    )
+    refuse_disposable: bool = Field(default=True, description="take no sign-ups from mailboxes that last minutes")
+    refuse_roles: bool = Field(default=False, description="take no sign-ups from mailboxes such as info@ or office@")
+    refused_domains: Annotated[frozenset[str], NoDecode, BeforeValidator(_domains)] = Field(
+        default=frozenset(), description="more domains to take no sign-ups from, with those below; separated by commas"
+    )
+    sign_ups_per_network: int = Field(default=30, ge=1, description="most sign-ups of one network in an hour")
+    sign_ups_overall: int = Field(default=2000, ge=1, description="most sign-ups of all networks together in an hour")
+    consent_network: Literal["truncated", "hashed", "none"] = Field(
+        default="truncated", description="what the record of consent keeps of a visitor's network address"
+    )
+    keep_addresses_days: int = Field(default=180, ge=1, description="days until sent mails lose their address")
+    keep_ended_days: int = Field(default=400, ge=1, description="days until who left every list is erased")
+    reports_address: str = Field(
+        default="", description="mailbox that `newsletter reports read` is fed from: unsubscribes by mail; empty: none"
     )
     logo_url: str = Field(default="", description="PNG shown in mastheads; empty: the name in letters")
 
