@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, func, insert, select, text, update
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.editions import COUNTS_AS_SENT, ENDED, MOVES, Edition, EditionState, SkipReason
@@ -50,6 +50,12 @@ class EditionRow(Base):
     fanned_out_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any] | None]  # deliveries by state, fixed when the edition is done
+    pause_reason: Mapped[str | None] = mapped_column(Text)  # in words, while it is paused
+    paused_by: Mapped[str | None] = mapped_column(String(200))  # None while it is paused: by the service itself
+    canary: Mapped[str | None] = mapped_column(String(12))  # as `newsletter send --canary` said; None: the list's
+    canary_size: Mapped[int | None]  # mails that go first, decided when sending begins; None: all at once
+    canary_left: Mapped[int | None]  # those of them yet to be claimed; None: no canary holds the rest back
+    canary_at: Mapped[datetime | None]  # when the present canary began; the database's clock
     created_at: Mapped[datetime]
 
 

@@ -40,6 +40,11 @@ class ListRow(Base):
     in_doubt_policy: Mapped[Code]
     since: Mapped[datetime]
     is_public: Mapped[bool] = mapped_column(default=True)
+    canary: Mapped[str | None] = mapped_column(String(12))  # mails that go first: a number, or a share such as 1%
+    canary_limit: Mapped[float | None]  # percent of them that may fail; None: what the service allows
+    paused_at: Mapped[datetime | None]  # its digests wait; the database's clock
+    paused_by: Mapped[str | None] = mapped_column(String(200))
+    pause_reason: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
 
 

@@ -13,21 +13,6 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     op.create_table(
-        "audit",
-        sa.Column("id", IDENTIFIER, nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor", sa.String(length=200), nullable=False),
-        sa.Column("act", sa.String(length=40), nullable=False),
-        sa.Column("about", sa.String(length=120), nullable=False),
-        sa.Column("details", JSON, nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
-    )
-    with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_audit_about_id"), ["about", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_audit_actor_id"), ["actor", "id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
-
-    op.create_table(
         "feed_authority",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
@@ -72,6 +57,15 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source")),
         sa.UniqueConstraint("slug", name=op.f("uq_source_slug")),
+    )
+    op.create_table(
+        "stop",
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(length=200), nullable=False),
+        sa.CheckConstraint("kind IN ('pause', 'restore')", name=op.f("ck_stop_kind_is_known")),
+        sa.PrimaryKeyConstraint("kind", name=op.f("pk_stop")),
     )
     op.create_table(
         "subscriber",
@@ -197,10 +191,14 @@ def upgrade() -> None:
         sa.Column("filter_id", IDENTIFIER, nullable=False),
         sa.Column("sections", sa.String(length=40), nullable=False),
         sa.Column("review_minutes", sa.Integer(), nullable=True),
-        sa.Column("review_hold", sa.Boolean(), nullable=False),
         sa.Column("in_doubt_policy", sa.String(length=40), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=False),
+        sa.Column("canary", sa.String(length=12), nullable=True),
+        sa.Column("canary_limit", sa.Double(), nullable=True),
+        sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("paused_by", sa.String(length=200), nullable=True),
+        sa.Column("pause_reason", sa.Text(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("in_doubt_policy IN ('hold', 'resend_once')", name=op.f("ck_list_in_doubt_policy_is_known")),
         sa.CheckConstraint("sections IN ('topic', 'kind')", name=op.f("ck_list_sections_is_known")),
@@ -322,7 +320,6 @@ def upgrade() -> None:
         "edition",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("list_id", IDENTIFIER, nullable=False),
-        sa.Column("purpose", sa.String(length=40), nullable=False),
         sa.Column("cadence", sa.String(length=40), nullable=False),
         sa.Column("slot_key", sa.String(length=60), nullable=False),
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=False),
@@ -333,7 +330,6 @@ def upgrade() -> None:
         sa.Column("nonce", sa.String(length=32), nullable=False),
         sa.Column("skip_reason", sa.String(length=40), nullable=True),
         sa.Column("review_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("review_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
         sa.Column("send_until", sa.DateTime(timezone=True), nullable=True),
@@ -342,12 +338,15 @@ def upgrade() -> None:
         sa.Column("fanned_out_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("counts", JSON, nullable=True),
+        sa.Column("pause_reason", sa.Text(), nullable=True),
+        sa.Column("paused_by", sa.String(length=200), nullable=True),
+        sa.Column("canary", sa.String(length=12), nullable=True),
+        sa.Column("canary_size", sa.Integer(), nullable=True),
+        sa.Column("canary_left", sa.Integer(), nullable=True),
+        sa.Column("canary_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "cadence IN ('immediate', 'daily', 'weekly', 'monthly')", name=op.f("ck_edition_cadence_is_known")
-        ),
-        sa.CheckConstraint(
-            "purpose IN ('digest', 'announcement', 'correction')", name=op.f("ck_edition_purpose_is_known")
         ),
         sa.CheckConstraint(
             "skip_reason IN ('empty', 'no_readers', 'missed')", name=op.f("ck_edition_skip_reason_is_known")
@@ -503,25 +502,6 @@ def upgrade() -> None:
         )
 
     op.create_table(
-        "announcement",
-        sa.Column("edition_id", IDENTIFIER, nullable=False),
-        sa.Column("letters", JSON, nullable=False),
-        sa.Column("filter_id", IDENTIFIER, nullable=True),
-        sa.Column("corrects_edition_id", IDENTIFIER, nullable=True),
-        sa.Column("corrects_article_id", IDENTIFIER, nullable=True),
-        sa.ForeignKeyConstraint(
-            ["corrects_article_id"], ["article.id"], name=op.f("fk_announcement_corrects_article_id_article")
-        ),
-        sa.ForeignKeyConstraint(
-            ["corrects_edition_id"], ["edition.id"], name=op.f("fk_announcement_corrects_edition_id_edition")
-        ),
-        sa.ForeignKeyConstraint(
-            ["edition_id"], ["edition.id"], name=op.f("fk_announcement_edition_id_edition"), ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_announcement_filter_id_filter")),
-        sa.PrimaryKeyConstraint("edition_id", name=op.f("pk_announcement")),
-    )
-    op.create_table(
         "consent",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("subscription_id", IDENTIFIER, nullable=False),
@@ -553,29 +533,6 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("edition_id", "language", "key", name=op.f("pk_edition_block")),
     )
-    op.create_table(
-        "edition_edit",
-        sa.Column("id", IDENTIFIER, nullable=False),
-        sa.Column("edition_id", IDENTIFIER, nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("actor", sa.String(length=200), nullable=False),
-        sa.Column("kind", sa.String(length=40), nullable=False),
-        sa.Column("article_id", IDENTIFIER, nullable=True),
-        sa.Column("language", sa.String(length=40), nullable=True),
-        sa.Column("words", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "kind IN ('intro', 'lead', 'pin', 'unpin', 'drop', 'postpone', 'restore', 'order', 'summary', 'add', 'reset')",
-            name=op.f("ck_edition_edit_kind_is_known"),
-        ),
-        sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_edition_edit_article_id_article")),
-        sa.ForeignKeyConstraint(
-            ["edition_id"], ["edition.id"], name=op.f("fk_edition_edit_edition_id_edition"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition_edit")),
-    )
-    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_edition_edit_edition_id"), ["edition_id"], unique=False)
-
     op.create_table(
         "edition_exclusion",
         sa.Column("edition_id", IDENTIFIER, nullable=False),
@@ -862,16 +819,11 @@ def downgrade() -> None:
 
     op.drop_table("edition_item")
     op.drop_table("edition_exclusion")
-    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_edition_edit_edition_id"))
-
-    op.drop_table("edition_edit")
     op.drop_table("edition_block")
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consent_subscription_id"))
 
     op.drop_table("consent")
-    op.drop_table("announcement")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_subscription_live",
@@ -949,15 +901,10 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_subscriber_address_hmac"))
 
     op.drop_table("subscriber")
+    op.drop_table("stop")
     op.drop_table("source")
     op.drop_table("sign_up_tally")
     op.drop_table("retention")
     op.drop_table("heartbeat")
     op.drop_table("filter")
     op.drop_table("feed_authority")
-    with op.batch_alter_table("audit", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_audit_at"))
-        batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
-        batch_op.drop_index(batch_op.f("ix_audit_about_id"))
-
-    op.drop_table("audit")
