@@ -7,12 +7,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast lint format migration lock clean
+.PHONY: help demo test test-fast chaos lint format migration lock clean
 
 help:
 	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
 	@echo "make test        run all tests; ARGS='-k digest' picks some"
 	@echo "make test-fast   on the embedded database alone, without worker processes, wheels and months replayed"
+	@echo "make chaos       kill workers, servers and connections for some minutes; SCALE=5 says how much, SEED=1 chooses which"
 	@echo "make lint        check style and types; make format mends what can be mended"
 	@echo "make migration   write a revision for changed tables: NAME='adds a colour to lists'"
 	@echo "make lock        choose the packages' versions anew"
@@ -29,6 +30,11 @@ test: $(VENV)/.dev
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) -m "not slow" $(ARGS)
+
+# The same scenarios run in `make test`, with SCALE=1 and SEED=1.
+chaos: $(VENV)/.dev
+	NEWSLETTER_TEST_CHAOS_SCALE=$(or $(SCALE),5) NEWSLETTER_TEST_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(PYTEST) tests/chaos $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

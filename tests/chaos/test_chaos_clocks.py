@@ -1,0 +1,67 @@
+"""Clocks that are wrong, and ticks that are too many or missing."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from chaos_scenario import RESEND_ONCE, Chaos
+
+from newsletter.dispatch import Queue
+
+pytestmark = pytest.mark.slow
+
+HOUR = timedelta(hours=1)
+FOLDER = Path(__file__).parent / "wrong_clock"
+
+
+def wrong_by(span: timedelta) -> dict[str, str]:
+    """Return the environment of a process whose clock is wrong."""
+    return {"PYTHONPATH": str(FOLDER), "CHAOS_CLOCK_SECONDS": str(span.total_seconds())}
+
+
+def test_no_worker_s_clock_decides_anything(chaos: Chaos):
+    """One that sweeps is an hour ahead, one that sends an hour behind; leases, retries and ticks go on as ever."""
+    chaos.processes.stop()
+    chaos.begin(400, policy=RESEND_ONCE, delay_seconds=0.004)
+    chaos.processes.start_worker(Queue.TICK, **wrong_by(HOUR))
+    chaos.processes.start_worker(Queue.BULK, **wrong_by(-HOUR))
+    chaos.processes.start_beat()
+    chaos.kill_all_through(4)
+    account = chaos.end("workers' clocks wrong by an hour")
+    chaos.processes.stop()
+
+    assert account.deliveries == account.accepted_in_truth
+    assert {1, -1} <= hours_told(chaos.processes.log)
+
+
+def hours_told(log: Path) -> set[int]:
+    """Return by how many hours the lines of a log are off."""
+    found = re.findall(r'"timestamp": "([^"]+)"', log.read_text())
+    return {round((datetime.fromisoformat(told) - datetime.now(UTC)) / HOUR) for told in found}
+
+
+def test_two_beats_are_no_worse_than_one(chaos: Chaos):
+    second = chaos.processes.start_beat()
+    chaos.begin(400, delay_seconds=0.004)
+    chaos.kill_all_through(2)
+    chaos.end("two beats")
+    chaos.processes.stop(second)
+
+
+def test_without_a_beat_a_send_goes_on_until_its_doorbell_is_lost(chaos: Chaos):
+    """One doorbell is enough for all that is due; a killed sender takes it along, and the next tick finds the rest."""
+    chaos.processes.stop(*chaos.processes.beats())
+    chaos.valkey.flush()
+    chaos.begin(600, delay_seconds=0.004)
+    chaos.processes.run("editions", "pause", "1")
+    chaos.processes.run("editions", "resume", "1")
+    chaos.wait_for(0.3)
+    chaos.processes.kill_children()
+    chaos.valkey.flush()
+    unsent = [row for row in chaos.ledger.deliveries() if row.state == "queued"]
+    chaos.processes.start_beat()
+    account = chaos.end("no beat, then one again")
+
+    assert unsent
+    assert account.deliveries == account.states["accepted"] + account.states["in_doubt"]

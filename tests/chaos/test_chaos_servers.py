@@ -1,0 +1,50 @@
+"""The broker emptied, stopped and killed; the database restarted under everybody's hands."""
+
+import time
+
+import pytest
+from chaos_scenario import RESEND_ONCE, Chaos
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_broker_loses_every_message_again_and_again(chaos: Chaos):
+    chaos.begin(1000, delay_seconds=0.004)
+    for share in (0.1, 0.2, 0.3):
+        chaos.wait_for(share)
+        chaos.valkey.flush()
+    chaos.wait_for(0.4)
+    chaos.valkey.kill()
+    time.sleep(1)
+    chaos.valkey.start()
+    chaos.wait_for(0.6)
+    chaos.valkey.kill()
+    chaos.valkey.start()
+    account = chaos.end("broker flushed, killed, stopped")
+
+    assert account.deliveries == account.states["accepted"]
+    assert 0 == account.doubts
+
+
+def test_the_database_restarted_at_once_in_the_middle_of_a_send(chaos: Chaos):
+    """Senders keep the answers that they have until they can write them, if need be after their leases have run out."""
+    chaos.begin(1000, delay_seconds=0.004)
+    for share in (0.1, 0.3, 0.5):
+        chaos.wait_for(share)
+        chaos.postgres.restart_at_once()
+    chaos.wait_for(0.7)
+    chaos.postgres.restart_at_once(down_seconds=5)
+    account = chaos.end("database restarted at once, once down for longer than a lease")
+
+    assert account.deliveries == account.states["accepted"]
+    assert 0 == account.doubts
+
+
+def test_the_database_restarted_and_workers_killed(chaos: Chaos):
+    chaos.begin(1000, policy=RESEND_ONCE, delay_seconds=0.004)
+    for share in (0.1, 0.3, 0.5, 0.7):
+        chaos.wait_for(share)
+        chaos.processes.kill_one(chaos.chance)
+        chaos.postgres.restart_at_once()
+        chaos.valkey.flush()
+    chaos.end("database restarted, workers killed, broker flushed")
