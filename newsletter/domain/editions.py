@@ -57,6 +57,14 @@ class SkipReason(StrEnum):
     MISSED = "missed"  # found after its deadline, or overtaken by a later slot; its items roll on
 
 
+class EditionPurpose(StrEnum):
+    """What an edition is: made from articles by itself, or written by staff."""
+
+    DIGEST = "digest"  # of a slot of the calendar, or of one article sent at once
+    ANNOUNCEMENT = "announcement"  # to the readers of every cadence
+    CORRECTION = "correction"  # to those who had an article in an earlier edition
+
+
 @dataclass(frozen=True, slots=True)
 class Edition:
     """One issue; *slot_key* is the local date, ISO week or month it is for, or the article's revision.
@@ -80,6 +88,7 @@ class Edition:
     fanned_out_at: datetime | None
     candidate_count: int
     done_at: datetime | None
+    purpose: EditionPurpose = EditionPurpose.DIGEST
 
 
 @dataclass(frozen=True, slots=True)

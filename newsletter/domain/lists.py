@@ -74,6 +74,7 @@ class MailingList:
     in_doubt_policy: InDoubtPolicy
     since: datetime
     is_public: bool = True
+    review_hold: bool = False
 
     @property
     def news_since(self) -> datetime:

@@ -11,7 +11,6 @@ from newsletter.dispatch import Dispatcher, Doorbell, Ring
 from newsletter.mail.relay import Relay
 from newsletter.storage.engine import Database, Session
 
-
 THE_SERVICE = "the service"
 """Who acts where no person does."""
 

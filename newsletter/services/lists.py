@@ -54,6 +54,7 @@ class ListDraft:
     filter: NamedFilter = EVERY_ARTICLE
     sections: SectionsBy = SectionsBy.TOPIC
     review_minutes: int | None = None
+    review_hold: bool = False
     in_doubt_policy: InDoubtPolicy = InDoubtPolicy.HOLD
     since: datetime | None = None
     is_public: bool = True
@@ -114,6 +115,7 @@ def add_list(app: App, draft: ListDraft) -> MailingList:
             filter_id=storage.intern_filter(tx.session, choice),
             sections=draft.sections,
             review_minutes=draft.review_minutes,
+            review_hold=draft.review_hold,
             in_doubt_policy=draft.in_doubt_policy,
             since=draft.since or tx.now,
             is_public=draft.is_public,

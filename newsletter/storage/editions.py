@@ -7,7 +7,15 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, func, insert, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.domain.editions import COUNTS_AS_SENT, ENDED, MOVES, Edition, EditionState, SkipReason
+from newsletter.domain.editions import (
+    COUNTS_AS_SENT,
+    ENDED,
+    MOVES,
+    Edition,
+    EditionPurpose,
+    EditionState,
+    SkipReason,
+)
 from newsletter.domain.lists import Cadence
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 from newsletter.storage.bulk import insert_into
@@ -23,6 +31,7 @@ class EditionRow(Base):
         one_of("state", EditionState),
         one_of("cadence", Cadence),
         one_of("skip_reason", SkipReason),
+        one_of("purpose", EditionPurpose),
         Index(
             "ix_edition_open",
             "state",
@@ -32,6 +41,7 @@ class EditionRow(Base):
     )
     id: Mapped[PrimaryKey]
     list_id: Mapped[int] = mapped_column(Identifier, ForeignKey("list.id"))
+    purpose: Mapped[Code] = mapped_column(default=EditionPurpose.DIGEST)
     cadence: Mapped[Code]
     slot_key: Mapped[str] = mapped_column(String(60))
     slot_at: Mapped[datetime]
@@ -41,7 +51,8 @@ class EditionRow(Base):
     state_at: Mapped[datetime]
     nonce: Mapped[str] = mapped_column(String(32))
     skip_reason: Mapped[Code | None]
-    review_until: Mapped[datetime | None]
+    review_until: Mapped[datetime | None]  # None in review: it waits until somebody decides
+    review_told_at: Mapped[datetime | None]  # when staff were told that it waits
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(200))
     send_until: Mapped[datetime | None]  # deadline_at by the database's clock, reckoned at the approval
@@ -82,10 +93,12 @@ def open_edition(
     nonce: str,
     now: datetime,
     skip_reason: SkipReason | None = None,
+    purpose: EditionPurpose = EditionPurpose.DIGEST,
 ) -> int | None:
     """Insert the edition of a slot and return its id; None if the slot is taken. Safe to repeat, from any process."""
     row = {
         "list_id": list_id,
+        "purpose": purpose,
         "cadence": cadence,
         "slot_key": slot_key,
         "slot_at": slot_at,
@@ -273,4 +286,5 @@ def _edition(row: EditionRow) -> Edition:
         fanned_out_at=row.fanned_out_at,
         candidate_count=row.candidate_count,
         done_at=row.done_at,
+        purpose=EditionPurpose(row.purpose),
     )

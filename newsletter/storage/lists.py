@@ -37,6 +37,7 @@ class ListRow(Base):
     filter_id: Mapped[int] = mapped_column(Identifier, ForeignKey("filter.id"))
     sections: Mapped[Code]
     review_minutes: Mapped[int | None]
+    review_hold: Mapped[bool] = mapped_column(default=False)
     in_doubt_policy: Mapped[Code]
     since: Mapped[datetime]
     is_public: Mapped[bool] = mapped_column(default=True)
@@ -117,6 +118,7 @@ def add_list(session: Session, new: MailingList, *, now: datetime) -> MailingLis
         filter_id=new.filter_id,
         sections=new.sections,
         review_minutes=new.review_minutes,
+        review_hold=new.review_hold,
         in_doubt_policy=new.in_doubt_policy,
         since=new.since,
         is_public=new.is_public,
@@ -181,6 +183,7 @@ def _to_list(row: ListRow) -> MailingList:
         filter_id=row.filter_id,
         sections=SectionsBy(row.sections),
         review_minutes=row.review_minutes,
+        review_hold=row.review_hold,
         in_doubt_policy=InDoubtPolicy(row.in_doubt_policy),
         since=row.since,
         is_public=row.is_public,

@@ -1,9 +1,12 @@
 """All tables together, as Alembic and the tests need them."""
 
 from newsletter.storage import (
+    announcements,
     articles,
     audiences,
+    audit,
     deliveries,
+    edition_edits,
     editions,
     feeds,
     heartbeats,
@@ -22,9 +25,12 @@ from newsletter.storage import (
 from newsletter.storage.base import Base
 
 TABLE_MODULES = (
+    announcements,
     articles,
     audiences,
+    audit,
     deliveries,
+    edition_edits,
     editions,
     feeds,
     heartbeats,

@@ -13,6 +13,21 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 
 def upgrade() -> None:
     op.create_table(
+        "audit",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("act", sa.String(length=40), nullable=False),
+        sa.Column("about", sa.String(length=120), nullable=False),
+        sa.Column("details", JSON, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
+    )
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_audit_about_id"), ["about", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_actor_id"), ["actor", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
+
+    op.create_table(
         "feed_authority",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
@@ -132,6 +147,7 @@ def upgrade() -> None:
         sa.Column("withdrawal_reason", sa.Text(), nullable=True),
         sa.Column("lacks", JSON, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("is_archive", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("image_url", sa.Text(), nullable=True),
         sa.Column("image_width", sa.Integer(), nullable=True),
         sa.Column("image_height", sa.Integer(), nullable=True),
@@ -191,6 +207,7 @@ def upgrade() -> None:
         sa.Column("filter_id", IDENTIFIER, nullable=False),
         sa.Column("sections", sa.String(length=40), nullable=False),
         sa.Column("review_minutes", sa.Integer(), nullable=True),
+        sa.Column("review_hold", sa.Boolean(), nullable=False),
         sa.Column("in_doubt_policy", sa.String(length=40), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("is_public", sa.Boolean(), nullable=False),
@@ -262,6 +279,7 @@ def upgrade() -> None:
         sa.Column("key", sa.String(length=300), nullable=False),
         sa.Column("article_id", IDENTIFIER, nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["article_id"], ["article.id"], name=op.f("fk_article_key_article_id_article"), ondelete="CASCADE"
         ),
@@ -320,6 +338,7 @@ def upgrade() -> None:
         "edition",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("list_id", IDENTIFIER, nullable=False),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
         sa.Column("cadence", sa.String(length=40), nullable=False),
         sa.Column("slot_key", sa.String(length=60), nullable=False),
         sa.Column("slot_at", sa.DateTime(timezone=True), nullable=False),
@@ -330,6 +349,7 @@ def upgrade() -> None:
         sa.Column("nonce", sa.String(length=32), nullable=False),
         sa.Column("skip_reason", sa.String(length=40), nullable=True),
         sa.Column("review_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("review_told_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approved_by", sa.String(length=200), nullable=True),
         sa.Column("send_until", sa.DateTime(timezone=True), nullable=True),
@@ -347,6 +367,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
             "cadence IN ('immediate', 'daily', 'weekly', 'monthly')", name=op.f("ck_edition_cadence_is_known")
+        ),
+        sa.CheckConstraint(
+            "purpose IN ('digest', 'announcement', 'correction')", name=op.f("ck_edition_purpose_is_known")
         ),
         sa.CheckConstraint(
             "skip_reason IN ('empty', 'no_readers', 'missed')", name=op.f("ck_edition_skip_reason_is_known")
@@ -502,6 +525,25 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "announcement",
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("letters", JSON, nullable=False),
+        sa.Column("filter_id", IDENTIFIER, nullable=True),
+        sa.Column("corrects_edition_id", IDENTIFIER, nullable=True),
+        sa.Column("corrects_article_id", IDENTIFIER, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["corrects_article_id"], ["article.id"], name=op.f("fk_announcement_corrects_article_id_article")
+        ),
+        sa.ForeignKeyConstraint(
+            ["corrects_edition_id"], ["edition.id"], name=op.f("fk_announcement_corrects_edition_id_edition")
+        ),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_announcement_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_announcement_filter_id_filter")),
+        sa.PrimaryKeyConstraint("edition_id", name=op.f("pk_announcement")),
+    )
+    op.create_table(
         "consent",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("subscription_id", IDENTIFIER, nullable=False),
@@ -533,6 +575,29 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("edition_id", "language", "key", name=op.f("pk_edition_block")),
     )
+    op.create_table(
+        "edition_edit",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("edition_id", IDENTIFIER, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(length=200), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("article_id", IDENTIFIER, nullable=True),
+        sa.Column("language", sa.String(length=40), nullable=True),
+        sa.Column("words", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "kind IN ('intro', 'lead', 'pin', 'unpin', 'drop', 'postpone', 'restore', 'order', 'summary', 'add', 'reset')",
+            name=op.f("ck_edition_edit_kind_is_known"),
+        ),
+        sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_edition_edit_article_id_article")),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_edition_edit_edition_id_edition"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_edition_edit")),
+    )
+    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_edition_edit_edition_id"), ["edition_id"], unique=False)
+
     op.create_table(
         "edition_exclusion",
         sa.Column("edition_id", IDENTIFIER, nullable=False),
@@ -597,11 +662,11 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=40), nullable=False),
         sa.Column("content", JSON, nullable=True),
         sa.Column("mail_token", sa.String(length=36), nullable=False),
         sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("pool", sa.String(length=40), nullable=False),
-        sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
@@ -621,6 +686,7 @@ def upgrade() -> None:
             "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
             name=op.f("ck_delivery_lease_token_while_leased"),
         ),
+        sa.CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_is_bulk")),
         sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
         sa.CheckConstraint(
             "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
@@ -648,35 +714,32 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id_variant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("edition_id", "address_hmac", name=op.f("uq_delivery_edition_id_address_hmac")),
         sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
-        sa.UniqueConstraint("idempotency_key", name=op.f("uq_delivery_idempotency_key")),
         sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_delivery_due",
-            ["pool", "priority", "available_at", "id"],
+            ["edition_id", "provider", "available_at", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
         )
+        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id"], unique=False)
         batch_op.create_index(
-            "ix_delivery_leased",
-            ["lease_until"],
+            "ix_delivery_under_way",
+            ["state", "edition_id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('leased', 'sending')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending')"),
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
         )
         batch_op.create_index(
-            "ix_delivery_open",
-            ["edition_id", "state"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            "uq_delivery_idempotency_key",
+            ["idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
         )
-        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id", "list_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_delivery_subscription_id"), ["subscription_id"], unique=False)
 
     op.create_table(
         "edition_audience",
@@ -747,8 +810,8 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(length=200), nullable=False),
         sa.Column("lease_token", sa.String(length=36), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(length=40), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
         sa.Column("stage", sa.String(length=40), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("enhanced", sa.String(length=12), nullable=True),
@@ -796,18 +859,17 @@ def downgrade() -> None:
 
     op.drop_table("edition_audience")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_delivery_subscription_id"))
+        batch_op.drop_index(
+            "uq_delivery_idempotency_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_under_way",
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+        )
         batch_op.drop_index("ix_delivery_subscriber")
-        batch_op.drop_index(
-            "ix_delivery_open",
-            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-        )
-        batch_op.drop_index(
-            "ix_delivery_leased",
-            sqlite_where=sa.text("state IN ('leased', 'sending')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending')"),
-        )
         batch_op.drop_index(
             "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
         )
@@ -819,11 +881,16 @@ def downgrade() -> None:
 
     op.drop_table("edition_item")
     op.drop_table("edition_exclusion")
+    with op.batch_alter_table("edition_edit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_edition_edit_edition_id"))
+
+    op.drop_table("edition_edit")
     op.drop_table("edition_block")
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_consent_subscription_id"))
 
     op.drop_table("consent")
+    op.drop_table("announcement")
     with op.batch_alter_table("subscription", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_subscription_live",
@@ -908,3 +975,9 @@ def downgrade() -> None:
     op.drop_table("heartbeat")
     op.drop_table("filter")
     op.drop_table("feed_authority")
+    with op.batch_alter_table("audit", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_audit_at"))
+        batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
+        batch_op.drop_index(batch_op.f("ix_audit_about_id"))
+
+    op.drop_table("audit")

@@ -1,0 +1,37 @@
+"""Audit: puts on record who did what, within the transaction that does it."""
+
+from datetime import datetime
+from typing import Any
+
+from newsletter.domain.audit import Act
+from newsletter.services.context import App, Transaction
+from newsletter.storage import audit as storage
+
+MOST_LISTED = 1000
+"""Acts in one page of the record."""
+
+
+def record_act(tx: Transaction, act: str, about: str, *, actor: str | None = None, **details: Any) -> None:
+    """Note that the transaction's actor, or *actor*, did *act* to what *about* names, such as `edition 12`.
+
+    *details* are what JSON knows, and hold no address.
+    """
+    storage.add_act(tx.session, actor=(actor or tx.actor)[:200], act=act, about=about[:120], details=details)
+
+
+def list_acts(
+    app: App,
+    *,
+    since: datetime | None = None,
+    actor: str | None = None,
+    about: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[Act]:
+    """Return a page of the record, the last act first.
+
+    *about*: one thing such as `edition 12`, or all of a noun such as `edition`. *before*: the id that the page before
+    ended with.
+    """
+    with app.reading() as tx:
+        return storage.load_acts(tx.session, since=since, actor=actor, about=about, before=before, limit=limit)
