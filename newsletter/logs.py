@@ -36,6 +36,22 @@ def configure_logs(*, as_json: bool, level: str = "info") -> None:
     )
 
 
+def hear_libraries() -> None:
+    """Write what libraries warn of as events too, without addresses; for a process whose main loop is a library's."""
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Library) for handler in root.handlers):
+        root.addHandler(_Library(logging.WARNING))
+
+
+class _Library(logging.Handler):
+    """Passes records of the standard library's logging on as events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        words = _ADDRESS.sub("[address]", record.getMessage())
+        log.log(record.levelno, words, logger=record.name, exc_info=record.exc_info)
+
+
 def _without_addresses(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Leave addresses out of a traceback: what a database says of an error holds the row that it is about."""
     if isinstance(told := event.get("exception"), str):

@@ -1,12 +1,13 @@
 """Logs: what an exception says is logged, and nobody's address with it."""
 
 import json
+import logging
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from newsletter.logs import configure_logs
+from newsletter.logs import configure_logs, hear_libraries
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +34,21 @@ def test_addresses_in_an_exception_are_left_out(capsys, as_json):
     assert "Failing row contains (7, [address], [address])" in (json.loads(told)["exception"] if as_json else told)
     assert "task_failed" in told
     assert "test_logs.py" in told
+
+
+def test_what_a_library_warns_of_is_an_event_without_addresses(capsys):
+    root = logging.getLogger()
+    before = list(root.handlers)
+    configure_logs(as_json=True)
+    try:
+        hear_libraries()
+        hear_libraries()
+        logging.getLogger("celery.worker").critical("Unrecoverable error: %s", "ann@example.org is one")
+        logging.getLogger("celery.worker").info("nobody needs this")
+    finally:
+        for handler in set(root.handlers) - set(before):
+            root.removeHandler(handler)
+    [line] = capsys.readouterr().err.splitlines()
+
+    assert "Unrecoverable error: [address] is one" == json.loads(line)["event"]
+    assert ("critical", "celery.worker") == (json.loads(line)["level"], json.loads(line)["logger"])

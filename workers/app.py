@@ -8,7 +8,7 @@ from newsletter.bootstrap import build_app
 from newsletter.config import load_settings
 from newsletter.dispatch import TICK_SECONDS, make_celery
 from newsletter.errors import InvalidError
-from newsletter.logs import configure_logs
+from newsletter.logs import configure_logs, hear_libraries
 from newsletter.services.context import App
 from workers.stopping import StopFlag
 
@@ -33,6 +33,7 @@ def parts() -> App:
 @setup_logging.connect
 def _configure_logs(**_: object) -> None:
     configure_logs(as_json=True)
+    hear_libraries()  # Celery itself says what becomes of a task that fails, and why a worker gives up
 
 
 @worker_shutting_down.connect
