@@ -118,7 +118,8 @@ class ArticleRecord:
     """An article as the newsroom keeps it: a draft too, with what it *lacks*, and all that readers do not see.
 
     *published_at* is None for a draft without a date. *id* is 0 until it is stored. *topics* are in order, those
-    that do not count included. Everything else is as in `Article`.
+    that do not count included. *is_archive*: it was there before we looked, so it is read and never mailed, until a
+    significant update makes news of it. Everything else is as in `Article`.
     """
 
     id: int
@@ -142,6 +143,7 @@ class ArticleRecord:
     image_width: int | None = None
     image_height: int | None = None
     event: Event | None = None
+    is_archive: bool = False
 
     @property
     def visible_at(self) -> datetime | None:

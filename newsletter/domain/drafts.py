@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from newsletter.domain.articles import ArticleRecord, ArticleState, Event, Kind, TopicMark, TopicOrigin, Translation
 from newsletter.domain.prose import fold, mixed_scripts, normalise, remarks, repeats, summarise, text_of
-from newsletter.domain.stories import Likeness, Telling, marks
+from newsletter.domain.stories import Likeness, Telling, has_changed_much, marks
 from newsletter.domain.topics import Suggestion
 
 FARTHEST_AHEAD = timedelta(days=366)
@@ -62,13 +63,14 @@ class Draft:
     """One item as a reader of files gives it: already normalised and sanitised, not yet judged.
 
     *texts* holds at least one language, the article's own first. *published* is a date where the source gave a day
-    only, else an aware datetime. *external_id* and *translation_of* are ids of the source's own. *topics* are slugs or
-    labels as the source wrote them.
+    only, else an aware datetime; *updated* is when the source last called it changed. *external_id* and
+    *translation_of* are ids of the source's own. *topics* are slugs or labels as the source wrote them.
     """
 
     kind: Kind
     texts: tuple[DraftText, ...]
     published: date | datetime | None = None
+    updated: datetime | None = None
     embargo_until: datetime | None = None
     external_id: str | None = None
     source: str | None = None
@@ -157,6 +159,35 @@ def content_key(draft: Draft) -> str:
     return "text:" + hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
+def alias_keys(draft: Draft) -> set[str]:
+    """Return other names by which the same item may come again: its page, and what stays of both when sites move.
+
+    Sites change http to https, their host, or how they make ids. These names only say where to look;
+    `is_same_item` decides.
+    """
+    names = set()
+    if draft.own.url:
+        names.add(url_key(draft.own.url))
+        parts = urlsplit(draft.own.url)
+        path = f"{parts.path.rstrip('/')}{'?' if parts.query else ''}{parts.query}"
+        if path:
+            names.add(_bounded("path:" + path))
+    if draft.external_id and draft.external_id.startswith(("http://", "https://")):
+        names.add(_bounded("page:" + draft.external_id.partition("://")[2].rstrip("/")))
+    return names - {item_key(draft)}
+
+
+def is_same_item(record: ArticleRecord, draft: Draft, *, zone: ZoneInfo) -> bool:
+    """Say whether *draft*, which comes under a new name, is the item that *record* was made of, come again.
+
+    Its title is the same, or it was published at the same time of the same day: a day alone is shared by many.
+    """
+    title = fold(draft.own.title)
+    if title and title == fold(record.title):
+        return True
+    return isinstance(draft.published, datetime) and draft.published_at(zone) == record.published_at
+
+
 def distinct_keys(drafts: Sequence[Draft]) -> list[str]:
     """Return a key for each of the items of one document; only items that are equal share one.
 
@@ -202,7 +233,9 @@ def marks_of(told: Mapping[str, Telling]) -> frozenset[int]:
     return frozenset().union(*(marks(language, each.title, each.body) for language, each in told.items()))
 
 
-def admit(draft: Draft, *, uid: str, source: str, zone: ZoneInfo, now: datetime) -> ArticleRecord:
+def admit(
+    draft: Draft, *, uid: str, source: str, zone: ZoneInfo, now: datetime, is_archive: bool = False
+) -> ArticleRecord:
     """Make a new article of *draft*: published where nothing is lacking, else held as a draft."""
     record = ArticleRecord(
         id=0,
@@ -221,6 +254,7 @@ def admit(draft: Draft, *, uid: str, source: str, zone: ZoneInfo, now: datetime)
         image_width=draft.image_width,
         image_height=draft.image_height,
         event=draft.event,
+        is_archive=is_archive,
     )
     return _settled(record, record, now=now)
 
@@ -247,6 +281,43 @@ def update(record: ArticleRecord, draft: Draft, *, zone: ZoneInfo, now: datetime
             changed, image_url=draft.image_url, image_width=draft.image_width, image_height=draft.image_height
         )
     return _settled(record, changed, now=now)
+
+
+_CORRECTED = (
+    "correction", "corrected", "update", "updated",
+    "исправлено", "исправление", "обновлено", "обновление", "уточнение",
+    "оңдолду", "оңдоо", "жаңыртылды", "такталды",
+)  # fmt: skip
+"""First words of a title or a body by which newsrooms say that readers should look again."""
+
+
+def is_significant(record: ArticleRecord, draft: Draft, *, before: datetime | None, now: datetime) -> bool:
+    """Say whether readers should hear again of the public article *record*, now that its source says *draft*.
+
+    Where its first words call it corrected or updated and did not before; or where its source calls it updated later
+    than at *before*, and much of it, or a figure in it, did change. A site that stamps every save says nothing by it,
+    and without such a stamp an edit is an edit.
+    """
+    if not record.is_public(now):
+        return False
+    own = draft.own
+    there = tellings_of(record).get(own.language)
+    told = Telling(draft.kind, own.title or record.title, own.body_text, record.published_at)
+    if there is None or not told.body:
+        return False
+    if _says_corrected(told) and not _says_corrected(there):
+        return True
+    is_stamped = draft.updated is not None and before is not None and draft.updated > before
+    return is_stamped and bool(there.body) and has_changed_much(there, told)
+
+
+def _says_corrected(told: Telling) -> bool:
+    return any(fold(text).split()[:1] and fold(text).split()[0] in _CORRECTED for text in (told.title, told.body))
+
+
+def revised(record: ArticleRecord, *, now: datetime) -> ArticleRecord:
+    """Return *record* as a new revision, of which readers hear again."""
+    return replace(record, revision=record.revision + 1, updated_at=now, modified_at=now)
 
 
 def merge(record: ArticleRecord, draft: Draft, likeness: Likeness, *, zone: ZoneInfo, now: datetime) -> ArticleRecord:
@@ -406,7 +477,7 @@ def publish(record: ArticleRecord, *, major: bool, now: datetime) -> ArticleReco
     if record.state is ArticleState.PUBLISHED:
         if not major:
             return record
-        return replace(record, revision=record.revision + 1, updated_at=now, modified_at=now)
+        return revised(record, now=now)
     return replace(
         record,
         state=ArticleState.PUBLISHED,

@@ -21,6 +21,7 @@ BANDS, ROWS = 6, 3
 """Two bodies with 90 % of their shingles in common share a band in 999 of 1000 cases; with 30 %, in 1 of 7."""
 ALIKE = 0.85
 ALIKE_ON_ONE_DAY = 0.3
+CHANGED_MUCH = 0.8
 CONTAINED = 0.95
 
 
@@ -72,6 +73,16 @@ def likeness(one: Telling, other: Telling) -> Likeness | None:
     if shorter == longer and (same_title or len(shorter) >= SHORTEST_COMPARED):
         return Likeness.SAME_BODY
     return _alike(shorter[:MOST_COMPARED], longer[:MOST_COMPARED], same_title, _same_time(one, other))
+
+
+def has_changed_much(old: Telling, new: Telling) -> bool:
+    """Say whether *new* tells *old* differently enough to be read again: other figures, or a fifth of the words."""
+    before, after = (fold(each.body).split()[:MOST_COMPARED] for each in (old, new))
+    if _figures([*fold(old.title).split(), *before]) != _figures([*fold(new.title).split(), *after]):
+        return True
+    few, many = Counter(_shingles(before)), Counter(_shingles(after))
+    total = (few | many).total()
+    return bool(total) and (few & many).total() / total < CHANGED_MUCH
 
 
 def _alike(shorter: Sequence[str], longer: Sequence[str], same_title: bool, same_time: bool) -> Likeness | None:

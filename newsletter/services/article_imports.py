@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,12 +17,16 @@ from newsletter.domain.drafts import (
     Draft,
     UnusableError,
     admit,
+    alias_keys,
     digest,
     distinct_keys,
     id_key,
+    is_same_item,
+    is_significant,
     marks_of,
     merge,
     refusal,
+    revised,
     tellings,
     tellings_of,
     tidy,
@@ -33,7 +38,7 @@ from newsletter.domain.drafts import (
 from newsletter.domain.prose import fold, shorten
 from newsletter.domain.stories import Likeness, Telling, likeness
 from newsletter.errors import InvalidError
-from newsletter.ingest.document import Item
+from newsletter.ingest.document import Document, Item
 from newsletter.ingest.fields import Defaults
 from newsletter.ingest.readers import read_document
 from newsletter.services.announcements import announce_changes
@@ -67,7 +72,8 @@ class ImportOutcome:
     """What became of the item at *position* of *file*, counted from 1.
 
     *lacks*: what keeps its article from being published. *warnings*: what a person should look at. *reason*: why it was
-    refused, or with which article it was merged. *article_uid* is None exactly for what was refused.
+    refused, or with which article it was merged. *article_uid* is None exactly for what was refused. *is_significant*:
+    readers of an article that is out hear of it again.
     """
 
     file: str
@@ -78,6 +84,7 @@ class ImportOutcome:
     lacks: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     reason: str | None = None
+    is_significant: bool = False
 
 
 def import_files(
@@ -104,7 +111,7 @@ def import_files(
             raise InvalidError(f"{path}: cannot be read: {error.strerror or error}") from error
     defaults = _defaults(app, source, language, kind)
     read = [_read(name, content, defaults) for name, content in documents]
-    return _import_items(app, [item for items in read for item in items], on_progress)
+    return import_items(app, [item for items in read for item in items], on_progress)
 
 
 def import_articles(
@@ -132,7 +139,7 @@ def import_document(
     Raises:
         InvalidError: the file cannot be read; or neither it nor *source* says where it comes from.
     """
-    return _import_items(app, _read(name, content, _defaults(app, source, language, kind)))
+    return import_items(app, _read(name, content, _defaults(app, source, language, kind)))
 
 
 def _defaults(app: App, source: str | None, language: str | None, kind: Kind | None) -> Defaults:
@@ -153,19 +160,36 @@ def source_slug(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Sourced:
-    """An item of a file with the source and the key it goes by; neither where it was refused."""
+class SourcedItem:
+    """An item of a document with the source and the key it goes by; neither where it was refused.
+
+    *aliases*: names by which it may have come before. *digest*: of the item as its source gave it, where more was
+    added since; None: nothing was. *is_archive*: what is new is not mailed. *is_major*: whoever gives it says that
+    readers should hear of the change; None: the texts decide.
+    """
 
     file: str
     item: Item
     source: str = ""
     key: str = ""
     warnings: tuple[str, ...] = ()
+    aliases: frozenset[str] = frozenset()
+    digest: str | None = None
+    is_archive: bool = False
+    is_major: bool | None = None
 
 
-def _read(name: str, content: bytes, defaults: Defaults) -> list[_Sourced]:
+def _read(name: str, content: bytes, defaults: Defaults) -> list[SourcedItem]:
     """Read a file and give each item its source and key, before anything is stored."""
-    document = read_document(name, content, defaults)
+    return give_keys(name, read_document(name, content, defaults))
+
+
+def give_keys(name: str, document: Document) -> list[SourcedItem]:
+    """Give each item of a document called *name* its source and key.
+
+    Raises:
+        InvalidError: one says nothing of its source.
+    """
     items = [replace(item, draft=tidy(item.draft)) if item.draft else item for item in document.items]
     by_source: dict[str, list[int]] = {}
     for place, item in enumerate(items):
@@ -174,20 +198,22 @@ def _read(name: str, content: bytes, defaults: Defaults) -> list[_Sourced]:
                 raise InvalidError(f"{name}: nothing says where it comes from; give --source NAME")
             source_slug(item.draft.source)
             by_source.setdefault(item.draft.source, []).append(place)
-    sourced = [_Sourced(name, item, warnings=document.warnings) for item in items]
+    sourced = [SourcedItem(name, item, warnings=document.warnings) for item in items]
     for source_name, places in by_source.items():
         drafts = [draft for place in places if (draft := items[place].draft)]
+        shared = Counter(alias for draft in drafts for alias in alias_keys(draft))
         for place, draft, key in zip(places, drafts, distinct_keys(drafts), strict=True):
             warnings = document.warnings
             if draft.external_id and key != id_key(draft.external_id):
                 name_shown = shorten(draft.external_id, 60)
                 warnings += (f"other items of the file have the id {name_shown!r} too; give each its own",)
-            sourced[place] = _Sourced(name, items[place], source_name, key, warnings)
+            aliases = frozenset(alias for alias in alias_keys(draft) if shared[alias] == 1)
+            sourced[place] = SourcedItem(name, items[place], source_name, key, warnings, aliases)
     return sourced
 
 
-def _import_items(
-    app: App, items: Sequence[_Sourced], on_progress: Callable[[int, int], None] | None = None
+def import_items(
+    app: App, items: Sequence[SourcedItem], on_progress: Callable[[int, int], None] | None = None
 ) -> list[ImportOutcome]:
     """Store items, those with a body first, so that a teaser finds its article; then translations of others.
 
@@ -195,10 +221,11 @@ def _import_items(
     """
     outcomes: dict[int, ImportOutcome] = {}
     order = sorted(range(len(items)), key=lambda place: _turn(items[place].item.draft))
+    present = frozenset(each.key for each in items)
     for start in range(0, len(order), IMPORT_CHUNK):
         places = order[start : start + IMPORT_CHUNK]
         with app.transaction() as tx:
-            importer = _Importer(tx, TopicFinder(load_topics(tx.session)))
+            importer = _Importer(tx, TopicFinder(load_topics(tx.session)), present)
             importer.lock_sources(items[place].source for place in places)
             for place in places:
                 outcomes[place] = importer.take(items[place])
@@ -220,6 +247,8 @@ class _Importer:
 
     tx: Transaction
     topics: TopicFinder
+    present: frozenset[str] = frozenset()
+    """Keys of all the items that came together."""
     sources: dict[str, storage.Source] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
 
@@ -228,7 +257,7 @@ class _Importer:
         for name in sorted({*names} - {""}, key=source_slug):
             self.sources[name] = storage.lock_source(self.tx.session, source_slug(name), name, now=self.tx.now)
 
-    def take(self, sourced: _Sourced) -> ImportOutcome:
+    def take(self, sourced: SourcedItem) -> ImportOutcome:
         """Store one item by itself: what goes wrong with it undoes nothing else."""
         item, draft = sourced.item, sourced.item.draft
         if draft is None:
@@ -246,31 +275,36 @@ class _Importer:
             reason = f"it could not be stored ({type(error).__name__}); the log says more"
             return self._outcome(sourced, ImportResult.REFUSED, reason=reason)
 
-    def _store(self, sourced: _Sourced, source: storage.Source, draft: Draft) -> ImportOutcome:
-        came = digest(draft)
+    def _store(self, sourced: SourcedItem, source: storage.Source, draft: Draft) -> ImportOutcome:
+        came = sourced.digest or digest(draft)
         known = storage.known_item(self.tx.session, source.id, sourced.key)
         if known and known.digest == came:
             record = storage.load_record(self.tx.session, known.article_id)
             return self._outcome(sourced, ImportResult.SAME, record)
-        step = self._step(source, sourced.key, draft, known)
+        step = self._step(source, sourced, draft, known)
         tagged, warnings = self._with_topics(step, draft)
         saved, result = self._save(step.old, tagged), step.result
-        storage.remember_item(self.tx.session, source.id, sourced.key, saved.id, came)
+        updated_at = draft.updated or (known.updated_at if known else None)
+        storage.remember_item(self.tx.session, source.id, sourced.key, saved.id, came, updated_at=updated_at)
+        storage.remember_aliases(self.tx.session, source.id, sourced.aliases, saved.id)
         if result is ImportResult.UPDATED and saved == step.old:
             result = ImportResult.SAME
         elif saved.state is ArticleState.DRAFT and result is not ImportResult.MERGED:
             result = ImportResult.HELD
         elif saved.state is ArticleState.WITHDRAWN:
             warnings += ("the article is withdrawn and stays so",)
-        return self._outcome(sourced, result, saved, warnings=warnings, reason=step.reason)
+        is_news = step.old is not None and saved.revision > step.old.revision
+        return self._outcome(sourced, result, saved, warnings=warnings, reason=step.reason, is_significant=is_news)
 
-    def _step(self, source: storage.Source, key: str, draft: Draft, known: storage.KnownItem | None) -> "_Step":
+    def _step(
+        self, source: storage.Source, sourced: SourcedItem, draft: Draft, known: storage.KnownItem | None
+    ) -> "_Step":
         """Decide what becomes of an item that is new, or differs from what came as *known*."""
         if draft.translation_of:
             return self._translation(source, draft)
+        known = known or self._known_by_alias(source, sourced, draft)
         if known:
-            old = storage.load_record(self.tx.session, known.article_id)
-            return _Step(old, update(old, draft, zone=self._zone, now=self.tx.now), ImportResult.UPDATED)
+            return self._update(known, sourced, draft)
         told = tellings(draft, self._zone)
         candidates = storage.story_candidates(
             self.tx.session, source.id, marks_of(told), draft.published_at(self._zone)
@@ -280,11 +314,42 @@ class _Importer:
             if old.state is not ArticleState.WITHDRAWN:
                 new = merge(old, draft, why, zone=self._zone, now=self.tx.now)
                 return _Step(old, new, ImportResult.MERGED, f"{_WHY_MERGED[why]} {_named(old)}")
-        uid = str(uuid.uuid5(ARTICLE_NAMESPACE, f"{source.slug}\n{key}"))
-        new = admit(draft, uid=uid, source=source.slug, zone=self._zone, now=self.tx.now)
+        uid = str(uuid.uuid5(ARTICLE_NAMESPACE, f"{source.slug}\n{sourced.key}"))
+        new = admit(
+            draft,
+            uid=uid,
+            source=source.slug,
+            zone=self._zone,
+            now=self.tx.now,
+            is_archive=sourced.is_archive,
+        )
         if matches:
             new = replace(new, state=ArticleState.DRAFT, lacks=(*new.lacks, LACKS_DECISION))
         return _Step(None, new, ImportResult.NEW)
+
+    def _update(self, known: storage.KnownItem, sourced: SourcedItem, draft: Draft) -> "_Step":
+        """Take the same item, come again and different: an edit, or an update that readers should hear of."""
+        old = storage.load_record(self.tx.session, known.article_id)
+        new = update(old, draft, zone=self._zone, now=self.tx.now)
+        if new == old or old.state is not ArticleState.PUBLISHED:
+            return _Step(old, new, ImportResult.UPDATED)
+        is_major = sourced.is_major
+        if is_major is None:
+            is_major = is_significant(old, draft, before=known.updated_at, now=self.tx.now)
+        if not is_major:
+            return _Step(old, new, ImportResult.UPDATED)
+        return _Step(old, revised(new, now=self.tx.now), ImportResult.UPDATED, "a significant update: told again")
+
+    def _known_by_alias(self, source: storage.Source, sourced: SourcedItem, draft: Draft) -> storage.KnownItem | None:
+        """Return the item that this one was when it had another id or address; None: it is none that we know."""
+        found = storage.known_items(self.tx.session, source.id, sourced.aliases)
+        for alias in sorted(found):
+            article_id = found[alias].article_id
+            if self.present & storage.keys_of(self.tx.session, source.id, article_id):
+                continue  # its old name is in this document too: two items that share a page
+            if is_same_item(storage.load_record(self.tx.session, article_id), draft, zone=self._zone):
+                return found[alias]
+        return None
 
     def _translation(self, source: storage.Source, draft: Draft) -> "_Step":
         """Add *draft* to the article of which it is a translation."""
@@ -337,12 +402,13 @@ class _Importer:
 
     def _outcome(
         self,
-        sourced: _Sourced,
+        sourced: SourcedItem,
         result: ImportResult,
         record: ArticleRecord | None = None,
         *,
         warnings: Sequence[str] = (),
         reason: str | None = None,
+        is_significant: bool = False,
     ) -> ImportOutcome:
         item = sourced.item
         if record and result is not ImportResult.SAME and record.state is ArticleState.PUBLISHED:
@@ -356,6 +422,7 @@ class _Importer:
             lacks=record.lacks if record else (),
             warnings=(*sourced.warnings, *(item.draft.warnings if item.draft else ()), *warnings),
             reason=reason,
+            is_significant=is_significant,
         )
 
     def _when_it_appears(self, record: ArticleRecord) -> str | None:

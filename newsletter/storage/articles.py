@@ -4,7 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Select, String, Text, UniqueConstraint, delete, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    delete,
+    false,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from newsletter.domain.articles import (
@@ -58,6 +71,7 @@ class ArticleRow(Base):
     withdrawal_reason: Mapped[str | None] = mapped_column(Text)
     lacks: Mapped[list[str]] = mapped_column(default=list)  # of a draft: what keeps it from being published
     revision: Mapped[int] = mapped_column(default=1)
+    is_archive: Mapped[bool] = mapped_column(default=False)
     image_url: Mapped[str | None] = mapped_column(Text)
     image_width: Mapped[int | None]
     image_height: Mapped[int | None]
@@ -111,6 +125,7 @@ class ArticleKeyRow(Base):
     key: Mapped[str] = mapped_column(String(300))
     article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(String(64))  # of the item as it came, to tell "same" from "updated"
+    updated_at: Mapped[datetime | None]  # when its source last called it updated
 
 
 class ArticleMarkRow(Base):
@@ -142,10 +157,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class KnownItem:
-    """What is remembered of an item that a source gave before: its article, and a digest of it as it came."""
+    """What is remembered of an item that a source gave before: its article, and a digest of it as it came.
+
+    *updated_at*: when its source called it updated then; None: it did not say.
+    """
 
     article_id: int
     digest: str
+    updated_at: datetime | None = None
 
 
 def lock_source(session: Session, slug: str, title: str, *, now: datetime) -> Source:
@@ -161,17 +180,46 @@ def known_item(session: Session, source_id: int, key: str) -> KnownItem | None:
     row = session.scalars(
         select(ArticleKeyRow).where(ArticleKeyRow.source_id == source_id, ArticleKeyRow.key == key)
     ).one_or_none()
-    return None if row is None else KnownItem(row.article_id, row.digest)
+    return None if row is None else KnownItem(row.article_id, row.digest, row.updated_at)
 
 
-def remember_item(session: Session, source_id: int, key: str, article_id: int, digest: str) -> None:
+def known_items(session: Session, source_id: int, keys: Iterable[str]) -> dict[str, KnownItem]:
+    """Return what is remembered of the items that *source_id* gave as *keys*; what it never gave is left out."""
+    found = {}
+    for chunk in chunks(sorted(set(keys))):
+        statement = select(ArticleKeyRow).where(ArticleKeyRow.source_id == source_id, ArticleKeyRow.key.in_(chunk))
+        for row in session.scalars(statement):
+            found[row.key] = KnownItem(row.article_id, row.digest, row.updated_at)
+    return found
+
+
+def keys_of(session: Session, source_id: int, article_id: int) -> set[str]:
+    """Return all names under which *source_id* gave an article."""
+    statement = select(ArticleKeyRow.key).where(
+        ArticleKeyRow.article_id == article_id, ArticleKeyRow.source_id == source_id
+    )
+    return set(session.scalars(statement))
+
+
+def remember_item(
+    session: Session, source_id: int, key: str, article_id: int, digest: str, *, updated_at: datetime | None = None
+) -> None:
     """Remember that *source_id* gave *article_id* as *key*, and what it looked like. Repeating it overwrites."""
-    values = {"source_id": source_id, "key": key, "article_id": article_id, "digest": digest}
+    now = {"article_id": article_id, "digest": digest, "updated_at": updated_at}
     session.execute(
         insert_into(session, ArticleKeyRow)
-        .values(values)
-        .on_conflict_do_update(index_elements=["source_id", "key"], set_={"article_id": article_id, "digest": digest})
+        .values(source_id=source_id, key=key, **now)
+        .on_conflict_do_update(index_elements=["source_id", "key"], set_=now)
     )
+
+
+def remember_aliases(session: Session, source_id: int, keys: Iterable[str], article_id: int) -> None:
+    """Remember other names by which the item may come again; a name that is taken already stays whose it is."""
+    rows = [{"source_id": source_id, "key": key, "article_id": article_id, "digest": ""} for key in sorted(set(keys))]
+    if rows:
+        session.execute(
+            insert_into(session, ArticleKeyRow).on_conflict_do_nothing(index_elements=["source_id", "key"]), rows
+        )
 
 
 def load_record(session: Session, article_id: int) -> ArticleRecord:
@@ -287,10 +335,12 @@ def visible_articles(
 ) -> list[Article]:
     """Return the published articles that readers can see at *now*, the newest publication first, then by id.
 
-    *since*: only those that were news then or later: that became visible, or were significantly updated.
+    *since*: only those that were news then or later: that became visible, or were significantly updated; archive is
+    not news.
     """
     statement = _published().where(ArticleRow.visible_at <= now)
     if since is not None:
+        statement = statement.where(ArticleRow.is_archive.is_(false()) | (ArticleRow.revision > 1))
         is_update = (ArticleRow.revision > 1) & (ArticleRow.updated_at >= since)
         statement = statement.where((ArticleRow.visible_at >= since) | is_update)
     statement = statement.order_by(ArticleRow.published_at.desc(), ArticleRow.id).limit(limit)
@@ -308,7 +358,7 @@ def _fill(row: ArticleRow, record: ArticleRecord) -> None:
     row.published_at, row.embargo_until, row.visible_at = record.published_at, record.embargo_until, record.visible_at
     row.received_at, row.updated_at, row.modified_at = record.received_at, record.updated_at, record.modified_at
     row.withdrawn_at, row.withdrawal_reason = record.withdrawn_at, record.withdrawal_reason
-    row.lacks, row.revision = list(record.lacks), record.revision
+    row.lacks, row.revision, row.is_archive = list(record.lacks), record.revision, record.is_archive
     row.image_url, row.image_width, row.image_height = record.image_url, record.image_width, record.image_height
     _fill_translations(row, record.translations)
     _fill_topics(row, record.topics)
@@ -390,6 +440,7 @@ def _to_record(row: ArticleRow) -> ArticleRecord:
         image_width=row.image_width,
         image_height=row.image_height,
         event=_to_event(row.event),
+        is_archive=row.is_archive,
     )
 
 

@@ -2,6 +2,7 @@
 
 from newsletter.storage import (
     announcements,
+    api_clients,
     articles,
     audiences,
     audit,
@@ -15,6 +16,7 @@ from newsletter.storage import (
     retention,
     search,
     sign_ups,
+    sources,
     stops,
     subscribers,
     subscriptions,
@@ -26,6 +28,7 @@ from newsletter.storage.base import Base
 
 TABLE_MODULES = (
     announcements,
+    api_clients,
     articles,
     audiences,
     audit,
@@ -39,6 +42,7 @@ TABLE_MODULES = (
     retention,
     search,
     sign_ups,
+    sources,
     stops,
     subscribers,
     subscriptions,

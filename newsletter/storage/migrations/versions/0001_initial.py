@@ -130,6 +130,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_topic_slug")),
     )
     op.create_table(
+        "api_client",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("name", sa.String(length=80), nullable=False),
+        sa.Column("source_id", IDENTIFIER, nullable=False),
+        sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("minute_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("minute_count", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_api_client_source_id_source")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_client")),
+        sa.UniqueConstraint("name", name=op.f("uq_api_client_name")),
+        sa.UniqueConstraint("token_digest", name=op.f("uq_api_client_token_digest")),
+    )
+    op.create_table(
         "article",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("uid", sa.String(length=36), nullable=False),
@@ -147,7 +163,7 @@ def upgrade() -> None:
         sa.Column("withdrawal_reason", sa.Text(), nullable=True),
         sa.Column("lacks", JSON, nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
-        sa.Column("is_archive", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("is_archive", sa.Boolean(), nullable=False),
         sa.Column("image_url", sa.Text(), nullable=True),
         sa.Column("image_width", sa.Integer(), nullable=True),
         sa.Column("image_height", sa.Integer(), nullable=True),
@@ -247,6 +263,57 @@ def upgrade() -> None:
         batch_op.create_index("ix_reader_request_subscriber", ["subscriber_id", "asked_at"], unique=False)
 
     op.create_table(
+        "source_poll",
+        sa.Column("source_id", IDENTIFIER, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("given_url", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=40), nullable=False),
+        sa.Column("topics", JSON, nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=True),
+        sa.Column("every_minutes", sa.Integer(), nullable=True),
+        sa.Column("takes_full_text", sa.Boolean(), nullable=False),
+        sa.Column("first_items", sa.Integer(), nullable=False),
+        sa.Column("mails_first", sa.Boolean(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_token", sa.String(length=32), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("etag", sa.Text(), nullable=True),
+        sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("body_digest", sa.String(length=64), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("skipped", JSON, nullable=False),
+        sa.Column("window", JSON, nullable=False),
+        sa.Column("missing", JSON, nullable=False),
+        sa.Column("polled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("succeeded_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("problem_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("counts", JSON, nullable=False),
+        sa.Column("warnings", JSON, nullable=False),
+        sa.Column("hub_state", sa.String(length=40), nullable=False),
+        sa.Column("hub_url", sa.Text(), nullable=True),
+        sa.Column("hub_topic", sa.Text(), nullable=True),
+        sa.Column("hub_name", sa.String(length=64), nullable=True),
+        sa.Column("hub_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("hub_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "hub_state IN ('none', 'asked', 'subscribed', 'denied')", name=op.f("ck_source_poll_hub_state_is_known")
+        ),
+        sa.CheckConstraint("state IN ('active', 'paused', 'closed')", name=op.f("ck_source_poll_state_is_known")),
+        sa.ForeignKeyConstraint(["source_id"], ["source.id"], name=op.f("fk_source_poll_source_id_source")),
+        sa.PrimaryKeyConstraint("source_id", name=op.f("pk_source_poll")),
+        sa.UniqueConstraint("hub_name", name=op.f("uq_source_poll_hub_name")),
+    )
+    with op.batch_alter_table("source_poll", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_source_poll_state_due_at"), ["state", "due_at"], unique=False)
+
+    op.create_table(
         "topic_rule",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("topic_id", IDENTIFIER, nullable=False),
@@ -258,6 +325,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_topic_rule")),
         sa.UniqueConstraint("topic_id", "language", "phrase", name=op.f("uq_topic_rule_topic_id_language_phrase")),
     )
+    op.create_table(
+        "api_request",
+        sa.Column("client_id", IDENTIFIER, nullable=False),
+        sa.Column("key", sa.String(length=200), nullable=False),
+        sa.Column("fingerprint", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("location", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["client_id"], ["api_client.id"], name=op.f("fk_api_request_client_id_api_client"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("client_id", "key", name=op.f("pk_api_request")),
+    )
+    with op.batch_alter_table("api_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_api_request_at"), ["at"], unique=False)
+
     op.create_table(
         "article_event",
         sa.Column("article_id", IDENTIFIER, nullable=False),
@@ -950,7 +1034,15 @@ def downgrade() -> None:
 
     op.drop_table("article_key")
     op.drop_table("article_event")
+    with op.batch_alter_table("api_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_api_request_at"))
+
+    op.drop_table("api_request")
     op.drop_table("topic_rule")
+    with op.batch_alter_table("source_poll", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_source_poll_state_due_at"))
+
+    op.drop_table("source_poll")
     with op.batch_alter_table("reader_request", schema=None) as batch_op:
         batch_op.drop_index("ix_reader_request_subscriber")
         batch_op.drop_index(batch_op.f("ix_reader_request_asked_at"))
@@ -962,6 +1054,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_article_state_visible_at"))
 
     op.drop_table("article")
+    op.drop_table("api_client")
     op.drop_table("topic")
     op.drop_table("suppression")
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
