@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from newsletter.domain.drafts import Draft
 from newsletter.errors import InvalidError
@@ -21,11 +22,28 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedFacts:
+    """What a feed says of itself, for whoever polls it.
+
+    *is_complete*: what is not in it is not there any more (RFC 5005 §2). *removed*: ids of entries that its source took
+    away (RFC 6721). *ttl*: how long not to ask again.
+    """
+
+    title: str = ""
+    hub_url: str | None = None
+    self_url: str | None = None
+    ttl: timedelta | None = None
+    is_complete: bool = False
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """What a file held, in its order, and what concerns all of it."""
+    """What a file held, in its order, and what concerns all of it; *feed*: what a feed says of itself."""
 
     items: tuple[Item, ...]
     warnings: tuple[str, ...] = ()
+    feed: FeedFacts | None = None
 
 
 def collect(items: Iterable[tuple[str, Callable[[], Draft]]], warnings: Iterable[str] = ()) -> Document:

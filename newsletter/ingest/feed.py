@@ -1,58 +1,137 @@
-"""Feeds: a saved RSS or Atom document, read leniently; nothing is fetched."""
+"""Feeds: an RSS, RDF or Atom document, read leniently; nothing is fetched."""
 
 import io
 import re
-from datetime import date
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from functools import partial
+from html import unescape
 from typing import Any
 
 import feedparser
+from lxml import etree
 
 from newsletter.domain.articles import Kind
 from newsletter.domain.drafts import Draft, UnusableError
 from newsletter.domain.prose import fold, normalise, shorten
 from newsletter.errors import InvalidError
-from newsletter.ingest.document import Document, collect
+from newsletter.ingest.document import Document, FeedFacts, collect
 from newsletter.ingest.fields import LONGEST_NAME, LONGEST_SUMMARY, LONGEST_TITLE, MOST_TOPICS, Defaults, FieldReader
 from newsletter.ingest.markdown import render
-from newsletter.ingest.markup import safe_url, text_of_markup
+from newsletter.ingest.markup import safe_url, take_lead_image, text_of_markup
 
 LONGEST_DESCRIPTION = 500
 """A description of more characters, without content beside it, is the article itself."""
+MOST_TAGS = 300_000
+"""Begins of tags; ten times what the largest feed we know of has, and hostile ones take seconds, not minutes."""
+LONGEST_TTL = timedelta(days=7)
+_ATOM, _TOMBSTONES, _HISTORY, _SYNDICATION = (
+    "{http://www.w3.org/2005/Atom}",
+    "{http://purl.org/atompub/tombstones/1.0}",
+    "{http://purl.org/syndication/history/1.0}",
+    "{http://purl.org/rss/1.0/modules/syndication/}",
+)
+_PERIODS = {"hourly": 1, "daily": 24, "weekly": 7 * 24, "monthly": 30 * 24, "yearly": 365 * 24}
 _DAY = re.compile(r"\s*\d{4}-\d{2}-\d{2}\s*")
 _KINDS = {fold(kind.replace("_", " ")) + plural: kind for kind in Kind for plural in ("", "s")} | {
     "stories": Kind.STORY
 }
 
 
-def read_feed(content: bytes, defaults: Defaults) -> Document:
-    """Read the entries of an RSS or Atom document.
+def read_feed(content: bytes, defaults: Defaults, *, declared: str | None = None) -> Document:
+    """Read the entries of an RSS, RDF or Atom document; *declared*: the encoding that came with it.
 
     An entry is known by its id, else its link. Its kind is a category that names one, its topics are the other
     categories. A short description beside no content is a summary: the article is at the link.
 
     Raises:
-        InvalidError: it is no feed.
+        InvalidError: it is no feed, or is built to be a burden.
     """
-    parsed = feedparser.parse(io.BytesIO(content), sanitize_html=False, resolve_relative_uris=True)
+    root = _tree(content)
+    headers = (
+        {"content-type": f"application/xml; charset={charset}"} if (charset := _charset(content, declared)) else {}
+    )
+    parsed = feedparser.parse(
+        io.BytesIO(content), sanitize_html=False, resolve_relative_uris=True, response_headers=headers
+    )
     if not parsed.version and not parsed.entries:
         raise InvalidError(_why_no_feed(content, parsed))
     channel = parsed.feed
-    language = _language(channel.get("language")) or defaults.language
+    language = language_of(channel.get("language")) or defaults.language
     source = text_of_markup(channel.get("title", ""))[:LONGEST_NAME]
     site = safe_url(channel.get("link"))
     warnings = []
     if parsed.bozo and not isinstance(parsed.bozo_exception, feedparser.CharacterEncodingOverride):
         warnings.append(f"the feed is damaged ({normalise(str(parsed.bozo_exception))[:100]}); entries may be missing")
     items = ((_title(entry), partial(_read_entry, entry, language, source, site, defaults)) for entry in parsed.entries)
-    return collect(items, warnings)
+    return replace(collect(items, warnings), feed=_facts(parsed, root, source))
+
+
+def _tree(content: bytes) -> Any:
+    """Return the document as far as a strict parser reads it, nothing fetched and no entity expanded; None: not at all.
+
+    Raises:
+        InvalidError: it has more tags, or is nested deeper, than any feed.
+    """
+    tags = content.count(b"<")
+    if tags > MOST_TAGS:
+        raise InvalidError(f"the feed has {tags:,} tags; at most {MOST_TAGS:,} are taken")
+    parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        root = etree.fromstring(content, parser)
+    except (etree.XMLSyntaxError, ValueError):
+        root = None
+    if any("depth" in entry.message for entry in parser.error_log):
+        raise InvalidError("the feed is nested more than 250 levels deep; no feed is")
+    return root
+
+
+def _charset(content: bytes, declared: str | None) -> str | None:
+    """Return the encoding to read *content* in, where its own declaration is not to decide.
+
+    Bytes beyond ASCII that make UTF-8 are UTF-8, whatever a server says: text in another encoding hardly ever does.
+    """
+    if declared is None or content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return None
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return declared
+    return None if content.isascii() else "utf-8"
+
+
+def _facts(parsed: Any, root: Any, title: str) -> FeedFacts:
+    links = [each for each in parsed.feed.get("links", []) if isinstance(each, dict)]
+    by_rel = {str(each.get("rel")): safe_url(each.get("href")) for each in reversed(links)}
+    removed, is_complete, hours = [], False, None
+    for element in root.iter() if root is not None else ():
+        if element.tag == f"{_TOMBSTONES}deleted-entry" and element.get("ref"):
+            removed.append(element.get("ref"))
+        elif element.tag == f"{_HISTORY}complete":
+            is_complete = True
+        elif element.tag == f"{_SYNDICATION}updatePeriod":
+            hours = _PERIODS.get((element.text or "").strip().lower())
+    return FeedFacts(title, by_rel.get("hub"), by_rel.get("self"), _ttl(parsed, hours), is_complete, tuple(removed))
+
+
+def _ttl(parsed: Any, hours: int | None) -> timedelta | None:
+    """Return how long the feed asks to be left alone: RSS' minutes, else the period of the syndication module."""
+    minutes = str(parsed.feed.get("ttl", "")).strip()
+    if minutes.isascii() and minutes.isdecimal() and len(minutes) < 9:  # noqa: PLR2004  a longer number is no time
+        return min(timedelta(minutes=int(minutes)), LONGEST_TTL)
+    frequency = str(parsed.feed.get("sy_updatefrequency", "")).strip()
+    if hours is None:
+        return None
+    times = int(frequency) if frequency.isascii() and frequency.isdecimal() and len(frequency) < 4 else 1  # noqa: PLR2004  the same
+    return min(timedelta(hours=hours) / max(times, 1), LONGEST_TTL)
 
 
 def _read_entry(entry: Any, language: str, source: str, site: str | None, defaults: Defaults) -> Draft:
     url = safe_url(entry.get("link"), site)
     body, summary = _body_and_summary(entry)
     names = [normalise(tag.get("term") or tag.get("label") or "") for tag in entry.get("tags", [])]
-    kinds = [_KINDS[fold(name)] for name in names if fold(name) in _KINDS]
+    kinds = [kind for name in names if (kind := kind_of(name))]
     title = _title(entry)
     if len(title) > LONGEST_TITLE:
         raise UnusableError(f"title: has {len(title):,} characters; at most {LONGEST_TITLE} are taken")
@@ -61,15 +140,47 @@ def _read_entry(entry: Any, language: str, source: str, site: str | None, defaul
         "kind": kinds[0] if kinds else None,
         "title": title,
         "published": _published(entry),
-        "language": _language(entry.get("title_detail", {}).get("language")) or language,
+        "language": language_of(entry.get("title_detail", {}).get("language")) or language,
         "source": source or None,
         "url": url,
         "summary": summary,
         "html": body,
-        "topics": [name for name in names if name and fold(name) not in _KINDS][:MOST_TOPICS],
+        "topics": [name for name in names if name and not kind_of(name)][:MOST_TOPICS],
         "image": _image(entry, url or site),
+        "updated": _updated(entry),
     }
-    return FieldReader(defaults, render).read({name: value for name, value in fields.items() if value})
+    return with_alt_text(FieldReader(defaults, render).read({name: value for name, value in fields.items() if value}))
+
+
+def with_alt_text(draft: Draft) -> Draft:
+    """Return *draft* with its image's alt text and caption where only the body has them, and the image shown once."""
+    own = draft.own
+    if not draft.image_url:
+        return draft
+    lead, rest = take_lead_image(own.paragraphs)
+    if lead and lead.url == draft.image_url:
+        own = replace(own, paragraphs=rest, image_credit=own.image_credit or lead.caption)
+        own = replace(own, image_alt=own.image_alt or lead.alt)
+    if not own.image_alt:
+        own = replace(own, image_alt=next(_alts(own.body_html, draft.image_url), ""))
+    return draft if own is draft.own else replace(draft, texts=(own, *draft.texts[1:]))
+
+
+def _alts(body_html: str, image_url: str) -> Iterator[str]:
+    for found in _IMAGE.finditer(body_html):
+        attributes = dict(_ATTRIBUTE.findall(found[0]))
+        if unescape(attributes.get("src", "")) == image_url and attributes.get("alt"):
+            yield unescape(attributes["alt"])
+
+
+_IMAGE = re.compile(r"<img\b[^>]*>")
+_ATTRIBUTE = re.compile(r'([a-z]+)="([^"]*)"')
+
+
+def _updated(entry: Any) -> str | None:
+    """Return when the source last called the entry changed; feedparser would give the publication time for none."""
+    when = dict.get(entry, "updated_parsed")
+    return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00".format(*when[:6]) if when else None
 
 
 def _body_and_summary(entry: Any) -> tuple[str, str]:
@@ -112,10 +223,16 @@ def _image(entry: Any, base: str | None) -> dict[str, Any] | None:
 
 
 def _alt(entry: Any) -> str:
+    """Return what a feed says of its image; Media RSS has no alt text, and a description is what comes nearest."""
     return shorten(text_of_markup(entry.get("media_description", "") or ""), LONGEST_TITLE)
 
 
-def _language(code: str | None) -> str | None:
+def kind_of(name: str) -> Kind | None:
+    """Return the kind that a category called *name* means; None: it means another thing."""
+    return _KINDS.get(fold(name))
+
+
+def language_of(code: str | None) -> str | None:
     """Return the language of a code without its region: en-us is en."""
     match = re.match(r"\s*([A-Za-z]{2,3})(?:[-_]|\s*$)", code or "")
     return match[1].lower() if match else None

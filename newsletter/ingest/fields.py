@@ -29,6 +29,7 @@ ITEM_FIELDS = TEXT_FIELDS | frozenset(
         "kind",
         "date",
         "published",
+        "updated",
         "embargo_until",
         "language",
         "source",
@@ -93,6 +94,7 @@ class FieldReader:
             kind=self._kind(item),
             texts=(own, *translations),
             published=self._published(item),
+            updated=self._updated(item),
             embargo_until=self._time(item.get("embargo_until"), "embargo_until"),
             external_id=self._name(item, "id"),
             source=self.defaults.source or self._name(item, "source") or self._name(item, "site"),
@@ -208,6 +210,13 @@ class FieldReader:
             except (ValueError, OverflowError) as error:
                 self.warnings.append(f"{name}: {error}")
         return None
+
+    def _updated(self, item: Mapping[str, Any]) -> datetime | None:
+        try:
+            return read_time(item["updated"], self.defaults.zone) if item.get("updated") not in (None, "") else None
+        except (ValueError, OverflowError) as error:
+            self.warnings.append(f"updated: {error}")
+            return None
 
     def _time(self, value: object, where: str) -> datetime | None:
         """Read a time that must not be ignored: an embargo that cannot be read would publish too early."""

@@ -11,6 +11,7 @@ from newsletter.errors import InvalidError
 from newsletter.ingest.decoding import decode
 from newsletter.ingest.document import Document, collect
 from newsletter.ingest.fields import Defaults, FieldReader
+from newsletter.ingest.json_feed import feed_of, is_json_feed
 from newsletter.ingest.markdown import render
 
 
@@ -27,6 +28,8 @@ def read_json(content: bytes, defaults: Defaults) -> Document:
         raise InvalidError(f"no valid JSON: {error.msg} in line {error.lineno}, column {error.colno}") from error
     except (RecursionError, ValueError) as error:
         raise InvalidError(f"the JSON is nested too deeply, or holds a number without end: {error}") from error
+    if is_json_feed(value):
+        return feed_of(value, defaults, [decoded.warning] if decoded.warning else [])
     shared: dict[str, Any] = {}
     if isinstance(value, Mapping) and isinstance(value.get("articles"), list):
         shared = {name: value[name] for name in ("source", "language", "kind") if value.get(name)}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from lxml import etree
 from lxml import html as lxml_html
@@ -11,7 +11,7 @@ from newsletter.domain.drafts import Draft
 from newsletter.domain.prose import normalise, shorten
 from newsletter.ingest.decoding import decode
 from newsletter.ingest.document import Document, collect
-from newsletter.ingest.fields import LONGEST_SUMMARY, LONGEST_TITLE, Defaults, FieldReader
+from newsletter.ingest.fields import LARGEST_DIGITS, LONGEST_SUMMARY, LONGEST_TITLE, Defaults, FieldReader
 from newsletter.ingest.markdown import render
 from newsletter.ingest.markup import parse_page, safe_url
 
@@ -28,14 +28,19 @@ def read_page(content: bytes, defaults: Defaults) -> Document:
     Raises:
         InvalidError: it is no text.
     """
-    declared = _CHARSET.search(content[:4096])
-    decoded = decode(content, declared[1].decode("ascii") if declared else None)
+    decoded = decode(content, declared_charset(content))
     return collect([("", lambda: _read(decoded.text, defaults))], [decoded.warning] if decoded.warning else [])
+
+
+def declared_charset(content: bytes) -> str | None:
+    """Return the encoding that a page says it is in."""
+    declared = _CHARSET.search(content[:4096])
+    return declared[1].decode("ascii") if declared else None
 
 
 def _read(text: str, defaults: Defaults) -> Draft:
     page = parse_page(text)
-    facts = _meta(page)
+    facts = meta_of(page)
     url = next((found for link in page.iter("link") if (found := _canonical(link))), None) or safe_url(
         facts.get("og:url")
     )
@@ -54,12 +59,12 @@ def _read(text: str, defaults: Defaults) -> Draft:
         "url": url,
         "summary": shorten(facts.get("og:description") or facts.get("description") or "", LONGEST_SUMMARY),
         "html": lxml_html.tostring(main, encoding="unicode", with_tail=False),
-        "image": _image(facts, url),
+        "image": asdict(image) if (image := image_of(facts, url)) else None,
     }
     return FieldReader(defaults, render).read({name: value for name, value in fields.items() if value})
 
 
-def _meta(page: etree._Element) -> dict[str, str]:
+def meta_of(page: etree._Element) -> dict[str, str]:
     """Return the page's meta elements by name, the first of each."""
     facts: dict[str, str] = {}
     for meta in page.iter("meta"):
@@ -88,13 +93,28 @@ def _with_role(page: etree._Element, role: str) -> Iterator[etree._Element]:
     return (each for each in page.iter() if isinstance(each.tag, str) and each.get("role") == role)
 
 
-def _image(facts: dict[str, str], base: str | None) -> dict[str, Any] | None:
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """The image that a page shows when it is shared."""
+
+    url: str
+    alt: str = ""
+    width: int | None = None
+    height: int | None = None
+
+
+def image_of(facts: dict[str, str], base: str | None) -> PageImage | None:
+    """Return the image of a page, from its meta elements."""
     url = safe_url(facts.get("og:image"), base)
     if url is None:
         return None
-    return {
-        "url": url,
-        "alt": shorten(facts.get("og:image:alt", ""), LONGEST_TITLE),
-        "width": facts.get("og:image:width"),
-        "height": facts.get("og:image:height"),
-    }
+    return PageImage(
+        url,
+        shorten(facts.get("og:image:alt", ""), LONGEST_TITLE),
+        _pixels(facts.get("og:image:width", "")),
+        _pixels(facts.get("og:image:height", "")),
+    )
+
+
+def _pixels(text: str) -> int | None:
+    return int(text) or None if text.isascii() and text.isdecimal() and len(text) <= LARGEST_DIGITS else None
