@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from enum import StrEnum
 
 LONGEST_ADDRESS = 254
 """Octets; RFC 5321 §4.5.3.1.3 with erratum 1690: a path of 256 with its angle brackets."""
@@ -55,6 +56,13 @@ class Address:
 
     original: str
     key: str
+
+
+class AddressPolicy(StrEnum):
+    """By which rule of a newsroom an address that could get mail may not sign up."""
+
+    DOMAIN = "domain"  # its mailboxes last minutes, or the newsroom named it
+    ROLE = "role"  # several people may read it
 
 
 def split_address(text: str) -> tuple[str, str]:

@@ -9,6 +9,9 @@ from newsletter.domain.addresses import Address
 REQUEST_LIFETIME = timedelta(days=1)
 """How long a mailed link works; it works once."""
 
+NOTICE_DEADLINE = timedelta(hours=12)
+"""How long its mail may still be sent."""
+
 REQUEST_LIMIT = (timedelta(days=1), 5)
 """At most so many mails of this sort to one reader in that span: a forwarded link must not become a weapon."""
 

@@ -158,6 +158,9 @@ def decide_sign_up(live: Subscription | None, choice: Choice, *, may_mail: bool)
 
 LONGEST_PAUSE = timedelta(days=366)
 
+PAUSED = "paused"
+"""Why a paused reader got no delivery, or lost one that waited to be sent."""
+
 
 def is_paused(subscription: Subscription) -> bool:
     """Say whether a reader wants no mail for now; the tick ends pauses whose time has come."""

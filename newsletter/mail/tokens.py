@@ -18,6 +18,9 @@ class TokenPurpose(StrEnum):
     CONFIRM = "confirm"
     PREFERENCES = "preferences"
     UNSUBSCRIBE = "unsubscribe"
+    REQUEST = "requests"  # what a reader asked for, by a freshly mailed link
+    REFUSAL = "refusals"  # of such a request, by who was told of it
+    FORM = "form"  # names the moment at which a form was shown
 
 
 class TokenSigner:

@@ -36,6 +36,7 @@ __all__ = [  # What callers need of a digest, in one place.
     "render_digest",
     "render_intro",
     "render_more",
+    "render_notice",
     "render_preheader",
     "render_subject",
     "render_why",
@@ -97,19 +98,38 @@ def render_confirmation(
     Raises:
         InvalidError: a template is missing or wrong; the message says where.
     """
+    looks = {"newsroom": newsroom, "postal_address": postal_address, "accent_colour": accent_colour}
+    links = {"confirm_url": confirm_url, "not_me_url": not_me_url}
+    return render_notice("confirm", language, home=home, **looks, logo_url=logo_url, list_title=list_title, **links)
+
+
+def render_notice(
+    name: str,
+    language: Language,
+    *,
+    newsroom: str,
+    postal_address: str,
+    accent_colour: str = "#0b5394",
+    logo_url: str = "",
+    home: Path | None = None,
+    **words: str,
+) -> RenderedMail:
+    """Render the mail `email/<name>` to one person; *words* are its links and titles, never what a visitor typed.
+
+    Raises:
+        InvalidError: a template is missing or wrong; the message says where.
+    """
     context = {
-        "list_title": clean(list_title, 120),
+        **{key: value if key.endswith("_url") else clean(value, 120) for key, value in words.items()},
         "newsroom": clean(newsroom, 120),
         "postal_address": clean(postal_address, 240),
-        "confirm_url": confirm_url,
-        "not_me_url": not_me_url,
         "logo_url": logo_url,
         **_looks(language, accent_colour),
     }
     return RenderedMail(
-        subject=clean(render("email/confirm/subject.txt", language, context, home=home), 120),
-        text=_paragraph(render("email/confirm/body.txt", language, context, home=home)).rstrip("\n") + "\n",
-        html=inlined(render("email/confirm/body.html", language, context, home=home)),
+        subject=clean(render(f"email/{name}/subject.txt", language, context, home=home), 120),
+        text=_paragraph(render(f"email/{name}/body.txt", language, context, home=home)).rstrip("\n") + "\n",
+        html=inlined(render(f"email/{name}/body.html", language, context, home=home)),
     )
 
 

@@ -1,9 +1,12 @@
-"""Deliveries without an edition: the mail that asks a person to confirm."""
+"""Deliveries without an edition: mails to one person, such as the one that asks them to confirm."""
 
 from newsletter.domain.deliveries import CONFIRMATION_DEADLINE, Purpose
+from newsletter.domain.requests import NOTICE_DEADLINE, ReaderRequest
+from newsletter.domain.subscriptions import Subscriber, Subscription
+from newsletter.mail.addresses import address_hmac
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
-from newsletter.rendering.email import render_confirmation
-from newsletter.rendering.languages import available_languages, load_language
+from newsletter.rendering.email import RenderedMail, render_notice
+from newsletter.rendering.languages import Language, available_languages, load_language
 from newsletter.services.context import Transaction
 from newsletter.storage import fanout, mailings
 from newsletter.storage import lists as list_store
@@ -19,37 +22,107 @@ def queue_confirmation(tx: Transaction, subscription_id: int) -> int | None:
     that ended unsent not counted; who may get how many is decided by the caller.
     """
     subscription = subscription_store.load_subscription_by_id(tx.session, subscription_id)
-    subscriber = subscriber_store.load_subscribers(tx.session, [subscription.subscriber_id])[subscription.subscriber_id]
-    mailing_list = list_store.load_list_by_id(tx.session, subscription.list_id)
-    settings = tx.settings
-    known = subscription.language in available_languages(settings.home)
-    language = load_language(subscription.language if known else settings.default_language, settings.home)
-    token = TokenSigner(settings.secret).sign(TokenPurpose.CONFIRM, subscription.uid)
-    mail = render_confirmation(
-        language,
-        list_title=mailing_list.title(language.code),
-        newsroom=settings.name,
-        postal_address=settings.postal_address,
-        confirm_url=f"{settings.base_url}/confirm/{token}",
-        not_me_url=f"{settings.base_url}/confirm/{token}?not-me=1",
-        accent_colour=settings.accent_colour,
-        logo_url=settings.logo_url,
-        home=settings.home,
+    url = _url(tx, TokenPurpose.CONFIRM, subscription.uid)
+    links = {"confirm_url": url, "not_me_url": f"{url}?not-me=1"}
+    return _queue_about(tx, subscription, "confirm", links)
+
+
+def queue_reminder(tx: Transaction, subscription_id: int) -> int | None:
+    """Queue the mail that tells a subscribed person that they are; counts and repeats as a confirmation does."""
+    subscription = subscription_store.load_subscription_by_id(tx.session, subscription_id)
+    url = _url(tx, TokenPurpose.PREFERENCES, subscription.uid)
+    return _queue_about(tx, subscription, "already", {"preferences_url": url})
+
+
+def queue_request(tx: Transaction, request: ReaderRequest, reader: Subscriber) -> None:
+    """Queue the mail with the link that a request needs: to its new address, if it asks for one, else to its reader."""
+    links = {"request_url": _url(tx, TokenPurpose.REQUEST, request.uid)}
+    address = request.address.original if request.address else None
+    hashed = address_hmac(tx.settings.secret, request.address.key) if request.address else reader.address_hmac
+    language = _language(tx, request.language)
+    mail = _render(tx, str(request.kind), language, **links)
+    _queue_notice(
+        tx, f"request:{request.uid}", reader, mail, language, address=address or reader.address, hashed=hashed
     )
+
+
+def queue_announcement(tx: Transaction, request: ReaderRequest, reader: Subscriber) -> None:
+    """Queue the mail that tells a reader, at the address used so far, that another one was asked for."""
+    language = _language(tx, request.language)
+    mail = _render(tx, "address-asked", language, refusal_url=_url(tx, TokenPurpose.REFUSAL, request.uid))
+    key = f"announcement:{request.uid}"
+    _queue_notice(tx, key, reader, mail, language, address=reader.address, hashed=reader.address_hmac)
+
+
+def _queue_about(tx: Transaction, subscription: Subscription, name: str, links: dict[str, str]) -> int | None:
+    """Queue the answer to a sign-up: about one subscription and in its language; counts as a confirmation."""
+    reader = subscriber_store.load_subscribers(tx.session, [subscription.subscriber_id])[subscription.subscriber_id]
+    mailing_list = list_store.load_list_by_id(tx.session, subscription.list_id)
+    language = _language(tx, subscription.language)
+    mail = _render(tx, name, language, list_title=mailing_list.title(language.code), **links)
     unsent = mailings.count_unsent_confirmations(tx.session, subscription.id)
     return fanout.insert_transactional(
         tx.session,
         {
             "purpose": Purpose.CONFIRMATION,
-            "idempotency_key": f"confirm:{subscription.uid}:{tx.now:%Y-%m-%d}:{unsent}",
+            "idempotency_key": f"{name}:{subscription.uid}:{tx.now:%Y-%m-%d}:{unsent}",
             "subscriber_id": subscription.subscriber_id,
             "subscription_id": subscription.id,
             "list_id": subscription.list_id,
             "language": language.code,
-            "address": subscriber.address,
-            "address_hmac": subscriber.address_hmac,
+            "address": reader.address,
+            "address_hmac": reader.address_hmac,
             "content": {"subject": mail.subject, "text": mail.text, "html": mail.html},
             "mail_at": tx.now,
             "deadline_at": database_now(tx.session) + CONFIRMATION_DEADLINE,
         },
     )
+
+
+def _queue_notice(
+    tx: Transaction,
+    key: str,
+    reader: Subscriber,
+    mail: RenderedMail,
+    language: Language,
+    *,
+    address: str,
+    hashed: str,
+) -> None:
+    fanout.insert_transactional(
+        tx.session,
+        {
+            "purpose": Purpose.NOTICE,
+            "idempotency_key": key,
+            "subscriber_id": reader.id,
+            "language": language.code,
+            "address": address,
+            "address_hmac": hashed,
+            "content": {"subject": mail.subject, "text": mail.text, "html": mail.html},
+            "mail_at": tx.now,
+            "deadline_at": database_now(tx.session) + NOTICE_DEADLINE,
+        },
+    )
+
+
+def _render(tx: Transaction, name: str, language: Language, **words: str) -> RenderedMail:
+    settings = tx.settings
+    return render_notice(
+        name,
+        language,
+        newsroom=settings.name,
+        postal_address=settings.postal_address,
+        accent_colour=settings.accent_colour,
+        logo_url=settings.logo_url,
+        home=settings.home,
+        **words,
+    )
+
+
+def _language(tx: Transaction, code: str) -> Language:
+    known = code in available_languages(tx.settings.home)
+    return load_language(code if known else tx.settings.default_language, tx.settings.home)
+
+
+def _url(tx: Transaction, purpose: TokenPurpose, uid: str) -> str:
+    return f"{tx.settings.base_url}/{purpose}/{TokenSigner(tx.settings.secret).sign(purpose, uid)}"

@@ -114,16 +114,21 @@ def export_subscriber(app: App, address: str) -> SubscriberFacts:
     """
     with app.reading() as tx:
         subscriber = _find_subscriber(tx, address)
-        subscriptions = subscription_store.load_subscriptions(tx.session, [subscriber.id])
-        consents = subscription_store.load_consents(tx.session, [each.id for each in subscriptions])
-        words = _Words(tx, subscriptions)
-        return SubscriberFacts(
-            address=subscriber.address,
-            language=subscriber.language,
-            suppression=load_suppression(tx.session, subscriber.address_hmac),
-            subscriptions=tuple(words.describe(each, consents.get(each.id, [])) for each in subscriptions),
-            mails=tuple(words.describe_mail(each) for each in load_mailings(tx.session, [subscriber.id])),
-        )
+        return describe_subscriber(tx, subscriber)
+
+
+def describe_subscriber(tx: Transaction, subscriber: Subscriber) -> SubscriberFacts:
+    """Return all that is kept about a person."""
+    subscriptions = subscription_store.load_subscriptions(tx.session, [subscriber.id])
+    consents = subscription_store.load_consents(tx.session, [each.id for each in subscriptions])
+    words = _Words(tx, subscriptions)
+    return SubscriberFacts(
+        address=subscriber.address,
+        language=subscriber.language,
+        suppression=load_suppression(tx.session, subscriber.address_hmac),
+        subscriptions=tuple(words.describe(each, consents.get(each.id, [])) for each in subscriptions),
+        mails=tuple(words.describe_mail(each) for each in load_mailings(tx.session, [subscriber.id])),
+    )
 
 
 def erase_subscriber(app: App, address: str) -> int:

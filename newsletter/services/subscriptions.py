@@ -1,11 +1,18 @@
 """Subscriptions: asked for on the web, confirmed by mail, changed, left and taken up again, each with its record."""
 
+import hashlib
+import hmac
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
+import structlog
+
+from newsletter.config import Settings
 from newsletter.dispatch import Doorbell
+from newsletter.domain.addresses import Address, AddressPolicy, is_shared_role, split_address
+from newsletter.domain.disposable import is_disposable, is_within
 from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.subscriptions import (
     CONFIRMATION_LIFETIME,
@@ -31,18 +38,26 @@ from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
 from newsletter.services.context import App, Transaction
-from newsletter.services.deliveries import queue_confirmation
+from newsletter.services.deliveries import queue_confirmation, queue_reminder
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
 from newsletter.services.lists import find_list
 from newsletter.services.suppressions import suppress_hash
 from newsletter.storage import lists as list_store
-from newsletter.storage import mailings
+from newsletter.storage import mailings, requests, sign_ups
 from newsletter.storage import subscribers as subscriber_store
 from newsletter.storage import subscriptions as storage
 from newsletter.storage.suppressions import load_suppression
 
+log = structlog.get_logger()
+
 LAPSED_AT_ONCE = 1000
 """Sign-ups ended in one transaction when they were never confirmed."""
+
+SIGN_UP_SPANS = ((timedelta(hours=1), 1), (timedelta(days=1), 4))
+"""Spans in which sign-ups are counted, each with how many times an hour's limit it allows."""
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where spans are counted from."""
+OVERALL = "overall"
 
 LONGEST_CONFIRMATION_SPAN = max(span for span, _ in CONFIRMATION_LIMITS)
 
@@ -57,7 +72,10 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignUpRequest:
-    """One filled-in sign-up form; *basis* is the wording of consent shown, *evidence* where and from which network."""
+    """One filled-in sign-up form; *basis* is the wording of consent shown, *evidence* where and from which network.
+
+    *network* is what sign-ups are counted by: the network of one household or office; it is not kept.
+    """
 
     address: str
     wishes: Sequence[Wish]
@@ -65,6 +83,7 @@ class SignUpRequest:
     filter: NamedFilter = EVERY_ARTICLE
     basis: str
     evidence: str
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +107,11 @@ class Standing:
 
 def subscribe(app: App, request: SignUpRequest) -> None:
     """
-    Take a sign-up and mail one link to confirm it, whatever the address's past; the caller learns nothing of that.
+    Take a sign-up and mail what is right for the address's past; the caller learns nothing of that.
 
-    Writes an unconfirmed subscription for each list without one, a line of consent each, and at most one confirmation
-    mail, within the limits per address. A suppressed address gets nothing and leaves nothing.
+    Writes an unconfirmed subscription for each list without one, a line of consent each, and at most one mail within
+    the limits per address: the link that confirms, or that all of it is subscribed already. A suppressed address gets
+    nothing and leaves nothing; so does every address once its network, or all of them together, sent too many.
 
     Raises:
         InvalidError: the address is none, or no list is chosen, or one does not take sign-ups, or a choice is unknown.
@@ -102,6 +122,8 @@ def subscribe(app: App, request: SignUpRequest) -> None:
         raise InvalidError("no list is chosen; choose at least one")
     with app.transaction() as tx:
         chosen = [_resolve(tx, wish, request) for wish in request.wishes]
+        if not _count_in(tx, request.network):
+            return
         if load_suppression(tx.session, hashed):
             return
         new = subscriber_store.NewSubscriber(_new_uid(), address.original, address.key, hashed, request.language)
@@ -116,8 +138,36 @@ def subscribe(app: App, request: SignUpRequest) -> None:
         ]
         if may_mail:
             waiting = [each for each in touched if each.state is SubscriptionState.UNCONFIRMED]
-            queue_confirmation(tx, (waiting or touched)[0].id)
+            if waiting:
+                queue_confirmation(tx, waiting[0].id)
+            else:
+                queue_reminder(tx, touched[0].id)
             tx.ring(Doorbell.SEND_TRANSACTIONAL)
+
+
+def refused_by_policy(settings: Settings, address: Address) -> AddressPolicy | None:
+    """Say by which of the newsroom's rules an address that could get mail may not sign up; None: it may."""
+    local, domain = split_address(address.key)
+    if is_within(domain, settings.refused_domains) or (settings.refuse_disposable and is_disposable(domain)):
+        return AddressPolicy.DOMAIN
+    if settings.refuse_roles and is_shared_role(local):
+        return AddressPolicy.ROLE
+    return None
+
+
+def _count_in(tx: Transaction, network: str) -> bool:
+    """Count a sign-up and say whether it may go on: whether its network and all of them stay within their limits."""
+    hashed = hmac.digest(tx.settings.secret, b"newsletter network " + network.encode(), hashlib.sha256).hex()
+    within = True
+    for scope, limit in ((OVERALL, tx.settings.sign_ups_overall), (hashed, tx.settings.sign_ups_per_network)):
+        for span, times in SIGN_UP_SPANS:
+            begins_at = tx.now - (tx.now - EPOCH) % span
+            seconds = int(span.total_seconds())
+            count = sign_ups.count_sign_up(tx.session, scope, begins_at=begins_at, seconds=seconds)
+            if count == limit * times + 1:
+                log.warning("sign_ups_limited", overall=scope == OVERALL, hours=seconds // 3600, limit=limit * times)
+            within = within and count <= limit * times
+    return within
 
 
 def find_standing(tx: Transaction, uid: str) -> Standing:
@@ -188,7 +238,7 @@ def confirm(app: App, uid: str, *, slugs: Iterable[str] | None = None, evidence:
         NotFoundError: no subscription has that uid.
     """
     with app.transaction() as tx:
-        standing = _lock_standing(tx, uid)
+        standing = lock_standing(tx, uid)
         decision = decide_confirmation(standing.named, standing.live, tx.now)
         wanted = None if slugs is None else set(slugs)
         for each in find_waiting(tx, standing):
@@ -208,14 +258,72 @@ def disown(app: App, uid: str) -> None:
         NotFoundError: no subscription has that uid.
     """
     with app.transaction() as tx:
-        standing = _lock_standing(tx, uid)
+        standing = lock_standing(tx, uid)
         mine = storage.load_subscriptions(tx.session, [standing.named.subscriber_id])
         for each in mine:
             if each.state is SubscriptionState.UNCONFIRMED:
-                _end(tx, each, EndReason.REMOVED, basis="the address's owner did not ask for it", evidence="")
+                end_one(tx, each, EndReason.REMOVED, basis="the address's owner did not ask for it", evidence="")
         if all(each.confirmed_at is None for each in mine):
             owner = subscriber_store.load_subscriber_by_id(tx.session, standing.named.subscriber_id)
             suppress_hash(tx, owner.address_hmac, SuppressionReason.NOT_ME)
+
+
+def unsubscribe_all(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
+    """
+    End every subscription of the reader whom a token names, and cancel what waits to be sent. Safe to repeat.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+    """
+    with app.transaction() as tx:
+        standing = lock_standing(tx, uid)
+        end_all(tx, standing.named.subscriber_id, EndReason.UNSUBSCRIBED, basis=basis, evidence=evidence)
+        return find_standing(tx, uid)
+
+
+def choose_lists(app: App, uid: str, slugs: Iterable[str], *, basis: str, evidence: str) -> Standing:
+    """
+    Let the reader whom a token names get exactly these of the public lists, and stay with the hidden ones they have.
+
+    A list that is new to them begins in the language, and if it can in the cadence, of the one that the token names,
+    confirmed: the link came to the address. Safe to repeat.
+
+    Raises:
+        NotFoundError: no subscription has that uid.
+        ConflictError: it has ended.
+    """
+    wanted = set(slugs)
+    with app.transaction() as tx:
+        standing = lock_standing(tx, uid)
+        if standing.live is None:
+            raise ConflictError("this subscription has ended; sign up again to get mails")
+        mine = storage.load_subscriptions(tx.session, [standing.named.subscriber_id])
+        live = {each.list_id: each for each in mine if each.state is not SubscriptionState.ENDED}
+        for each in list_store.load_lists(tx.session, is_public=True):
+            held = live.get(each.id)
+            if each.slug in wanted:
+                _begin(tx, standing.live, held, each, Consent(tx.now, ConsentAct.CONFIRMED, basis, evidence))
+            elif held:
+                end_one(tx, held, EndReason.UNSUBSCRIBED, basis=basis, evidence=evidence)
+        return find_standing(tx, uid)
+
+
+def _begin(
+    tx: Transaction, named: Subscription, held: Subscription | None, mailing_list: MailingList, consent: Consent
+) -> None:
+    """Subscribe a reader to a list as like as can be to the subscription *named*, unless they have it confirmed."""
+    if held and held.state is SubscriptionState.CONFIRMED:
+        return
+    if held:
+        if storage.confirm_subscription(tx.session, held.id, now=tx.now):
+            storage.add_consent(tx.session, held.id, consent)
+        return
+    choice = Choice(
+        fit_cadence(named.cadence, mailing_list) or mailing_list.cadences[0],
+        fit_language(named.language, mailing_list),
+        _filter_of(tx, mailing_list, EVERY_ARTICLE),
+    )
+    add_choice(tx, named.subscriber_id, mailing_list.id, choice, consent, confirmed_at=tx.now)
 
 
 def unsubscribe(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
@@ -228,9 +336,9 @@ def unsubscribe(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
         NotFoundError: no subscription has that uid.
     """
     with app.transaction() as tx:
-        standing = _lock_standing(tx, uid)
+        standing = lock_standing(tx, uid)
         if standing.live:
-            _end(tx, standing.live, EndReason.UNSUBSCRIBED, basis=basis, evidence=evidence)
+            end_one(tx, standing.live, EndReason.UNSUBSCRIBED, basis=basis, evidence=evidence)
         return find_standing(tx, uid)
 
 
@@ -243,14 +351,14 @@ def undo_unsubscribe(app: App, uid: str, *, evidence: str) -> Standing:
         ConflictError: it did not end by its reader just now; they sign up again instead.
     """
     with app.transaction() as tx:
-        standing = _lock_standing(tx, uid)
+        standing = lock_standing(tx, uid)
         if standing.live:
             return standing
         last = standing.latest
         if not may_undo(last, tx.now):
             raise ConflictError("it is too late to undo this; sign up again")
         consent = Consent(tx.now, ConsentAct.UNDONE, "undo of leaving", evidence)
-        _add(tx, last.subscriber_id, last.list_id, last.choice, consent, confirmed_at=last.confirmed_at)
+        add_choice(tx, last.subscriber_id, last.list_id, last.choice, consent, confirmed_at=last.confirmed_at)
         return find_standing(tx, uid)
 
 
@@ -268,7 +376,7 @@ def change_choice(
         InvalidError: the list has no such cadence or language, or a topic, kind or language is unknown.
     """
     with app.transaction() as tx:
-        standing = _lock_standing(tx, uid)
+        standing = lock_standing(tx, uid)
         live = standing.live
         if live is None:
             raise ConflictError("this subscription has ended; sign up again to get mails")
@@ -281,7 +389,9 @@ def change_choice(
             return standing
         storage.end_subscription(tx.session, live.id, EndReason.CHANGED, now=tx.now)
         consent = Consent(tx.now, ConsentAct.CHANGED, _in_words(choice, wanted), evidence)
-        _add(tx, live.subscriber_id, live.list_id, choice, consent, confirmed_at=live.confirmed_at)
+        changed = add_choice(tx, live.subscriber_id, live.list_id, choice, consent, confirmed_at=live.confirmed_at)
+        if live.pause:
+            storage.pause_subscription(tx.session, changed.id, live.pause)
         if language != live.language:
             subscriber_store.set_language(tx.session, live.subscriber_id, language)
         return find_standing(tx, uid)
@@ -292,7 +402,7 @@ def end_lapsed(app: App) -> int:
     with app.transaction() as tx:
         lapsed = storage.load_lapsed(tx.session, before=tx.now - CONFIRMATION_LIFETIME, limit=LAPSED_AT_ONCE)
         for each in lapsed:
-            _end(tx, each, EndReason.NEVER_CONFIRMED, basis="not confirmed in time", evidence="")
+            end_one(tx, each, EndReason.NEVER_CONFIRMED, basis="not confirmed in time", evidence="")
         remaining = storage.load_subscriptions(tx.session, {each.subscriber_id for each in lapsed})
         kept = {each.subscriber_id for each in remaining if each.confirmed_at or each.end_reason is None}
         for subscriber_id in {each.subscriber_id for each in lapsed} - kept:
@@ -300,7 +410,7 @@ def end_lapsed(app: App) -> int:
     return len(lapsed)
 
 
-def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: str) -> int:
+def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: str, evidence: str = "") -> int:
     """End every subscription of a reader that is not ended, and cancel what waits to be sent; return how many."""
     live = [
         each
@@ -308,17 +418,18 @@ def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: st
         if each.state is not SubscriptionState.ENDED
     ]
     for each in live:
-        _end(tx, each, reason, basis=basis, evidence="")
+        end_one(tx, each, reason, basis=basis, evidence=evidence)
     return len(live)
 
 
 def forget(tx: Transaction, subscriber_id: int) -> bool:
     """Empty a subscriber's address wherever it stands; its keyed hash stays. Return whether there was one."""
     mailings.forget_address(tx.session, subscriber_id)
+    requests.forget_requests_of(tx.session, subscriber_id)
     return subscriber_store.erase_subscriber(tx.session, subscriber_id, now=tx.now)
 
 
-def _lock_standing(tx: Transaction, uid: str) -> Standing:
+def lock_standing(tx: Transaction, uid: str) -> Standing:
     """Return what `find_standing` does, nobody else changing that reader's subscriptions until the end."""
     subscriber_store.lock_subscriber(tx.session, find_standing(tx, uid).named.subscriber_id)
     return find_standing(tx, uid)
@@ -353,10 +464,10 @@ def _sign_up(
         return live
     if live:
         storage.end_subscription(tx.session, live.id, EndReason.CHANGED, now=tx.now)
-    return _add(tx, subscriber.id, mailing_list.id, choice, consent, confirmed_at=None)
+    return add_choice(tx, subscriber.id, mailing_list.id, choice, consent, confirmed_at=None)
 
 
-def _add(
+def add_choice(
     tx: Transaction,
     subscriber_id: int,
     list_id: int,
@@ -365,6 +476,7 @@ def _add(
     *,
     confirmed_at: datetime | None,
 ) -> Subscription:
+    """Store one subscription with its line of consent; the reader has none of that list."""
     new = storage.NewSubscription(_new_uid(), subscriber_id, list_id, choice, confirmed_at)
     added = storage.add_subscription(tx.session, new, now=tx.now)
     storage.add_consent(tx.session, added.id, consent)
@@ -377,7 +489,7 @@ def _confirm_one(tx: Transaction, waiting: Subscription, evidence: str) -> None:
         storage.add_consent(tx.session, waiting.id, consent)
 
 
-def _end(tx: Transaction, live: Subscription, reason: EndReason, *, basis: str, evidence: str) -> None:
+def end_one(tx: Transaction, live: Subscription, reason: EndReason, *, basis: str, evidence: str) -> None:
     """End a subscription, cancel what waits to be sent for it, and record it; nothing when it has ended already."""
     if not storage.end_subscription(tx.session, live.id, reason, now=tx.now):
         return

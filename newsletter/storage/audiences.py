@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Text, func, insert, select, text, tuple_, update
+from sqlalchemy import ForeignKey, Select, Text, func, insert, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState
 from newsletter.domain.editions import Edition, EditionState
 from newsletter.domain.lists import Cadence
+from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.base import Base, Code, Identifier
 from newsletter.storage.bulk import chunks
 from newsletter.storage.deliveries import DeliveryRow
-from newsletter.storage.editions import EditionRow
+from newsletter.storage.editions import EditionItemRow, EditionRow
 from newsletter.storage.engine import Session
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.variants import VariantItemRow
@@ -45,7 +46,7 @@ class ExclusionRow(Base):
     __tablename__ = "edition_exclusion"
     edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
-    reason: Mapped[Code]  # nothing_chosen | suppressed | has_one_already
+    reason: Mapped[Code]  # nothing_chosen | suppressed | paused | has_one_already
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +159,8 @@ def differing_histories(
 
     Readers are the confirmed subscriptions of the list and cadence, in order of id. They had one of *candidates*
     by an earlier subscription or from an edition that was cancelled under way; or an edition with a slot after
-    *since* expired before it reached them, and they are owed what it held. *readers*: only these subscriptions, by
-    id; None: all.
+    *since* expired before it reached them, or came while they had paused and asked for what they missed, and they are
+    owed what it held. *readers*: only these subscriptions, by id; None: all.
     """
     choices: dict[int, tuple[int, str]] = {}
     received: dict[int, dict[int, int]] = {}
@@ -194,6 +195,7 @@ def differing_histories(
             DeliveryRow.edition_id.in_(expired), DeliveryRow.state == text("'expired'"), ~_MAY_HAVE_COME
         )
         queries.append((in_them, owed))
+    queries += [(query, owed) for query in _slept_through(session, list_id, cadence, since, readers)]
     for query, found in queries:
         for subscription_id, filter_id, language, article_id, revision in session.execute(query):
             choices[subscription_id] = (filter_id, language)
@@ -224,6 +226,38 @@ def _unfinished_editions(
         if (counts or {}).get(DeliveryState.EXPIRED):
             expired.append(edition_id)
     return broken_off, expired
+
+
+def _slept_through(
+    session: Session, list_id: int, cadence: Cadence, since: datetime, readers: Sequence[int] | None
+) -> list[Select[int, int, str, int, int]]:
+    """Return how to find what readers who wanted to catch up after a pause got no delivery of; mostly nobody did."""
+    live, past = aliased(SubscriptionRow), aliased(SubscriptionRow)
+    awake = [
+        live.list_id == list_id,
+        live.cadence == cadence,
+        live.state == text("'confirmed'"),
+        live.catches_up,
+        live.resumed_at > since,
+    ]
+    if readers is not None:
+        awake.append(live.id.in_(readers))
+    if session.scalar(select(live.id).where(*awake).limit(1)) is None:
+        return []
+    missed = (
+        select(live.id, live.filter_id, live.language, EditionItemRow.article_id, func.max(EditionItemRow.revision))
+        .join(past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id))
+        .where(*awake, EditionRow.cadence == cadence, EditionRow.slot_at > since, EditionItemRow.withdrawn_at.is_(None))
+        .group_by(live.id, live.filter_id, live.language, EditionItemRow.article_id)
+    )
+    left_out = missed.join(ExclusionRow, (ExclusionRow.subscription_id == past.id) & (ExclusionRow.reason == PAUSED))
+    taken_back = missed.join(DeliveryRow, (DeliveryRow.subscription_id == past.id) & (DeliveryRow.reason == PAUSED))
+    return [
+        query.join(EditionRow, EditionRow.id == row.edition_id).join(
+            EditionItemRow, EditionItemRow.edition_id == EditionRow.id
+        )
+        for query, row in ((left_out, ExclusionRow), (taken_back, DeliveryRow))
+    ]
 
 
 def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[int, int]]) -> dict[int, dict[int, int]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.domain.addresses import Address
 from newsletter.domain.subscriptions import Subscriber
 from newsletter.storage.base import Base, Code, PrimaryKey
 from newsletter.storage.bulk import chunks, insert_into
@@ -99,6 +100,19 @@ def erase_subscriber(session: Session, subscriber_id: int, *, now: datetime) -> 
         .values(address=None, address_key=None, erased_at=now)
     )
     return session.execute(erase.returning(SubscriberRow.id)).first() is not None
+
+
+def move_subscriber(session: Session, subscriber_id: int, address: Address, hashed: str) -> bool:
+    """Give a subscriber another address, *hashed* being its keyed hash; return whether nobody else has it."""
+    taken = select(SubscriberRow.id).where(SubscriberRow.address_key == address.key, SubscriberRow.id != subscriber_id)
+    if session.scalar(taken.limit(1)) is not None:
+        return False
+    session.execute(
+        update(SubscriberRow)
+        .where(SubscriberRow.id == subscriber_id)
+        .values(address=address.original, address_key=address.key, address_hmac=hashed)
+    )
+    return True
 
 
 def set_language(session: Session, subscriber_id: int, language: str) -> None:
