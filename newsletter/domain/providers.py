@@ -45,7 +45,7 @@ PROVIDERS = (*sorted(_DOMAINS), OTHER)
 def provider_of(address: str) -> str:
     """Return the group of the provider that receives *address*'s mail; `other` where none is known.
 
-    Judged by its domain alone and nobody is asked: a company's own domain, even where a large provider hosts it, is `other`.
+    Judged by its domain alone, and nobody is asked: a company's own domain is `other`, whoever hosts it.
     """
     domain = split_address(address)[1].rstrip(".").lower()
     if known := _PROVIDER_OF.get(domain):

@@ -51,10 +51,48 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
     )
     op.create_table(
+        "lineage",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("uid", sa.String(length=32), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("steps", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cluster", sa.String(length=40), nullable=True),
+        sa.Column("timeline", sa.String(length=8), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_lineage_there_is_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lineage")),
+    )
+    op.create_table(
+        "relay",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("trips", sa.Integer(), nullable=False),
+        sa.Column("open_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("probe_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("probed", sa.Boolean(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed_stage", sa.String(length=40), nullable=True),
+        sa.Column("failed_words", sa.Text(), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_relay")),
+    )
+    op.create_table(
         "retention",
         sa.Column("job", sa.String(length=40), nullable=False),
         sa.Column("last_id", IDENTIFIER, nullable=False),
         sa.PrimaryKeyConstraint("job", name=op.f("pk_retention")),
+    )
+    op.create_table(
+        "send_limit",
+        sa.Column("name", sa.String(length=300), nullable=False),
+        sa.Column("rate", sa.Double(), nullable=True),
+        sa.Column("concurrency", sa.Integer(), nullable=True),
+        sa.Column("per_connection", sa.Integer(), nullable=True),
+        sa.Column("full_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("is_set", sa.Boolean(), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("set_by", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_send_limit")),
     )
     op.create_table(
         "sign_up_tally",
@@ -746,11 +784,11 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("address_hmac", sa.String(length=64), nullable=False),
-        sa.Column("provider", sa.String(length=40), nullable=False),
         sa.Column("content", JSON, nullable=True),
         sa.Column("mail_token", sa.String(length=36), nullable=False),
         sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("pool", sa.String(length=40), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
@@ -770,7 +808,6 @@ def upgrade() -> None:
             "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
             name=op.f("ck_delivery_lease_token_while_leased"),
         ),
-        sa.CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_is_bulk")),
         sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
         sa.CheckConstraint(
             "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
@@ -798,32 +835,35 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id_variant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("edition_id", "address_hmac", name=op.f("uq_delivery_edition_id_address_hmac")),
         sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
+        sa.UniqueConstraint("idempotency_key", name=op.f("uq_delivery_idempotency_key")),
         sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_delivery_due",
-            ["edition_id", "provider", "available_at", "id"],
+            ["pool", "priority", "available_at", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
         )
-        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id"], unique=False)
         batch_op.create_index(
-            "ix_delivery_under_way",
-            ["state", "edition_id"],
+            "ix_delivery_leased",
+            ["lease_until"],
             unique=False,
-            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            sqlite_where=sa.text("state IN ('leased', 'sending')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending')"),
         )
         batch_op.create_index(
-            "uq_delivery_idempotency_key",
-            ["idempotency_key"],
-            unique=True,
-            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
-            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+            "ix_delivery_open",
+            ["edition_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
         )
+        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id", "list_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_delivery_subscription_id"), ["subscription_id"], unique=False)
 
     op.create_table(
         "edition_audience",
@@ -894,8 +934,8 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(length=200), nullable=False),
         sa.Column("lease_token", sa.String(length=36), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=True),
         sa.Column("stage", sa.String(length=40), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("enhanced", sa.String(length=12), nullable=True),
@@ -943,17 +983,18 @@ def downgrade() -> None:
 
     op.drop_table("edition_audience")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_delivery_idempotency_key",
-            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
-            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
-        )
-        batch_op.drop_index(
-            "ix_delivery_under_way",
-            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-        )
+        batch_op.drop_index(batch_op.f("ix_delivery_subscription_id"))
         batch_op.drop_index("ix_delivery_subscriber")
+        batch_op.drop_index(
+            "ix_delivery_open",
+            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_leased",
+            sqlite_where=sa.text("state IN ('leased', 'sending')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending')"),
+        )
         batch_op.drop_index(
             "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
         )
@@ -1064,7 +1105,10 @@ def downgrade() -> None:
     op.drop_table("stop")
     op.drop_table("source")
     op.drop_table("sign_up_tally")
+    op.drop_table("send_limit")
     op.drop_table("retention")
+    op.drop_table("relay")
+    op.drop_table("lineage")
     op.drop_table("heartbeat")
     op.drop_table("filter")
     op.drop_table("feed_authority")

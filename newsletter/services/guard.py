@@ -1,0 +1,120 @@
+"""The restore guard: stops all mail when the database is older than what was seen of it before."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from newsletter.services.context import App, Transaction
+from newsletter.storage import lineage, stops
+from newsletter.storage.lineage import Lineage, Server
+from newsletter.storage.stops import StopKind
+
+log = structlog.get_logger()
+
+Age = tuple[int, int]
+
+GUARD = "the restore guard"
+FIRST_STEPS = 3
+"""Steps of a new database in which the first witness may be late, since it is written after the step has committed."""
+
+
+def watch(app: App) -> bool:
+    """Go one step further in the database and look whether it went on from where it was; say whether it did.
+
+    Each tick and each slice does so. What was seen last is kept in the home folder, so that a database restored from
+    a backup, rolled back or failed over without its last commits is noticed, and on PostgreSQL a restore to another
+    server or timeline as well. Then all sending stops, on all workers, until `acknowledge_restore`.
+    """
+    with app.transaction() as tx:
+        server = lineage.ask_server(tx.session)
+        lineage.found_lineage(tx.session, server)
+        found = lineage.load_lineage(tx.session)
+        assert found is not None
+        witness = Witness(app.settings.home, found.uid)
+        seen = witness.read()  # before the step: whoever wrote it had committed, so our step must be beyond it
+        now = lineage.step(tx.session)
+        why = _why_older(now, seen, server, is_sqlite=app.database.is_sqlite)
+        if why and stops.put_stop(tx.session, StopKind.RESTORE, reason=why, by=GUARD):
+            log.error("restore_noticed", why=why)
+    if not why:
+        witness.write(now.age)
+    return not why
+
+
+def may_claim(tx: Transaction) -> bool:
+    """Say whether the database is no older than what was seen of it; else stop all mail in this transaction.
+
+    Looks at one row and one small file, since a server may be restored while a slice runs.
+    """
+    found = lineage.load_lineage(tx.session)
+    if found is None:
+        return True
+    seen = Witness(tx.settings.home, found.uid).read()
+    if seen is None or found.age >= seen:
+        return True
+    if stops.put_stop(tx.session, StopKind.RESTORE, reason=_behind(found, seen), by=GUARD):
+        log.error("restore_noticed", why=_behind(found, seen))
+    return False
+
+
+def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_sqlite: bool) -> str:
+    """Return what tells that the database was restored or copied; empty: nothing does."""
+    if seen is not None and found.age <= seen:
+        return _behind(found, seen)
+    if seen is None and is_sqlite and found.steps > FIRST_STEPS:
+        return "the database file has worked before, but not in this home folder: it was copied here, or restored"
+    if server.cluster and found.cluster and server.cluster != found.cluster:
+        return "the database lives on another PostgreSQL server than before: it was restored there, or is a copy"
+    if server.timeline and found.timeline and server.timeline != found.timeline:
+        return (
+            f"PostgreSQL went from timeline {found.timeline} to {server.timeline}: it was restored to a point in "
+            "time, or a standby took over"
+        )
+    return ""
+
+
+def _behind(found: Lineage, seen: Age) -> str:
+    steps = seen[1] - found.steps + 1 if seen[0] == found.epoch else None
+    told = f"{steps:,} steps" if steps else "an acknowledged restore"
+    return f"the database is {told} behind what this machine has seen of it: an older state of it was restored"
+
+
+class Witness:
+    """What this machine has seen of a database: a file in the home folder, of the age that never may be undercut."""
+
+    def __init__(self, home: Path, uid: str) -> None:
+        self._path = home / f"witness-{uid}"
+
+    def read(self) -> Age | None:
+        """Return the age last seen; None: none was."""
+        try:
+            epoch, steps = self._path.read_text().split()
+            return int(epoch), int(steps)
+        except (OSError, ValueError):
+            return None
+
+    def write(self, age: Age) -> None:
+        """Keep *age* if it is beyond what is kept; a folder that cannot be written is logged, and mail goes on."""
+        try:
+            with self._alone():
+                if (seen := self.read()) is None or age > seen:
+                    new = self._path.with_suffix(".new")
+                    with new.open("w") as file:
+                        file.write(f"{age[0]} {age[1]}\n")
+                        file.flush()
+                        os.fsync(file.fileno())
+                    new.replace(self._path)
+        except OSError as error:
+            log.warning("witness_not_written", error=error.strerror)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep the other processes of this machine out."""
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
