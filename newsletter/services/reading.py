@@ -115,13 +115,21 @@ def in_menu_order(topics: Sequence[Topic]) -> list[Topic]:
     return menu
 
 
+def find_place(tx: Transaction, uid: str) -> Place:
+    """
+    Return where a page ended whose last article has that uid.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    last = find_article(tx.session, uid)
+    if last is None:
+        raise NotFoundError(f"there is no article {uid!r}")
+    return Place(last.visible_at, last.id)
+
+
 def _page(tx: Transaction, topics: Sequence[int], after: str | None, limit: int) -> ArticlePage:
-    place = None
-    if after is not None:
-        last = find_article(tx.session, after)
-        if last is None:
-            raise NotFoundError(f"there is no article {after!r}")
-        place = Place(last.visible_at, last.id)
+    place = None if after is None else find_place(tx, after)
     ids = find_readable(tx.session, now=tx.now, topics=topics, after=place, limit=limit + 1)
     loaded = {article.id: article for article in load_articles(tx.session, ids[:limit])}
     articles = tuple(loaded[each] for each in ids[:limit])

@@ -1,5 +1,6 @@
 """The tick: every few seconds, from any number of processes, it opens what is due and finds what was forgotten."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -7,6 +8,9 @@ import structlog
 from newsletter.dispatch import Doorbell
 from newsletter.services.context import App
 from newsletter.services.editions import open_due_editions, open_immediate_editions
+from newsletter.services.pauses import end_pauses
+from newsletter.services.retention import forget_what_is_old
+from newsletter.services.search import index_articles
 from newsletter.services.subscriptions import end_lapsed
 from newsletter.services.sweeping import sweep
 from newsletter.storage.heartbeats import beat
@@ -20,17 +24,17 @@ LATE_AFTER = timedelta(minutes=2)
 
 
 def tick(app: App) -> None:
-    """Open due editions, sweep, forget sign-ups nobody confirmed, ring for feeds, leave a sign of life; repeatable.
+    """End pauses, open due editions, sweep, index articles, forget what is old, ring for feeds; repeatable.
 
     A step that fails is logged and keeps no other from running; the first failure is raised when all have run. The
     sign of life tells that somebody ticks, not that all went well.
     """
     failures = []
-    for step in (open_due_editions, open_immediate_editions, sweep, end_lapsed, _leave_sign_of_life):
+    for step in STEPS:
         try:
             step(app)
         except Exception as error:  # whatever it is, the other steps must run
-            log.exception("tick_step_failed", step=step.__name__)
+            log.exception("tick_step_failed", step=getattr(step, "__name__", step))
             failures.append(error)
     if failures:
         raise failures[0]
@@ -40,3 +44,16 @@ def _leave_sign_of_life(app: App) -> None:
     with app.transaction() as tx:
         beat(tx.session, HEARTBEAT)
         tx.ring(Doorbell.REBUILD_FEEDS)
+
+
+STEPS: tuple[Callable[[App], object], ...] = (
+    end_pauses,  # before editions that their readers want
+    open_due_editions,
+    open_immediate_editions,
+    sweep,
+    end_lapsed,
+    index_articles,
+    forget_what_is_old,
+    _leave_sign_of_life,
+)
+"""What a tick does, in this order."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, UniqueConstraint, delete, func, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, UniqueConstraint, delete, func, literal, select, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -68,22 +68,25 @@ def index_article(session: Session, article_id: int, modified_at: datetime, text
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     if is_sqlite:
         session.execute(FTS5_TABLE)
-    old = delete(SearchEntryRow).where(SearchEntryRow.article_id == article_id).returning(SearchEntryRow.id)
-    removed = list(session.scalars(old))
+    old = delete(SearchEntryRow).where(
+        SearchEntryRow.article_id == article_id, SearchEntryRow.language.not_in([each.language for each in texts])
+    )
+    removed = list(session.scalars(old.returning(SearchEntryRow.id)))
     if is_sqlite and removed:
         session.execute(text("DELETE FROM search_words WHERE rowid = :id"), [{"id": each} for each in removed])
     for each in texts:
-        words = "" if is_sqlite else func.to_tsvector("simple", each.words)
+        words = literal("") if is_sqlite else func.to_tsvector("simple", each.words)
         entry_id = session.execute(
             insert_into(session, SearchEntryRow)
             .values(article_id=article_id, language=each.language, modified_at=modified_at, words=words)
+            .on_conflict_do_update(
+                index_elements=["article_id", "language"], set_={"modified_at": modified_at, "words": words}
+            )
             .returning(SearchEntryRow.id)
         ).scalar_one()
         if is_sqlite:
-            session.execute(
-                text("INSERT OR REPLACE INTO search_words (rowid, words) VALUES (:id, :words)"),
-                {"id": entry_id, "words": each.words},
-            )
+            replace = text("INSERT OR REPLACE INTO search_words (rowid, words) VALUES (:id, :words)")
+            session.execute(replace, {"id": entry_id, "words": each.words})
 
 
 def find_by_words(
