@@ -155,10 +155,14 @@ _MOVE_AFTER: Mapping[Verdict, Move] = {
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of one attempt, to be recorded: the delivery's next state and the relay's words."""
+    """What became of one attempt, to be recorded: the delivery's next state and the relay's words.
+
+    *token*: of the lease under which that attempt was written ahead.
+    """
 
     delivery_id: int
     attempt: int
+    token: str
     state: DeliveryState
     outcome: str
     stage: str | None = None

@@ -24,6 +24,7 @@ from newsletter.domain.deliveries import (
     sending_lease,
 )
 from newsletter.domain.editions import EditionState
+from newsletter.domain.limits import Allowance
 from newsletter.domain.replies import Verdict, redact
 from newsletter.errors import NewsletterError, TransientError
 from newsletter.mail.envelopes import Envelope
@@ -88,8 +89,7 @@ class _Sender:
         self.counts: Counter[DeliveryState] = Counter()
         self._connection: SMTPConnection | None = None
         self._carried_mail = False  # that connection
-        self._told: list[Told] = []  # the last micro-batch's answers, of the lease of _told_token, until recorded
-        self._told_token = ""
+        self._told: list[Told] = []  # the last micro-batch's answers, until they are recorded
         self._ends_at = time.monotonic() + SLICE_SECONDS
         self._should_stop = should_stop
         self._wait_factor = app.settings.wait_factor
@@ -131,7 +131,7 @@ class _Sender:
         window_ends_at = time.monotonic() + START_WINDOW.total_seconds() * self._wait_factor
         attempts = self._turn(list(mails), token)
         cleared = [(each, mails[each.id]) for each in batch if each.id in attempts]
-        self._send(connection, cleared, attempts, window_ends_at)
+        self._send(connection, cleared, attempts, token, window_ends_at)
         return True
 
     def _connect(self) -> SMTPConnection | None:
@@ -153,7 +153,7 @@ class _Sender:
             batch = ledger.claim(
                 tx.session,
                 pool=self.pool,
-                limit=MICRO_BATCH[self.pool],
+                allowance=Allowance(MICRO_BATCH[self.pool]),
                 worker=self.worker,
                 token=token,
                 lease=LEASE * self._wait_factor,
@@ -194,7 +194,6 @@ class _Sender:
                     attempts = ledger.take_turn(
                         tx.session,
                         told=self._told,
-                        told_token=self._told_token,
                         next_ids=next_ids,
                         token=token,
                         worker=self.worker,
@@ -205,7 +204,7 @@ class _Sender:
                 time.sleep(pause)
                 pause = min(pause * 2, 10)
             else:
-                self._told, self._told_token = [], token
+                self._told = []
                 return attempts
 
     def _send(
@@ -213,6 +212,7 @@ class _Sender:
         connection: SMTPConnection,
         mails: Sequence[tuple[Claimed, list[bytes]]],
         attempts: Mapping[int, int],
+        token: str,
         window_ends_at: float,
     ) -> None:
         """Hand *mails* to the relay and keep its answers; none is begun after *window_ends_at*, by monotonic time."""
@@ -236,7 +236,8 @@ class _Sender:
         for result in connection.send(envelopes, should_stop=should_stop):
             delivery = deliveries[result.ref]
             jitter = random.random()  # noqa: S311  it spreads retries and guards nothing
-            told = tell(result, delivery, attempts[result.ref], jitter=jitter, wait_factor=self._wait_factor)
+            attempt = attempts[result.ref]
+            told = tell(result, delivery, attempt, token, jitter=jitter, wait_factor=self._wait_factor)
             self._told.append(told)
             self.counts[told.state] += 1
             self._carried_mail |= result.verdict is Verdict.ACCEPTED
@@ -261,10 +262,12 @@ _RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT)
 one connection and end it with a 421 or without a word. Else what is due waits for another slice."""
 
 
-def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float, wait_factor: float = 1) -> Told:
+def tell(
+    result: SendResult, delivery: Claimed, attempt: int, token: str, *, jitter: float, wait_factor: float = 1
+) -> Told:
     """Turn what the SMTP client saw of one mail into what the ledger records, without the recipient's address.
 
-    *jitter* as in `newsletter.domain.deliveries.back_off`; *wait_factor* shortens what is waited in rehearsals.
+    *token*: of the lease under which it was written ahead. *jitter* as in `newsletter.domain.deliveries.back_off`; *wait_factor* shortens what is waited in rehearsals.
     """
     reply = result.reply
     move = next_move(
@@ -274,6 +277,7 @@ def tell(result: SendResult, delivery: Claimed, attempt: int, *, jitter: float, 
     return Told(
         delivery_id=result.ref,
         attempt=attempt,
+        token=token,
         state=move.state,
         outcome=result.verdict.value,
         stage=result.stage.value if result.stage else None,

@@ -1,9 +1,14 @@
 """Many rows in few statements, the same way on SQLite and PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeVar
 
+from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, Dialect, TypeDecorator, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 from newsletter.storage.base import Base
 from newsletter.storage.engine import Session
@@ -19,6 +24,42 @@ def insert_into(session: Session, row: type[Base]) -> Insert:
     """Return an INSERT into the table of *row* that knows ON CONFLICT, in the dialect of the session's database."""
     table: Any = row.__table__
     return sqlite.insert(table) if session.get_bind().dialect.name == "sqlite" else postgresql.insert(table)
+
+
+def one_of_many(column: Any, values: Collection[int]) -> ColumnElement[bool]:
+    """Say that a column of ids is one of *values*, of which there may be a million: they are one parameter."""
+    return IsOneOf(column, bindparam(None, list(values), type_=_Ids()))
+
+
+class _Ids(TypeDecorator[list[int]]):
+    """Many ids as one value: an array on PostgreSQL, JSON on SQLite."""
+
+    impl = JSON
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose by what the database knows."""
+        return dialect.type_descriptor(JSON() if dialect.name == "sqlite" else postgresql.ARRAY(BigInteger))
+
+
+class IsOneOf(FunctionElement[bool]):
+    """A column's value is among those of an array."""
+
+    type = Boolean()
+    inherit_cache = True
+    name = "is_one_of"
+
+
+@compiles(IsOneOf, "postgresql")
+def _on_postgresql(element: IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
+    place, listed = (compiler.process(each, **options) for each in element.clauses)
+    return f"{place} = ANY ({listed})"
+
+
+@compiles(IsOneOf, "sqlite")
+def _on_sqlite(element: IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
+    place, listed = (compiler.process(each, **options) for each in element.clauses)
+    return f"{place} IN (SELECT value FROM json_each({listed}))"  # noqa: S608  both parts are compiled SQL
 
 
 def chunks(values: Sequence[Value], size: int = CHUNK) -> Iterator[Sequence[Value]]:

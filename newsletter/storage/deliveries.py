@@ -9,18 +9,23 @@ from sqlalchemy.orm import Mapped, mapped_column
 from newsletter.domain.deliveries import DeliveryState, Outcome, Pool, Purpose
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 
+UNDER_WAY = "state IN ('leased', 'sending', 'in_doubt')"
+"""As the partial index says it, so that the index serves; `queued` has one of its own."""
 
-def _partial(name: str, *columns: str, where: str) -> Index:
-    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where), unique=unique)
 
 
 class DeliveryRow(Base):
-    """One mail to one reader, made before anything is sent; every move is guarded by its state and lease token."""
+    """One mail to one reader, made before anything is sent; every move is guarded by its state and lease token.
+
+    Every move writes an entry into each index, so there are few, and none in an order of chance: see ADR 0008.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("edition_id", "subscriber_id"),
-        UniqueConstraint("edition_id", "address_hmac"),
         one_of("state", DeliveryState),
         one_of("outcome", Outcome),
         one_of("pool", Pool),
@@ -30,35 +35,31 @@ class DeliveryRow(Base):
         ),
         CheckConstraint("state <> 'accepted' OR accepted_at IS NOT NULL", name="accepted_has_time"),
         CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name="edition_has_id"),
-        _partial("ix_delivery_due", "pool", "priority", "available_at", "id", where="state = 'queued'"),
-        _partial("ix_delivery_leased", "lease_until", where="state IN ('leased', 'sending')"),
-        _partial(
-            "ix_delivery_open",
-            "edition_id",
-            "state",
-            where="state IN ('queued', 'leased', 'sending', 'in_doubt')",
-        ),
-        Index("ix_delivery_subscriber", "subscriber_id", "list_id"),
+        CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name="edition_is_bulk"),
+        _partial("ix_delivery_due", "edition_id", "provider", "available_at", "id", where="state = 'queued'"),
+        _partial("ix_delivery_under_way", "state", "edition_id", where=UNDER_WAY),
+        _partial("uq_delivery_idempotency_key", "idempotency_key", where="idempotency_key IS NOT NULL", unique=True),
+        Index("ix_delivery_subscriber", "subscriber_id"),
     )
     id: Mapped[PrimaryKey]
     purpose: Mapped[Code]
-    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)  # of a mail without an edition
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))  # of a mail without an edition
     edition_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("edition.id"))
     list_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("list.id"))
     variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id"))
     subscriber_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscriber.id"))
-    subscription_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("subscription.id"), index=True)
+    subscription_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("subscription.id"))
     filter_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("filter.id"))
     language: Mapped[Code]
     address: Mapped[str | None] = mapped_column(String(320))
     address_hmac: Mapped[str] = mapped_column(String(64))
+    provider: Mapped[Code]  # the receiving provider's group, as of fan-out
     content: Mapped[dict[str, Any] | None]  # of a mail without an edition: what its template is given
     mail_token: Mapped[str] = mapped_column(String(36), unique=True)  # Message-ID and return token, for ever
     mail_at: Mapped[datetime]  # its Date, in newsroom time, for ever
     pool: Mapped[Code]
-    priority: Mapped[int]
     state: Mapped[Code]
-    state_at: Mapped[datetime]
+    state_at: Mapped[datetime]  # while it is sending: when this attempt was begun
     available_at: Mapped[datetime]  # this and what follows: the database's clock
     deadline_at: Mapped[datetime | None]
     lease_token: Mapped[str | None] = mapped_column(String(36))
@@ -75,7 +76,7 @@ class DeliveryRow(Base):
 
 
 class AttemptRow(Base):
-    """One try at a delivery, written before the mail is; *outcome* is empty until its end is known."""
+    """One try at a delivery, written when its end is known; until then the delivery's own row says that it is tried."""
 
     __tablename__ = "delivery_attempt"
     delivery_id: Mapped[int] = mapped_column(
@@ -85,8 +86,8 @@ class AttemptRow(Base):
     worker: Mapped[str] = mapped_column(String(200))
     lease_token: Mapped[str] = mapped_column(String(36))
     started_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
-    outcome: Mapped[Code | None]
+    finished_at: Mapped[datetime]
+    outcome: Mapped[Code]
     stage: Mapped[Code | None]
     code: Mapped[int | None]
     enhanced: Mapped[str | None] = mapped_column(String(12))

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String, case, func, literal, null, select, text, update
+from sqlalchemy import ColumnElement, String, case, func, literal, null, select, text, update
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
 from newsletter.domain.editions import Edition
+from newsletter.domain.providers import provider_of
+from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
 from newsletter.storage.bulk import insert_into
 from newsletter.storage.deliveries import DeliveryRow
@@ -21,7 +24,6 @@ from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
 
 CHUNK_SIZE = 10_000
-BULK_PRIORITY = 100
 
 
 class random_token(FunctionElement[str]):  # noqa: N801  It is a SQL function, named like one.
@@ -73,7 +75,7 @@ def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *,
     """
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
-    _insert_exclusions(session, edition, readers)
+    _insert_exclusions(session, edition, readers, now=now)
     session.execute(
         update(EditionRow)
         .where(EditionRow.id == edition.id)
@@ -117,6 +119,15 @@ _SUPPRESSED = (
 )
 
 
+def _is_paused(now: datetime) -> ColumnElement[bool]:
+    """Say of each reader whether they want no mail at *now*; one whose pause is over waits for no tick."""
+    return (
+        SubscriptionRow.paused_at.is_not(None)
+        & SubscriptionRow.resumed_at.is_(None)
+        & (SubscriptionRow.paused_until > literal(now, SubscriptionRow.paused_until.type))
+    )
+
+
 def _insert_deliveries(
     session: Session, edition: Edition, readers: Sequence[int], *, now: datetime, send_until: datetime | None
 ) -> None:
@@ -132,11 +143,11 @@ def _insert_deliveries(
         "language": SubscriptionRow.language,
         "address": SubscriberRow.address,
         "address_hmac": SubscriberRow.address_hmac,
+        "provider": SubscriberRow.provider,
         "content": null(),
         "mail_token": random_token(),
         "mail_at": literal(now, DeliveryRow.mail_at.type),
         "pool": literal(Pool.BULK.value),
-        "priority": literal(BULK_PRIORITY),
         "state": literal(DeliveryState.QUEUED.value),
         "state_at": literal(due_at, DeliveryRow.state_at.type),
         "available_at": literal(due_at, DeliveryRow.available_at.type),
@@ -146,24 +157,46 @@ def _insert_deliveries(
         "lapses": literal(0),
         "resends": literal(0),
     }
+    before = aliased(SubscriberRow)
+    had_it_before_they_were_erased = (
+        select(before.id)
+        .join(DeliveryRow, DeliveryRow.subscriber_id == before.id)
+        .where(
+            before.address_hmac == SubscriberRow.address_hmac,
+            before.id != SubscriberRow.id,
+            DeliveryRow.edition_id == edition.id,
+        )
+        .exists()
+    )
     chosen = (
         _readers(edition, readers, *values.values())
-        .where(_VARIANT.is_not(None), SubscriberRow.address.is_not(None), ~_SUPPRESSED)
+        .where(
+            _VARIANT.is_not(None),
+            SubscriberRow.address.is_not(None),
+            ~_SUPPRESSED,
+            ~_is_paused(now),
+            ~had_it_before_they_were_erased,
+        )
         .order_by(_VARIANT, SubscriptionRow.id)
     )
     session.execute(insert_into(session, DeliveryRow).from_select(list(values), chosen).on_conflict_do_nothing())
 
 
-def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int]) -> None:
+def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
     """Say of each reader without a delivery why they have none; whoever chose anew meanwhile has another one."""
     reason = case(
         (_VARIANT.is_(None), literal("nothing_chosen")),
         (SubscriberRow.address.is_(None) | _SUPPRESSED, literal("suppressed")),
+        (_is_paused(now), literal(PAUSED)),
         else_=literal("has_one_already"),
     )
     has_delivery = (
         select(DeliveryRow.id)
-        .where(DeliveryRow.edition_id == edition.id, DeliveryRow.subscription_id == SubscriptionRow.id)
+        .where(
+            DeliveryRow.edition_id == edition.id,
+            DeliveryRow.subscriber_id == SubscriptionRow.subscriber_id,
+            DeliveryRow.subscription_id == SubscriptionRow.id,
+        )
         .exists()
     )
     left_out = _readers(edition, readers, literal(edition.id), SubscriptionRow.id, reason).where(~has_delivery)
@@ -243,15 +276,18 @@ def cancel_edition_deliveries(session: Session, edition_id: int, reason: str) ->
 
 
 def insert_transactional(session: Session, values: dict[str, Any]) -> int | None:
-    """Queue one mail without an edition; None if its idempotency key is taken. *values*: columns of the delivery."""
+    """Queue one mail without an edition; None if its idempotency key is taken.
+
+    *values*: columns of the delivery, its address among them.
+    """
     now = database_now(session)
     row = {
         "pool": Pool.TRANSACTIONAL,
-        "priority": 0,
         "state": DeliveryState.QUEUED,
         "state_at": now,
         "available_at": now,
         "mail_token": random_token(),
+        "provider": provider_of(values["address"]),
     } | values
     inserted: int | None = session.execute(
         insert_into(session, DeliveryRow).on_conflict_do_nothing().values(row).returning(DeliveryRow.id)

@@ -4,18 +4,25 @@ Every move is one UPDATE guarded by the old state and the lease token, so whoeve
 Leases and due times are the database's clock; no transaction is open while anyone talks SMTP.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select, text, update
+from sqlalchemy import Row, and_, func, insert, or_, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
+from newsletter.domain.limits import Allowance
+from newsletter.storage import ledger_postgresql
+from newsletter.storage.bulk import one_of_many
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
+from newsletter.storage.ledger_lanes import Lane, Share, due_lanes, shares
+from newsletter.storage.lists import ListRow
+from newsletter.storage.stops import StopRow
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
 from newsletter.storage.variants import VariantRow
@@ -40,6 +47,7 @@ class Claimed:
     filter_id: int | None
     language: str
     address: str
+    provider: str
     mail_token: str
     mail_at: datetime
     content: Mapping[str, Any] | None
@@ -49,134 +57,193 @@ class Claimed:
 
 
 def claim(
-    session: Session, *, pool: Pool, limit: int, worker: str, token: str, lease: timedelta = LEASE
+    session: Session, *, pool: Pool, allowance: Allowance, worker: str, token: str, lease: timedelta = LEASE
 ) -> list[Claimed]:
-    """Lease up to *limit* due deliveries to *worker* under a fresh *token*; first by priority, then by due time.
+    """Lease due deliveries to *worker* under a fresh *token*, as many as *allowance* says; in order of variant.
 
-    Only of editions that are being sent. Two claimers never get the same row: PostgreSQL skips locked rows, SQLite
-    has one writer. A row whose lease has run out before is claimed alone, so that its neighbours clear themselves.
+    Only of editions that are being sent, of lists that are not paused, and nothing while anything is stopped; of an
+    edition with a canary only what is left of that. News sent at once comes first, then whatever waits longest, and no
+    provider waits for another: see `newsletter.storage.ledger_lanes`. Two claimers never get the same row: PostgreSQL
+    skips locked rows, SQLite has one writer. A row whose lease has run out before is claimed alone, so that its
+    neighbours clear themselves. Fewer than asked for does not mean that there are no more; none does.
     """
-    now = database_now(session)
-    due = (
-        select(DeliveryRow.id, DeliveryRow.lapses)
-        .where(
-            DeliveryRow.state == text("'queued'"),
-            DeliveryRow.pool == pool,
-            DeliveryRow.available_at <= now,
-            or_(DeliveryRow.edition_id.is_(None), _edition_is_sending()),
-        )
-        .order_by(DeliveryRow.priority, DeliveryRow.available_at, DeliveryRow.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    found = session.execute(due).all()
-    suspects = [delivery_id for delivery_id, lapses in found if lapses > 1]
-    chosen = suspects[:1] if suspects and suspects[0] == found[0][0] else [i for i, lapses in found if lapses <= 1]
-    if not chosen:
-        chosen = suspects[:1]
-    if not chosen:
+    found = shares(_hold_canaries(session, due_lanes(session, pool)), allowance)
+    if not found or allowance.total < 1:
         return []
+    take = _claim_on_sqlite if _is_sqlite(session) else ledger_postgresql.claim_shares
+    claimed = [
+        _to_claimed(row) for row in take(session, found, total=allowance.total, worker=worker, token=token, lease=lease)
+    ]
+    canaries = {each.lane.edition_id for each in found if each.lane.canary_left is not None}
+    for edition_id, count in Counter(each.edition_id for each in claimed).items():
+        if edition_id in canaries:
+            session.execute(
+                update(EditionRow)
+                .where(EditionRow.id == edition_id)
+                .values(canary_left=EditionRow.canary_left - count)
+                .execution_options(synchronize_session=False)
+            )
+    return claimed
+
+
+def _to_claimed(row: Row[Any]) -> Claimed:
+    return Claimed(
+        id=row.id,
+        purpose=Purpose(row.purpose),
+        edition_id=row.edition_id,
+        list_id=row.list_id,
+        variant_id=row.variant_id,
+        filter_id=row.filter_id,
+        language=row.language,
+        address=row.address or "",
+        provider=row.provider,
+        mail_token=row.mail_token,
+        mail_at=row.mail_at,
+        content=row.content,
+        subscription_uid=row.subscription_uid,
+        attempts=row.attempts,
+        tries=row.tries,
+    )
+
+
+def _hold_canaries(session: Session, lanes: list[Lane]) -> list[Lane]:
+    """Lock the editions with a canary; return *lanes* with what is left of it now, without those that others hold."""
+    editions = {lane.edition_id for lane in lanes if lane.canary_left is not None}
+    if not editions:
+        return lanes
+    query = (
+        select(EditionRow.id, EditionRow.canary_left)
+        .where(EditionRow.id.in_(editions))
+        .order_by(EditionRow.id)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    left = dict(session.execute(query).all())
+    return [
+        replace(lane, canary_left=left[lane.edition_id]) if lane.edition_id in left else lane
+        for lane in lanes
+        if lane.edition_id in left or lane.edition_id not in editions
+    ]
+
+
+def _claim_on_sqlite(
+    session: Session, shares: Sequence[Share], *, total: int, worker: str, token: str, lease: timedelta
+) -> Sequence[Any]:
+    now = database_now(session)
+    found: list[tuple[int, int]] = []
+    for share in shares:
+        due = (
+            select(DeliveryRow.id, DeliveryRow.lapses)
+            .where(
+                DeliveryRow.state == text("'queued'"),
+                DeliveryRow.edition_id == share.lane.edition_id,
+                DeliveryRow.provider == share.lane.provider,
+                DeliveryRow.available_at <= now,
+            )
+            .order_by(DeliveryRow.available_at, DeliveryRow.id)
+            .limit(min(share.most, total - len(found)))
+        )
+        found += [(delivery_id, lapses) for delivery_id, lapses in session.execute(due)]
+        if len(found) == total:
+            break
+    first_is_suspect = bool(found) and found[0][1] > 1
+    chosen = [found[0][0]] if first_is_suspect else [delivery_id for delivery_id, lapses in found if lapses <= 1]
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.id.in_(chosen), DeliveryRow.state == _S.QUEUED)
+        .where(one_of_many(DeliveryRow.id, chosen))
         .values(state=_S.LEASED, state_at=now, lease_token=token, lease_owner=worker, lease_until=now + lease)
+        .execution_options(synchronize_session=False)
     )
-    return _claimed(session, token, chosen)
-
-
-def _claimed(session: Session, token: str, ids: Sequence[int]) -> list[Claimed]:
-    rows = session.execute(
-        select(DeliveryRow, SubscriptionRow.uid)
-        .outerjoin(SubscriptionRow, SubscriptionRow.id == DeliveryRow.subscription_id)
-        .where(DeliveryRow.id.in_(ids), DeliveryRow.lease_token == token)
-        .order_by(DeliveryRow.priority, DeliveryRow.variant_id, DeliveryRow.id)
-        .execution_options(populate_existing=True)
-    )
-    return [
-        Claimed(
-            id=row.id,
-            purpose=Purpose(row.purpose),
-            edition_id=row.edition_id,
-            list_id=row.list_id,
-            variant_id=row.variant_id,
-            filter_id=row.filter_id,
-            language=row.language,
-            address=row.address or "",
-            mail_token=row.mail_token,
-            mail_at=row.mail_at,
-            content=row.content,
-            subscription_uid=subscription_uid,
-            attempts=row.attempts,
-            tries=row.tries,
+    row = DeliveryRow
+    query = (
+        select(
+            row.id,
+            row.purpose,
+            row.edition_id,
+            row.list_id,
+            row.variant_id,
+            row.filter_id,
+            row.language,
+            row.address,
+            row.provider,
+            row.mail_token,
+            row.mail_at,
+            row.content,
+            SubscriptionRow.uid.label("subscription_uid"),
+            row.attempts,
+            row.tries,
         )
-        for row, subscription_uid in rows
-    ]
+        .outerjoin(SubscriptionRow, SubscriptionRow.id == row.subscription_id)
+        .where(one_of_many(row.id, chosen))
+        .order_by(row.variant_id, row.id)
+    )
+    return session.execute(query).all()
 
 
 def take_turn(
     session: Session,
     *,
     told: Sequence[Told],
-    told_token: str,
     next_ids: Sequence[int],
     token: str,
     worker: str,
     lease: timedelta = SENDING_LEASE,
 ) -> dict[int, int]:
-    """Record what became of the last micro-batch and write ahead the next one, in one transaction.
+    """Record what became of mails that were written ahead, and write ahead the next ones, in one transaction.
 
-    *told* belongs to the lease of *told_token*, *next_ids* to that of *token*. Returns the attempt number by id of
-    those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing in them withdrawn,
-    their edition not paused. The others of *next_ids* are settled: suppressed, expired, cancelled, back in the queue.
-    Safe to repeat until its answer has come, since a commit may land whose answer is lost: it records nothing twice and
-    clears the same again.
+    *told* may belong to several leases, each by its own token; *next_ids* to that of *token*. Returns the attempt
+    number by id of those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing
+    in them withdrawn, their edition being sent, their list not paused, nothing stopped. The others of *next_ids* are
+    settled: suppressed, expired, cancelled, back in the queue. Safe to repeat until its answer has come, since a
+    commit may land whose answer is lost: it records nothing twice and clears the same again.
     """
-    now = database_now(session)
-    _record(session, told, told_token, now)
-    if not next_ids:
-        return {}
-    cleared = dict(
-        session.execute(
-            update(DeliveryRow)
-            .where(
-                DeliveryRow.id.in_(next_ids),
-                DeliveryRow.state == _S.LEASED,
-                DeliveryRow.lease_token == token,
-                DeliveryRow.lease_until > now,
-                or_(DeliveryRow.deadline_at.is_(None), DeliveryRow.deadline_at > now),
-                ~_is_suppressed(),
-                ~_is_replaced(),
-                or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
-            )
-            .values(
-                state=_S.SENDING,
-                state_at=now,
-                attempts=DeliveryRow.attempts + 1,
-                lease_until=now + lease,
-            )
-            .returning(DeliveryRow.id, DeliveryRow.attempts)
-            .execution_options(synchronize_session=False)
-        ).all()
-    )
-    if cleared:
-        session.execute(
-            insert(AttemptRow),
-            [
-                {"delivery_id": delivery_id, "n": n, "worker": worker, "lease_token": token, "started_at": now}
-                for delivery_id, n in cleared.items()
-            ],
-        )
-    uncleared = [each for each in next_ids if each not in cleared]
-    if uncleared:
+    step = _turn_on_sqlite if _is_sqlite(session) else ledger_postgresql.turn
+    recorded, cleared = step(session, told=told, next_ids=next_ids, token=token, worker=worker, lease=lease)
+    if late := [each for each in told if each.delivery_id not in recorded]:
+        _record_late(session, late)
+    if uncleared := [each for each in next_ids if each not in cleared]:
+        now = database_now(session)
         cleared |= _cleared_before(session, uncleared, token, now)
         _settle_uncleared(session, [each for each in uncleared if each not in cleared], token, now)
     return cleared
 
 
+def _turn_on_sqlite(
+    session: Session, *, told: Sequence[Told], next_ids: Sequence[int], token: str, worker: str, lease: timedelta
+) -> tuple[set[int], dict[int, int]]:
+    now = database_now(session)
+    recorded = _record(session, told, now)
+    if not next_ids:
+        return recorded, {}
+    ahead = (
+        update(DeliveryRow)
+        .where(
+            one_of_many(DeliveryRow.id, next_ids),
+            DeliveryRow.state == _S.LEASED,
+            DeliveryRow.lease_token == token,
+            DeliveryRow.lease_until > now,
+            or_(DeliveryRow.deadline_at.is_(None), DeliveryRow.deadline_at > now),
+            ~select(StopRow.kind).exists(),
+            ~_is_suppressed(),
+            ~_is_replaced(),
+            or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
+        )
+        .values(
+            state=_S.SENDING,
+            state_at=now,
+            attempts=DeliveryRow.attempts + 1,
+            lease_owner=worker,
+            lease_until=now + lease,
+        )
+        .returning(DeliveryRow.id, DeliveryRow.attempts)
+        .execution_options(synchronize_session=False)
+    )
+    return recorded, dict(session.execute(ahead).all())
+
+
 def _cleared_before(session: Session, ids: Sequence[int], token: str, now: datetime) -> dict[int, int]:
     """Return what this very turn has written ahead already: it committed, and its caller never heard so."""
     query = select(DeliveryRow.id, DeliveryRow.attempts).where(
-        DeliveryRow.id.in_(ids),
+        one_of_many(DeliveryRow.id, ids),
         DeliveryRow.state == _S.SENDING,
         DeliveryRow.lease_token == token,
         DeliveryRow.lease_until > now,
@@ -188,7 +255,7 @@ def release(session: Session, ids: Iterable[int], token: str) -> None:
     """Put leased deliveries back into the queue untouched; those no longer ours stay as they are."""
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.id.in_(list(ids)), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
+        .where(one_of_many(DeliveryRow.id, list(ids)), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
         .values(state=_S.QUEUED, state_at=database_now(session), **NO_LEASE)
     )
 
@@ -205,77 +272,97 @@ def fail_leased(session: Session, delivery_id: int, token: str, reason: str) -> 
 NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_owner": None, "lease_until": None}
 
 
-def _record(session: Session, told: Sequence[Told], token: str, now: datetime) -> None:
-    if not told:
-        return
-    for each in _alike(told):
-        first = each[0]
-        recorded = set(
-            session.scalars(
-                update(DeliveryRow)
-                .where(
-                    DeliveryRow.id.in_([one.delivery_id for one in each]),
-                    DeliveryRow.state == _S.SENDING,
-                    DeliveryRow.lease_token == token,
-                    DeliveryRow.attempts == first.attempt,
-                )
-                .values(
-                    state=first.state,
-                    state_at=now,
-                    available_at=now + first.wait,
-                    accepted_at=now if first.state is _S.ACCEPTED else None,
-                    reason=first.reason,
-                    lapses=0,
-                    tries=DeliveryRow.tries + int(first.costs_a_try),
-                    **NO_LEASE,
-                )
-                .returning(DeliveryRow.id)
-                .execution_options(synchronize_session=False)
+def _record(session: Session, told: Sequence[Told], now: datetime) -> set[int]:
+    """Record what belongs to attempts that are under way, and the attempts themselves; return their ids."""
+    begun = {
+        row.id: row
+        for row in session.execute(
+            select(
+                DeliveryRow.id,
+                DeliveryRow.attempts,
+                DeliveryRow.lease_token,
+                DeliveryRow.lease_owner,
+                DeliveryRow.state_at,
+            ).where(one_of_many(DeliveryRow.id, [each.delivery_id for each in told]), DeliveryRow.state == _S.SENDING)
+        )
+    }
+    found = [
+        each
+        for each in told
+        if (row := begun.get(each.delivery_id)) and (each.attempt, each.token) == (row.attempts, row.lease_token)
+    ]
+    for alike in _alike(found):
+        first = alike[0]
+        session.execute(
+            update(DeliveryRow)
+            .where(one_of_many(DeliveryRow.id, [each.delivery_id for each in alike]))
+            .values(
+                state=first.state,
+                state_at=now,
+                available_at=now + first.wait,
+                accepted_at=now if first.state is _S.ACCEPTED else None,
+                reason=first.reason,
+                lapses=0,
+                tries=DeliveryRow.tries + int(first.costs_a_try),
+                **NO_LEASE,
             )
+            .execution_options(synchronize_session=False)
         )
-        if first.state is _S.ACCEPTED:
-            for late in each:
-                if late.delivery_id not in recorded:
-                    accept_late(session, late.delivery_id, late.attempt, now=now)
-    attempts = AttemptRow.__table__.c
-    session.connection().execute(  # not by the session, which would want rows' keys under their own names
-        update(AttemptRow.__table__)  # type: ignore[arg-type]  # declarative tables are typed too loosely
-        .where(
-            attempts.delivery_id == bindparam("b_id"),
-            attempts.n == bindparam("b_n"),
-            attempts.lease_token == token,
-            or_(attempts.finished_at.is_(None), attempts.outcome == UNKNOWN),
+    if found:
+        session.execute(
+            insert(AttemptRow),
+            [
+                {
+                    "delivery_id": each.delivery_id,
+                    "n": each.attempt,
+                    "worker": begun[each.delivery_id].lease_owner,
+                    "lease_token": each.token,
+                    "started_at": begun[each.delivery_id].state_at,
+                    "finished_at": now,
+                    "outcome": each.outcome,
+                    "stage": each.stage,
+                    "code": each.code,
+                    "enhanced": each.enhanced,
+                    "reply": each.reply,
+                }
+                for each in found
+            ],
         )
-        .values(
-            finished_at=bindparam("b_at"),
-            outcome=bindparam("b_outcome"),
-            stage=bindparam("b_stage"),
-            code=bindparam("b_code"),
-            enhanced=bindparam("b_enhanced"),
-            reply=bindparam("b_reply"),
-        ),
-        [
-            {
-                "b_id": each.delivery_id,
-                "b_n": each.attempt,
-                "b_at": now,
-                "b_outcome": each.outcome,
-                "b_stage": each.stage,
-                "b_code": each.code,
-                "b_enhanced": each.enhanced,
-                "b_reply": each.reply,
-            }
-            for each in told
-        ],
-    )
+    return {each.delivery_id for each in found}
 
 
 def _alike(told: Iterable[Told]) -> list[list[Told]]:
     """Group what was told by what it does to the row, so that a micro-batch is one or two UPDATEs."""
     groups: dict[tuple[object, ...], list[Told]] = {}
     for each in told:
-        groups.setdefault((each.attempt, each.state, each.wait, each.costs_a_try, each.reason), []).append(each)
+        groups.setdefault((each.state, each.wait, each.costs_a_try, each.reason), []).append(each)
     return list(groups.values())
+
+
+def _record_late(session: Session, told: Iterable[Told]) -> None:
+    """Record answers to attempts that were given up meanwhile: what they say, and a yes as the evidence that it is."""
+    now = database_now(session)
+    for each in told:
+        if each.state is _S.ACCEPTED:
+            accept_late(session, each.delivery_id, each.attempt, now=now)
+        session.execute(
+            update(AttemptRow)
+            .where(
+                AttemptRow.delivery_id == each.delivery_id,
+                AttemptRow.n == each.attempt,
+                AttemptRow.lease_token == each.token,
+                AttemptRow.outcome == UNKNOWN,
+            )
+            .values(
+                finished_at=now,
+                outcome=each.outcome,
+                stage=each.stage,
+                code=each.code,
+                enhanced=each.enhanced,
+                reply=each.reply,
+            )
+            .execution_options(synchronize_session=False)
+        )
 
 
 def accept_late(session: Session, delivery_id: int, attempt: int, *, now: datetime) -> bool:
@@ -293,7 +380,7 @@ def accept_late(session: Session, delivery_id: int, attempt: int, *, now: dateti
 
 
 def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: datetime) -> None:
-    ours = and_(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
+    ours = and_(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
     for condition, state, reason in (
         (_is_suppressed(), _S.SUPPRESSED, "the address was suppressed after fan-out"),
         (DeliveryRow.deadline_at <= now, _S.EXPIRED, "its deadline passed before it could be sent"),
@@ -333,7 +420,10 @@ def _follow_replaced(session: Session, ours: ColumnElement[bool], now: datetime)
 def _edition_is_sending() -> ColumnElement[bool]:
     return (
         select(EditionRow.id)
-        .where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"))
+        .join(ListRow, ListRow.id == EditionRow.list_id)
+        .where(
+            EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"), ListRow.paused_at.is_(None)
+        )
         .exists()
     )
 
@@ -369,17 +459,11 @@ def _is_suppressed() -> ColumnElement[bool]:
 
 def has_due(session: Session, pool: Pool) -> bool:
     """Say whether any delivery of the pool could be claimed now."""
-    query = (
-        select(DeliveryRow.id)
-        .where(
-            DeliveryRow.state == text("'queued'"),
-            DeliveryRow.pool == pool,
-            DeliveryRow.available_at <= database_now(session),
-            or_(DeliveryRow.edition_id.is_(None), _edition_is_sending()),
-        )
-        .limit(1)
-    )
-    return session.execute(query).first() is not None
+    return bool(due_lanes(session, pool))
+
+
+def _is_sqlite(session: Session) -> bool:
+    return session.get_bind().dialect.name == "sqlite"
 
 
 def counts_by_state(session: Session, edition_id: int) -> dict[DeliveryState, int]:

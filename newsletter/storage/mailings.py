@@ -11,6 +11,7 @@ from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.subscribers import SubscriberRow
+from newsletter.storage.subscriptions import SubscriptionRow
 
 STOPPABLE = (DeliveryState.QUEUED, DeliveryState.LEASED)
 """Not written ahead yet: whoever leased one finds at its turn that it is no longer theirs."""
@@ -61,7 +62,9 @@ def load_confirmation_times(session: Session, address_hmac: str, *, since: datet
 
 def count_unsent_confirmations(session: Session, subscription_id: int) -> int:
     """Return how many confirmation mails of a subscription came to an end without being sent; it only grows."""
+    reader = select(SubscriptionRow.subscriber_id).where(SubscriptionRow.id == subscription_id).scalar_subquery()
     statement = select(func.count()).where(
+        DeliveryRow.subscriber_id == reader,
         DeliveryRow.subscription_id == subscription_id,
         DeliveryRow.purpose == Purpose.CONFIRMATION,
         _CERTAINLY_UNSENT,

@@ -5,20 +5,20 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, text
 
-from newsletter.domain.deliveries import Pool
-from newsletter.storage.deliveries import DeliveryRow
+from newsletter.domain.deliveries import DeliveryState, Pool
+from newsletter.storage.deliveries import UNDER_WAY, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.heartbeats import HeartbeatRow
-
-OPEN = text("state IN ('queued', 'leased', 'sending', 'in_doubt')")
-"""As the partial index of open deliveries says it, so that the index serves."""
+from newsletter.storage.ledger_lanes import waiting_lanes
 
 
 def count_open_deliveries(session: Session) -> dict[str, int]:
     """Count deliveries that are not at an end, by state; states with none are left out."""
-    statement = select(DeliveryRow.state, func.count()).where(OPEN).group_by(DeliveryRow.state)
-    return dict(session.execute(statement).all())
+    queued = select(func.count()).where(text("state = 'queued'")).select_from(DeliveryRow)
+    under_way = select(DeliveryRow.state, func.count()).where(text(UNDER_WAY)).group_by(DeliveryRow.state)
+    counts = {str(DeliveryState.QUEUED): session.scalar(queued) or 0} | dict(session.execute(under_way).all())
+    return {state: count for state, count in counts.items() if count}
 
 
 def count_ended_deliveries(session: Session) -> dict[str, int]:
@@ -39,17 +39,9 @@ def count_editions(session: Session) -> dict[str, int]:
 def oldest_due_ages(session: Session) -> Mapping[Pool, timedelta]:
     """Return for each pool how long its oldest due delivery has been due; zero when none is."""
     now = database_now(session)
-    ages = dict.fromkeys(Pool, timedelta())
-    for pool in Pool:
-        oldest = (
-            select(DeliveryRow.available_at)
-            .where(text("state = 'queued'"), DeliveryRow.pool == pool, DeliveryRow.available_at <= now)
-            .order_by(DeliveryRow.available_at)
-            .limit(1)
-        )
-        if due_at := session.scalars(oldest).first():
-            ages[pool] = now - due_at
-    return ages
+    return {
+        pool: max((now - lane.oldest_at for lane in waiting_lanes(session, pool)), default=timedelta()) for pool in Pool
+    }
 
 
 def heartbeat_ages(session: Session) -> dict[str, timedelta]:

@@ -2,11 +2,14 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, text, update
+from sqlalchemy import literal, select, text, update
 
 from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState
+from newsletter.domain.editions import EditionState
 from newsletter.domain.lists import InDoubtPolicy
-from newsletter.storage.deliveries import AttemptRow, DeliveryRow
+from newsletter.storage.bulk import insert_into, one_of_many
+from newsletter.storage.deliveries import UNDER_WAY, AttemptRow, DeliveryRow
+from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.ledger import NO_LEASE, UNKNOWN
 from newsletter.storage.lists import ListRow
@@ -31,7 +34,7 @@ def requeue_lapsed(session: Session) -> int:
         session.execute(
             update(DeliveryRow)
             .where(
-                DeliveryRow.id.in_(ids),
+                one_of_many(DeliveryRow.id, ids),
                 DeliveryRow.state == _S.LEASED,
                 (DeliveryRow.lapses + 1 >= MAX_LAPSES) if poisoned else (DeliveryRow.lapses + 1 < MAX_LAPSES),
             )
@@ -51,9 +54,20 @@ def doubt_lapsed(session: Session) -> int:
     """Record as in doubt what may have been sent by somebody who never told; return how many."""
     now = database_now(session)
     ids = _lapsed(session, _S.SENDING, now)
+    given_up = select(
+        DeliveryRow.id,
+        DeliveryRow.attempts,
+        DeliveryRow.lease_owner,
+        DeliveryRow.lease_token,
+        DeliveryRow.state_at,
+        literal(now, DeliveryRow.state_at.type),
+        literal(UNKNOWN),
+    ).where(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.SENDING)
+    columns = ["delivery_id", "n", "worker", "lease_token", "started_at", "finished_at", "outcome"]
+    session.execute(insert_into(session, AttemptRow).from_select(columns, given_up).on_conflict_do_nothing())
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.SENDING)
+        .where(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.SENDING)
         .values(
             state=_S.IN_DOUBT,
             state_at=now,
@@ -61,12 +75,6 @@ def doubt_lapsed(session: Session) -> int:
             reason="its sender died between writing it ahead and recording a reply",
             **NO_LEASE,
         )
-        .execution_options(synchronize_session=False)
-    )
-    session.execute(
-        update(AttemptRow)
-        .where(AttemptRow.delivery_id.in_(ids), AttemptRow.finished_at.is_(None))
-        .values(finished_at=now, outcome=UNKNOWN)
         .execution_options(synchronize_session=False)
     )
     return len(ids)
@@ -84,22 +92,37 @@ def _lapsed(session: Session, state: DeliveryState, now: datetime) -> list[int]:
 
 
 def expire_overdue(session: Session) -> int:
-    """End what is queued past its deadline: old news is never sent late; return how many."""
+    """End what is queued past its deadline: old news is never sent late; return how many.
+
+    Looks only where something can be overdue: at editions that may be sent no longer, and at mail without an edition,
+    of which little waits.
+    """
     now = database_now(session)
-    query = (
-        select(DeliveryRow.id)
-        .where(DeliveryRow.state == text("'queued'"), DeliveryRow.deadline_at <= now)
-        .order_by(DeliveryRow.id)
-        .limit(PASS_LIMIT)
-        .with_for_update(skip_locked=True)
-    )
-    ids = list(session.scalars(query))
-    session.execute(
-        update(DeliveryRow)
-        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.QUEUED)
-        .values(state=_S.EXPIRED, state_at=now, reason="its deadline passed before it could be sent")
-    )
-    return len(ids)
+    over = select(EditionRow.id).where(EditionRow.state.in_(_MAY_HAVE_MAIL), EditionRow.send_until <= now)
+    editions = list(session.scalars(over.order_by(EditionRow.id)))
+    expired = 0
+    for edition_id in (None, *editions):
+        query = (
+            select(DeliveryRow.id)
+            .where(
+                DeliveryRow.state == text("'queued'"),
+                DeliveryRow.edition_id == edition_id,
+                DeliveryRow.deadline_at <= now,
+            )
+            .limit(PASS_LIMIT - expired)
+            .with_for_update(skip_locked=True)
+        )
+        ids = list(session.scalars(query))
+        session.execute(
+            update(DeliveryRow)
+            .where(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.QUEUED)
+            .values(state=_S.EXPIRED, state_at=now, reason="its deadline passed before it could be sent")
+        )
+        expired += len(ids)
+    return expired
+
+
+_MAY_HAVE_MAIL = (EditionState.APPROVED, EditionState.SENDING, EditionState.PAUSED)
 
 
 def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT) -> int:
@@ -127,7 +150,7 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
     ids = list(session.scalars(query))
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.id.in_(ids), DeliveryRow.state == _S.IN_DOUBT)
+        .where(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.IN_DOUBT)
         .values(state=_S.QUEUED, state_at=now, available_at=now, resends=1)
     )
     return len(ids)
@@ -139,13 +162,11 @@ def has_open(session: Session, edition_id: int) -> bool:
     One in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held.
     """
     now = database_now(session)
-    query = (
-        select(DeliveryRow.id)
-        .where(
-            DeliveryRow.edition_id == edition_id,
-            DeliveryRow.state.in_((_S.QUEUED, _S.LEASED, _S.SENDING, _S.IN_DOUBT)),
-            (DeliveryRow.state != _S.IN_DOUBT) | (DeliveryRow.state_at > now - HOLD_AFTER),
-        )
-        .limit(1)
+    queued = select(DeliveryRow.id).where(DeliveryRow.state == text("'queued'"), DeliveryRow.edition_id == edition_id)
+    under_way = select(DeliveryRow.id).where(
+        text(UNDER_WAY),
+        DeliveryRow.edition_id == edition_id,
+        DeliveryRow.state.in_((_S.LEASED, _S.SENDING, _S.IN_DOUBT)),
+        (DeliveryRow.state != _S.IN_DOUBT) | (DeliveryRow.state_at > now - HOLD_AFTER),
     )
-    return session.execute(query).first() is not None
+    return any(session.execute(query.limit(1)).first() is not None for query in (queued, under_way))

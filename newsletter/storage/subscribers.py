@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, String, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.addresses import Address
+from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import Subscriber
 from newsletter.storage.base import Base, Code, PrimaryKey
 from newsletter.storage.bulk import chunks, insert_into
@@ -27,6 +28,7 @@ class SubscriberRow(Base):
     address: Mapped[str | None] = mapped_column(String(320))  # as the reader wrote it; None once erased
     address_key: Mapped[str | None] = mapped_column(String(320), unique=True)  # as it is compared
     address_hmac: Mapped[str] = mapped_column(String(64), index=True)
+    provider: Mapped[Code]  # the group that receives the address's mail
     language: Mapped[Code]
     created_at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
@@ -51,6 +53,7 @@ def intern_subscribers(session: Session, new: Sequence[NewSubscriber], *, now: d
             "address": each.address,
             "address_key": each.key,
             "address_hmac": each.hmac,
+            "provider": provider_of(each.address),
             "language": each.language,
             "created_at": now,
         }
@@ -110,7 +113,12 @@ def move_subscriber(session: Session, subscriber_id: int, address: Address, hash
     session.execute(
         update(SubscriberRow)
         .where(SubscriberRow.id == subscriber_id)
-        .values(address=address.original, address_key=address.key, address_hmac=hashed)
+        .values(
+            address=address.original,
+            address_key=address.key,
+            address_hmac=hashed,
+            provider=provider_of(address.original),
+        )
     )
     return True
 

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.deliveries import MICRO_BATCH, POLICY_WAIT, RELAY_WAIT, DeliveryState, Pool
 from newsletter.domain.editions import EditionState
+from newsletter.domain.limits import Allowance
 from newsletter.domain.lists import Cadence
 from newsletter.errors import InvalidError, TransientError
 from newsletter.mail.inspection import problems
@@ -149,7 +150,7 @@ def test_the_same_delivery_is_the_same_bytes_whoever_builds_it(newsroom):
     built = []
     for token in ("first", "second"):
         with newsroom.app.transaction() as tx:
-            claimed = ledger.claim(tx.session, pool=Pool.BULK, limit=9, worker="w", token=token)
+            claimed = ledger.claim(tx.session, pool=Pool.BULK, allowance=Allowance(9), worker="w", token=token)
             builder = MailBuilder(newsroom.app.settings)
             builder.load(tx.session, claimed)
             built.append({each.id: b"".join(builder.build(each)) for each in claimed})
@@ -511,7 +512,7 @@ def test_a_confirmation_whose_reader_was_erased_fails_alone(mailing_newsroom):
 def test_a_builder_says_what_is_wrong_with_a_mail(newsroom):
     edition_for(newsroom, "ann")
     with newsroom.app.transaction() as tx:
-        [claimed] = ledger.claim(tx.session, pool=Pool.BULK, limit=1, worker="w", token="t")
+        [claimed] = ledger.claim(tx.session, pool=Pool.BULK, allowance=Allowance(1), worker="w", token="t")
         builder = MailBuilder(newsroom.app.settings)
         builder.load(tx.session, [claimed])
     broken = type(claimed)(**{name: getattr(claimed, name) for name in claimed.__slots__} | {"address": "no address"})

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
+from newsletter.domain.limits import Allowance
 from newsletter.errors import TransientError
 from newsletter.services import tick as ticking
 from newsletter.services.checks import Level, examine
@@ -20,6 +21,7 @@ from newsletter.services.sweeping import Swept, sweep
 from newsletter.services.tick import HEARTBEAT, tick
 from newsletter.storage import ledger
 from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.editions import EditionRow
 from newsletter.storage.heartbeats import heartbeat_age
 
 S = DeliveryState
@@ -29,10 +31,10 @@ NOTHING = Swept(requeued=0, doubted=0, expired=0, resent=0, approved=0, done=0)
 def hold(newsroom: Newsroom, token: str = "t", *, written_ahead: bool = False) -> None:
     """Claim what is due, as a sender would that then dies."""
     with newsroom.app.transaction() as tx:
-        claimed = ledger.claim(tx.session, pool=Pool.BULK, limit=20, worker="w", token=token)
+        claimed = ledger.claim(tx.session, pool=Pool.BULK, allowance=Allowance(20), worker="w", token=token)
         if written_ahead:
             ids = [each.id for each in claimed]
-            ledger.take_turn(tx.session, told=[], told_token="", next_ids=ids, token=token, worker="w")
+            ledger.take_turn(tx.session, told=[], next_ids=ids, token=token, worker="w")
 
 
 def let_time_pass(newsroom: Newsroom, span: timedelta) -> None:
@@ -43,6 +45,8 @@ def let_time_pass(newsroom: Newsroom, span: timedelta) -> None:
             for delivery in tx.session.query(row).where(column.is_not(None)):
                 older = {column.key: getattr(delivery, column.key) - span}
                 tx.session.execute(update(row).where(row.id == delivery.id).values(older))
+        for edition in tx.session.query(EditionRow).where(EditionRow.send_until.is_not(None)):
+            edition.send_until -= span
 
 
 def an_edition(newsroom: Newsroom) -> int:

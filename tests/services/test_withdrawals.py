@@ -9,6 +9,7 @@ from smtp_server import ScriptedRelay, Turn
 
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
+from newsletter.domain.limits import Allowance
 from newsletter.errors import NotFoundError
 from newsletter.services.archive import view_edition
 from newsletter.services.articles import retag_article, withdraw_article
@@ -130,10 +131,10 @@ def test_a_sender_that_holds_it_in_its_hands_does_not_send_it(newsroom):
     newsroom.subscribe("ann")
     edition_id = newsroom.fan_out()
     with newsroom.app.transaction() as tx:
-        [claimed] = ledger.claim(tx.session, pool=Pool.BULK, limit=9, worker="w", token="t")
+        [claimed] = ledger.claim(tx.session, pool=Pool.BULK, allowance=Allowance(9), worker="w", token="t")
     withdraw(newsroom, wrong)
     with newsroom.app.transaction() as tx:
-        cleared = ledger.take_turn(tx.session, told=[], told_token="", next_ids=[claimed.id], token="t", worker="w")
+        cleared = ledger.take_turn(tx.session, told=[], next_ids=[claimed.id], token="t", worker="w")
 
     assert {} == cleared
     assert {"ann": S.QUEUED} == newsroom.states(edition_id)

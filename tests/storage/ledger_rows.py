@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from newsletter.domain.deliveries import DeliveryState, Pool, Purpose, Told
 from newsletter.domain.editions import Edition, EditionState, Item
 from newsletter.domain.filters import EVERYTHING
+from newsletter.domain.limits import Allowance
 from newsletter.domain.lists import Cadence, InDoubtPolicy, MailingList, Schedule, SectionsBy
 from newsletter.domain.replies import Verdict
 from newsletter.domain.subscriptions import Choice, Consent, ConsentAct
@@ -18,6 +19,7 @@ from newsletter.storage.articles import ArticleRow, lock_source
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
 from newsletter.storage.engine import Database, Session, database_now
 from newsletter.storage.ledger import claim, take_turn
+from newsletter.storage.recovery import doubt_lapsed
 from newsletter.storage.subscribers import NewSubscriber
 from newsletter.storage.subscriptions import NewSubscription, SubscriptionRow
 from newsletter.storage.variants import NewVariant
@@ -157,10 +159,10 @@ def queue(session: Session, edition: Edition | None, subscription: SubscriptionR
         "language": "en",
         "address": person.address,
         "address_hmac": person.address_hmac,
+        "provider": person.provider,
         "mail_token": uuid.uuid4().hex,
         "mail_at": NOON,
         "pool": Pool.BULK if edition else Pool.TRANSACTIONAL,
-        "priority": 100 if edition else 0,
         "state": DeliveryState.QUEUED,
         "state_at": now,
         "available_at": now,
@@ -190,6 +192,13 @@ def lapse(database: Database, *ids: int) -> None:
         session.execute(update(DeliveryRow).where(DeliveryRow.id.in_(ids)).values(lease_until=past))
 
 
+def give_up(database: Database, *ids: int) -> None:
+    """Let the sweeper find that the sender of deliveries fell silent."""
+    lapse(database, *ids)
+    with database.transaction() as session:
+        assert len(ids) == doubt_lapsed(session)
+
+
 def look(database: Database, delivery_id: int) -> DeliveryRow:
     """Return a delivery as it stands."""
     with database.reading() as session:
@@ -214,10 +223,15 @@ def count(database: Database, row: type[Any]) -> int:
         return session.execute(select(func.count()).select_from(row)).scalar_one()
 
 
-def claim_some(database: Database, token: str = "a", limit: int = 20, pool: Pool = BULK) -> list[int]:
+def claim_some(
+    database: Database, token: str = "a", limit: int = 20, pool: Pool = BULK, **by_provider: int
+) -> list[int]:
     """Claim deliveries under *token* in a transaction of its own; return their ids in the order given."""
+    allowance = Allowance(limit, by_provider)
     with database.transaction() as session:
-        return [each.id for each in claim(session, pool=pool, limit=limit, worker=f"worker-{token}", token=token)]
+        return [
+            each.id for each in claim(session, pool=pool, allowance=allowance, worker=f"worker-{token}", token=token)
+        ]
 
 
 def turn(
@@ -225,14 +239,12 @@ def turn(
     *ids: int,
     token: str = "a",
     told: Iterable[Told] = (),
-    told_token: str = "",
 ) -> dict[int, int]:
     """Take a turn in a transaction of its own; return the attempt numbers of what may be sent."""
     with database.transaction() as session:
         return take_turn(
             session,
             told=list(told),
-            told_token=told_token or token,
             next_ids=ids,
             token=token,
             worker=f"worker-{token}",
@@ -245,10 +257,10 @@ def send_first(database: Database, *ids: int, token: str = "a") -> None:
     assert set(ids) <= turn(database, *ids, token=token).keys()
 
 
-def told(delivery_id: int, state: DeliveryState, attempt: int = 1, **changes: Any) -> Told:
-    """Return what a sender tells of one attempt."""
+def told(delivery_id: int, state: DeliveryState, attempt: int = 1, token: str = "a", **changes: Any) -> Told:
+    """Return what a sender tells of one attempt, written ahead under *token*."""
     outcome = {DeliveryState.ACCEPTED: Verdict.ACCEPTED, DeliveryState.FAILED: Verdict.RECIPIENT_FAILED}.get(
         state, Verdict.RELAY_DEFERRED
     )
     values: dict[str, Any] = {"outcome": outcome.value, "stage": "dot", "code": 250, "reply": "words of the relay"}
-    return Told(delivery_id, attempt, state, **(values | changes))
+    return Told(delivery_id, attempt, token, state, **(values | changes))

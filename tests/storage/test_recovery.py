@@ -15,12 +15,14 @@ from ledger_rows import (
     queue,
     queue_all,
     send_first,
+    set_edition,
     states,
     told,
     turn,
 )
 
 from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState, Pool
+from newsletter.domain.editions import EditionState
 from newsletter.domain.lists import InDoubtPolicy
 from newsletter.storage import recovery
 from newsletter.storage.deliveries import DeliveryRow
@@ -106,7 +108,9 @@ def test_what_may_have_been_sent_is_in_doubt(database, ids):
     [attempt] = attempts_at(database, ids[0])
     assert "unknown" == attempt.outcome
     assert attempt.finished_at is not None
-    assert attempts_at(database, ids[1])[0].finished_at is None
+    assert ("worker-a", "a", 1) == (attempt.worker, attempt.lease_token, attempt.n)
+    assert attempt.started_at < attempt.finished_at
+    assert [] == attempts_at(database, ids[1])
     assert 0 == run(database, recovery.doubt_lapsed)
 
 
@@ -134,10 +138,24 @@ def test_old_news_is_never_sent_late(database, ids):
         change(database, each, deadline_at=ago(database, timedelta()))
     change(database, ids[2], deadline_at=None)
 
+    assert 0 == run(database, recovery.expire_overdue), "its edition may still be sent"
+    with database.transaction() as session:
+        until = database_now(session)
+        set_edition(session, look(database, ids[0]).edition_id, EditionState.PAUSED, send_until=until)
     assert 1 == run(database, recovery.expire_overdue)
     assert [S.LEASED, S.EXPIRED, S.QUEUED] == states(database, *ids)
     assert "deadline" in look(database, ids[1]).reason
     assert 0 == run(database, recovery.expire_overdue)
+
+
+def test_a_confirmation_is_never_sent_late(database):
+    with database.transaction() as session:
+        readers = make_readers(session, make_list(session), "ann", "bek")
+        ids = [queue(session, None, each) for each in readers]
+    change(database, ids[0], deadline_at=ago(database, timedelta()))
+
+    assert 1 == run(database, recovery.expire_overdue)
+    assert [S.EXPIRED, S.QUEUED] == states(database, *ids)
 
 
 def test_what_is_in_doubt_stays_so_where_the_list_holds_it(database, ids):

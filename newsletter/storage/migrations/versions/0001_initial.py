@@ -45,6 +45,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_filter_digest")),
     )
     op.create_table(
+        "former_feed",
+        sa.Column("slug", sa.String(length=160), nullable=False),
+        sa.Column("moved_to", sa.String(length=160), nullable=True),
+        sa.Column("is_final", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("slug", name=op.f("pk_former_feed")),
+    )
+    op.create_table(
         "heartbeat",
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -127,6 +135,7 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("address_key", sa.String(length=320), nullable=True),
         sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=40), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
@@ -222,9 +231,10 @@ def upgrade() -> None:
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("slug", sa.String(length=160), nullable=False),
         sa.Column("facet", sa.String(length=40), nullable=False),
-        sa.Column("subject", sa.String(length=80), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("within_id", IDENTIFIER, nullable=True),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change_count", sa.Integer(), nullable=False),
@@ -236,9 +246,13 @@ def upgrade() -> None:
         sa.Column("rebuilt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
-        sa.CheckConstraint("facet IN ('all', 'topic', 'kind', 'list')", name=op.f("ck_feed_facet_is_known")),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "facet IN ('all', 'topic', 'kind', 'list', 'custom', 'choice')", name=op.f("ck_feed_facet_is_known")
+        ),
         sa.CheckConstraint("built_count <= change_count", name=op.f("ck_feed_built_from_known_changes")),
         sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_feed_filter_id_filter")),
+        sa.ForeignKeyConstraint(["within_id"], ["filter.id"], name=op.f("fk_feed_within_id_filter")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("slug", name=op.f("uq_feed_slug")),
     )
@@ -321,6 +335,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("etag", sa.Text(), nullable=True),
         sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("ttl_seconds", sa.Integer(), nullable=True),
         sa.Column("body_digest", sa.String(length=64), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skipped", JSON, nullable=False),
@@ -527,6 +542,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
         sa.Column("gzipped", sa.LargeBinary(), nullable=False),
+        sa.Column("brotli", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.Column("last_modified", sa.DateTime(timezone=True), nullable=False),
@@ -739,6 +755,7 @@ def upgrade() -> None:
         sa.Column("article_id", IDENTIFIER, nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("mend", sa.Integer(), nullable=False),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_edition_item_article_id_article")),
         sa.ForeignKeyConstraint(
@@ -784,11 +801,11 @@ def upgrade() -> None:
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("address", sa.String(length=320), nullable=True),
         sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=40), nullable=False),
         sa.Column("content", JSON, nullable=True),
         sa.Column("mail_token", sa.String(length=36), nullable=False),
         sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("pool", sa.String(length=40), nullable=False),
-        sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=40), nullable=False),
         sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
@@ -808,6 +825,7 @@ def upgrade() -> None:
             "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
             name=op.f("ck_delivery_lease_token_while_leased"),
         ),
+        sa.CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_is_bulk")),
         sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
         sa.CheckConstraint(
             "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
@@ -835,35 +853,32 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id_variant")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("edition_id", "address_hmac", name=op.f("uq_delivery_edition_id_address_hmac")),
         sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
-        sa.UniqueConstraint("idempotency_key", name=op.f("uq_delivery_idempotency_key")),
         sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
             "ix_delivery_due",
-            ["pool", "priority", "available_at", "id"],
+            ["edition_id", "provider", "available_at", "id"],
             unique=False,
             sqlite_where=sa.text("state = 'queued'"),
             postgresql_where=sa.text("state = 'queued'"),
         )
+        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id"], unique=False)
         batch_op.create_index(
-            "ix_delivery_leased",
-            ["lease_until"],
+            "ix_delivery_under_way",
+            ["state", "edition_id"],
             unique=False,
-            sqlite_where=sa.text("state IN ('leased', 'sending')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending')"),
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
         )
         batch_op.create_index(
-            "ix_delivery_open",
-            ["edition_id", "state"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
+            "uq_delivery_idempotency_key",
+            ["idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
         )
-        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id", "list_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_delivery_subscription_id"), ["subscription_id"], unique=False)
 
     op.create_table(
         "edition_audience",
@@ -918,6 +933,7 @@ def upgrade() -> None:
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("mend", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["article_id"], ["article.id"], name=op.f("fk_variant_item_article_id_article")),
         sa.ForeignKeyConstraint(
             ["variant_id"], ["variant.id"], name=op.f("fk_variant_item_variant_id_variant"), ondelete="CASCADE"
@@ -934,8 +950,8 @@ def upgrade() -> None:
         sa.Column("worker", sa.String(length=200), nullable=False),
         sa.Column("lease_token", sa.String(length=36), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(length=40), nullable=True),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
         sa.Column("stage", sa.String(length=40), nullable=True),
         sa.Column("code", sa.Integer(), nullable=True),
         sa.Column("enhanced", sa.String(length=12), nullable=True),
@@ -983,18 +999,17 @@ def downgrade() -> None:
 
     op.drop_table("edition_audience")
     with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_delivery_subscription_id"))
+        batch_op.drop_index(
+            "uq_delivery_idempotency_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_under_way",
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+        )
         batch_op.drop_index("ix_delivery_subscriber")
-        batch_op.drop_index(
-            "ix_delivery_open",
-            sqlite_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('queued', 'leased', 'sending', 'in_doubt')"),
-        )
-        batch_op.drop_index(
-            "ix_delivery_leased",
-            sqlite_where=sa.text("state IN ('leased', 'sending')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending')"),
-        )
         batch_op.drop_index(
             "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
         )
@@ -1110,6 +1125,7 @@ def downgrade() -> None:
     op.drop_table("relay")
     op.drop_table("lineage")
     op.drop_table("heartbeat")
+    op.drop_table("former_feed")
     op.drop_table("filter")
     op.drop_table("feed_authority")
     with op.batch_alter_table("audit", schema=None) as batch_op:
