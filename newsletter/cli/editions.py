@@ -1,6 +1,5 @@
 """`newsletter editions` and `newsletter send`: look an edition over, let it go, stop it, follow it."""
 
-import getpass
 import threading
 import time
 from functools import partial
@@ -104,7 +103,7 @@ def approve(context: typer.Context, edition_id: EditionId) -> None:
     Example:  newsletter editions approve 12
     """
     parts = get_app(context)
-    editions_service.approve_edition(parts, edition_id, actor=getpass.getuser())
+    editions_service.approve_edition(parts, edition_id, actor=parts.actor)
     answer_doorbells(parts)
     _say_state(parts, edition_id)
 
@@ -238,7 +237,7 @@ def send(
         return
     if not yes:
         typer.confirm(f"Send now? Readers: {plan.readers:,}", abort=True, err=True)
-    edition_id = start_send(parts, slug, plan.cadence, actor=getpass.getuser())
+    edition_id = start_send(parts, slug, plan.cadence, actor=parts.actor)
     if parts.settings.is_embedded or wait:
         follow(parts, edition_id, quiet=as_json)
     found = find_progress(parts, edition_id)

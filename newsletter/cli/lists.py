@@ -65,8 +65,11 @@ def add(
     ] = None,
     sections: Annotated[SectionsBy, typer.Option(help="What its digests are divided by.")] = SectionsBy.TOPIC,
     review: Annotated[
-        int | None, typer.Option(metavar="MINUTES", help="Let staff look each edition over for so long.")
+        str | None, typer.Option(metavar="SPAN", help="Let staff look each edition over for so long: 90m, 4h, 1d.")
     ] = None,
+    review_hold: Annotated[
+        bool, typer.Option("--review-hold", help="Send none by itself when that time has passed.")
+    ] = False,
     in_doubt: Annotated[
         InDoubtPolicy, typer.Option(help="What becomes of a mail of which nobody knows whether it arrived.")
     ] = InDoubtPolicy.HOLD,
@@ -103,7 +106,8 @@ def add(
         languages=languages,
         filter=NamedFilter(*(tuple(each or ()) for each in (topic, kind, source, article_language))),
         sections=sections,
-        review_minutes=review,
+        review_minutes=_parsed(_minutes, review) if review else None,
+        review_hold=review_hold,
         in_doubt_policy=in_doubt,
         since=since,
         is_public=not hidden,
@@ -179,7 +183,7 @@ def _print(found: ListFacts, *, as_json: bool) -> None:
                 "articles": [f"{name}: {', '.join(values)}" for name, values in chosen.items()] or "all",
                 "since": mailing_list.since.isoformat(timespec="minutes"),
                 "sections": mailing_list.sections.value,
-                "review": f"{mailing_list.review_minutes} minutes" if mailing_list.review_minutes else "none",
+                "review": _review(mailing_list),
                 "in doubt": mailing_list.in_doubt_policy.value,
                 "public": mailing_list.is_public,
                 "readers": found.confirmed,
@@ -206,6 +210,31 @@ def _parsed(parse: Callable[[str], Parsed], text: str) -> Parsed:
         return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+_SPAN = re.compile(r"(?P<number>[0-9]{1,4})(?P<unit>[mhd]?)")
+_MINUTES = {"": 1, "m": 1, "h": 60, "d": 24 * 60}
+
+
+def _minutes(text: str) -> int:
+    """Return how many minutes *text* means: 90, 90m, 4h or 1d.
+
+    Raises:
+        ValueError: it means none.
+    """
+    match = _SPAN.fullmatch(text.strip().lower())
+    if match is None:
+        raise ValueError(f"{text!r} is no span of time; write it like 90m, 4h or 1d")
+    return int(match["number"]) * _MINUTES[match["unit"]]
+
+
+def _review(mailing_list: MailingList) -> str:
+    if not mailing_list.review_minutes:
+        return "none"
+    if mailing_list.review_hold:
+        return "until somebody approves it"
+    hours, minutes = divmod(mailing_list.review_minutes, 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
 def _by_language(words: Iterable[str], default: str) -> dict[str, str]:

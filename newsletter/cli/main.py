@@ -1,6 +1,9 @@
 """The `newsletter` command: parses, calls one service, shapes the answer; every error is explained on stderr."""
 
+import getpass
+import os
 import sys
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +12,20 @@ import typer
 
 from newsletter import __version__
 from newsletter.bootstrap import build_app
-from newsletter.cli import articles, database, demo, dkim, doctor, editions, feeds, lists, run, subscribers
+from newsletter.cli import (
+    articles,
+    audit,
+    database,
+    demo,
+    dkim,
+    doctor,
+    edition_edits,
+    editions,
+    feeds,
+    lists,
+    run,
+    subscribers,
+)
 from newsletter.cli.output import errors
 from newsletter.clock import clock_from, system_clock
 from newsletter.config import load_settings
@@ -31,15 +47,15 @@ cli = typer.Typer(
 class _Parts:
     """Makes this process's parts on first use, so that help and wrong use cost nothing."""
 
-    def __init__(self, now: datetime | None, home: Path | None) -> None:
-        self._now, self._home = now, home
+    def __init__(self, now: datetime | None, home: Path | None, by: str) -> None:
+        self._now, self._home, self._by = now, home, by
         self._app: App | None = None
 
     def __call__(self) -> App:
         if self._app is None:
             settings = load_settings(**({"home": self._home} if self._home else {}))
             clock = clock_from(self._now) if self._now else system_clock
-            self._app = build_app(settings, clock=clock)
+            self._app = replace(build_app(settings, clock=clock), actor=self._by)
         return self._app
 
     def close(self) -> None:
@@ -55,6 +71,14 @@ def _instant(text: str) -> datetime:
     if instant.tzinfo is None:
         raise typer.BadParameter(f"{text!r} has no zone; write it like 2024-12-09T08:00:00+06:00")
     return instant
+
+
+def _account() -> str:
+    """Return the name of the computer's account; a container may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"account {os.getuid()}"
 
 
 def _show_version(wanted: bool) -> None:
@@ -73,6 +97,9 @@ def _options(
     home: Annotated[
         Path | None, typer.Option(help="Folder of the embedded database \\[default: NEWSLETTER_HOME].")
     ] = None,
+    by: Annotated[
+        str, typer.Option(envvar="NEWSLETTER_BY", help="Who you are, for the record \\[default: your account's name].")
+    ] = "",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what happens, on stderr.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
@@ -80,7 +107,7 @@ def _options(
 ) -> None:
     del version
     configure_logs(as_json=not sys.stderr.isatty(), level="info" if verbose else "warning")
-    context.obj = _Parts(now, home)
+    context.obj = _Parts(now, home, " ".join(by.split()) or _account())
     context.call_on_close(context.obj.close)
 
 
@@ -92,7 +119,10 @@ cli.add_typer(editions.app, name="editions")
 cli.add_typer(feeds.app, name="feeds")
 cli.add_typer(dkim.app, name="dkim")
 cli.add_typer(database.app, name="db")
+for command in (edition_edits.edit, edition_edits.diff, edition_edits.mend):
+    editions.app.command()(command)
 cli.command()(editions.send)
+cli.command()(audit.audit)
 cli.command()(demo.demo)
 cli.command()(run.up)
 cli.command()(run.serve)

@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from newsletter.domain.articles import Article
@@ -17,16 +17,23 @@ from newsletter.domain.variants import Layout, lay_out
 class Candidates:
     """An edition's articles in the order in which readers meet them, and which of them are new to everybody.
 
-    The others were in an earlier edition that did not reach some reader; only those readers get them.
+    The others were in an earlier edition that did not reach some reader; only those readers get them. *mends*: how
+    often an article was mended since the edition was composed, by id; never where it is not named.
     """
 
     articles: tuple[Article, ...]
     fresh: int
+    mends: Mapping[int, int] = field(default_factory=dict)
 
     def items(self, mask: int, preferred: Sequence[str], allowed: Sequence[str]) -> tuple[Item, ...]:
         """Return the articles that *mask* has a bit for, each in the first of the reader's languages it has."""
         return tuple(
-            Item(article.id, shown_language(article, preferred, allowed), article.revision)
+            Item(
+                article.id,
+                shown_language(article, preferred, allowed),
+                article.revision,
+                self.mends.get(article.id, 0),
+            )
             for position, article in enumerate(self.articles)
             if mask >> position & 1
         )
@@ -125,8 +132,13 @@ def assign(
 
 def digest_of(language: str, items: Sequence[Item]) -> str:
     """Return what makes a variant that variant: its language and its items in order; SHA-256 in hex."""
-    told = "\n".join((language, *(f"{item.article_id}:{item.language}:{item.revision}" for item in items)))
+    told = "\n".join((language, *(_told(item) for item in items)))
     return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _told(item: Item) -> str:
+    told = f"{item.article_id}:{item.language}:{item.revision}"
+    return f"{told}~{item.mend}" if item.mend else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,22 +157,27 @@ def arrange(
     topic_order: Mapping[int, int],
     cut_at: datetime,
     sizes: Mapping[str, int],
+    wanted_lead: int | None = None,
 ) -> Arrangement:
     """Lay out one variant: its lead, its sections, its upcoming events, short enough to be shown whole.
 
-    *items* in the order of the edition; *sizes*: bytes of HTML by block key. An article that has changed since the
-    blocks were rendered stands where there is a block for it: without a heading, or among the news.
+    *items* in the order of the edition; *sizes*: bytes of HTML by block key. *wanted_lead*: the article that leads
+    where it is among the items, else the one does that leads by itself. An article that has changed since the blocks
+    were rendered stands where there is a block for it: without a heading, or among the news.
     """
     chosen = [articles[item.article_id] for item in items]
-    leading = choose_lead(chosen, cut_at=cut_at)
+    named = next((article for article in chosen if article.id == wanted_lead), None)
+    leading = named or choose_lead(chosen, cut_at=cut_at)
     lead = next((item for item in items if leading and item.article_id == leading.id), None)
     grouped: dict[str, list[str]] = {}
     events = []
     for item, article in zip(items, chosen, strict=True):
         section = section_of(article, sections, topic_order)
+        if item is lead:
+            continue
         if is_upcoming(article, cut_at) and f"event:{item.key}" in sizes:
             events.append(item.key)
-        elif item is not lead:
+        else:
             grouped.setdefault(section if f"section:{section}" in sizes else "", []).append(item.key)
     layout = lay_out(lead=lead.key if lead else None, sections=list(grouped.items()), events=events, sizes=sizes)
     return Arrangement(lead, layout)

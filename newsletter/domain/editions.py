@@ -93,16 +93,25 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An article in an edition, as one group of readers sees it: in *language*."""
+    """An article in an edition, as one group of readers sees it: in *language*.
+
+    *mend* counts how often it was mended after the edition had been composed.
+    """
 
     article_id: int
     language: str
     revision: int
+    mend: int = 0
 
     @property
     def key(self) -> str:
         """How its blocks are named."""
-        return f"{self.article_id}:{self.language}"
+        return item_key(self.article_id, self.language, self.mend)
+
+
+def item_key(article_id: int, language: str, mend: int = 0) -> str:
+    """Return how the blocks of an article in an edition are named; a mended one has blocks of its own."""
+    return f"{article_id}:{language}~{mend}" if mend else f"{article_id}:{language}"
 
 
 def immediate_slot_key(article: Article) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale, UnknownLocaleError
 
 from newsletter.domain.articles import Event, Kind
+from newsletter.domain.editions import item_key
 from newsletter.domain.lists import Cadence, SectionsBy
 from newsletter.rendering.languages import Language
 from newsletter.rendering.plain import capitalised, clean
@@ -69,11 +70,12 @@ class DigestItem:
     image: Image | None = None
     event: Event | None = None
     ics_url: str = ""
+    mend: int = 0
 
     @property
     def key(self) -> str:
-        """What names the item in block keys: the article and the language it is shown in."""
-        return f"{self.article_id}:{self.language}"
+        """What names the item in block keys: the article, the language it is shown in, and how often it was mended."""
+        return item_key(self.article_id, self.language, self.mend)
 
 
 @dataclass(frozen=True, slots=True)

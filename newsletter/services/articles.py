@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from newsletter.domain import drafts
 from newsletter.domain.articles import ArticleRecord, ArticleState, Event, Kind
@@ -20,7 +21,9 @@ from newsletter.services.article_imports import (
     import_document,
     import_files,
 )
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
+from newsletter.services.mends import mend_in_editions
 from newsletter.services.topics import TopicFinder
 from newsletter.services.withdrawals import withdraw_from_editions
 from newsletter.storage import articles as storage
@@ -197,8 +200,8 @@ def staff_edit(
 def publish_article(app: App, uid: str, *, edit: StaffEdit | None = None, is_major: bool = False) -> ArticleRecord:
     """Publish a draft, bring back a withdrawn article, or with *is_major* tell readers again of one that is out.
 
-    *edit* gives what a draft lacks, or corrects. Rings `ARTICLE_CHANGED`. Repeating it without *is_major* changes
-    nothing.
+    *edit* gives what a draft lacks, or corrects; mail that has not left is mended. Rings `ARTICLE_CHANGED`. Repeating
+    it without *is_major* changes nothing.
 
     Raises:
         NotFoundError: there is no such article.
@@ -217,7 +220,10 @@ def publish_article(app: App, uid: str, *, edit: StaffEdit | None = None, is_maj
                 f"article {old.uid} cannot be published: it lacks {'; '.join(new.lacks)}. "
                 "Give it with --title, --date, --summary or --url, or import the complete item"
             )
-        return _save(tx, old, new)
+        saved = _save(tx, old, new, "published")
+        if edit and new != old and old.state is ArticleState.PUBLISHED:
+            mend_in_editions(tx, new.id)
+        return saved
 
 
 def withdraw_article(app: App, uid: str, *, reason: str) -> ArticleRecord:
@@ -233,7 +239,7 @@ def withdraw_article(app: App, uid: str, *, reason: str) -> ArticleRecord:
         raise InvalidError("a withdrawal needs a reason, for those who ask later; give --reason TEXT")
     with app.transaction() as tx:
         old = show_article(tx, uid)
-        new = _save(tx, old, drafts.withdraw(old, reason.strip(), now=tx.now))
+        new = _save(tx, old, drafts.withdraw(old, reason.strip(), now=tx.now), "withdrawn", reason=reason.strip())
         if new != old:
             withdraw_from_editions(tx, new.id)
         return new
@@ -254,7 +260,8 @@ def retag_article(app: App, uid: str, *, add: Sequence[str] = (), remove: Sequen
         if set(added) & set(removed):
             raise InvalidError("a topic cannot be added and removed at once")
         old = show_article(tx, uid)
-        return _save(tx, old, drafts.retag(old, add=added, remove=removed, now=tx.now))
+        new = drafts.retag(old, add=added, remove=removed, now=tx.now)
+        return _save(tx, old, new, "retagged", add=list(add), remove=list(remove))
 
 
 def _find_topics(topics: Sequence[Topic], names: Sequence[str]) -> list[int]:
@@ -264,11 +271,12 @@ def _find_topics(topics: Sequence[Topic], names: Sequence[str]) -> list[int]:
     return found
 
 
-def _save(tx: Transaction, old: ArticleRecord, new: ArticleRecord) -> ArticleRecord:
-    """Write what changed and ring where readers see it, or saw it."""
+def _save(tx: Transaction, old: ArticleRecord, new: ArticleRecord, act: str, **details: Any) -> ArticleRecord:
+    """Write what changed, put it on record, and ring where readers see it, or saw it."""
     if new == old:
         return old
     storage.save_record(tx.session, new, marks_of(tellings_of(new)))
+    record_act(tx, act, f"article {new.uid}", title=new.title, **details)
     if ArticleState.PUBLISHED in (old.state, new.state):
         announce_changes(tx, [new.id])
     return new

@@ -16,17 +16,19 @@ from newsletter.domain.compositions import (
     assign,
     digest_of,
 )
+from newsletter.domain.edition_edits import Edits, in_edited_order, taken_together
 from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key, in_order
 from newsletter.domain.filters import CandidateIndex, matches
 from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import LOOK_BACK, Slot, previous_slot
 from newsletter.domain.topics import Topic, ancestors
 from newsletter.domain.variants import Block
+from newsletter.errors import ConflictError
 from newsletter.services.context import App, Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.services.editions import approve_in
 from newsletter.storage import articles as article_store
-from newsletter.storage import audiences, variants
+from newsletter.storage import audiences, edition_edits, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
@@ -50,6 +52,7 @@ class Composition:
     variants: Mapping[Content, NewVariant]
     whys: tuple[str, ...]
     reader_count: int
+    edits: Edits
 
     @property
     def skip_reason(self) -> SkipReason | None:
@@ -99,9 +102,10 @@ def compose(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Com
     """
     topics = topic_store.load_topics(tx.session)
     groups = audiences.audience_groups(tx.session, mailing_list.id, edition.cadence)
-    candidates, histories = _candidates(tx, mailing_list, edition, topics)
+    edits = taken_together(edition_edits.load_edits(tx.session, edition.id))
+    candidates, histories = _candidates(tx, mailing_list, edition, topics, edits)
     articles = {article.id: article for article in candidates.articles}
-    maker = DigestMaker(tx.settings, mailing_list, edition, tuple(topics), articles)
+    maker = DigestMaker(tx.settings, mailing_list, edition, tuple(topics), articles, edits)
     readers = _groups(tx, maker, groups)
     assignment = assign(
         candidates,
@@ -118,13 +122,17 @@ def compose(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Com
         variants={content: maker.variant(content) for content in assignment.readers},
         whys=tuple(maker.why(group.language, group.choice) for group, _ in assignment.groups),
         reader_count=sum(group.reader_count for group in groups),
+        edits=edits,
     )
 
 
 def _candidates(
-    tx: Transaction, mailing_list: MailingList, edition: Edition, topics: Sequence[Topic]
+    tx: Transaction, mailing_list: MailingList, edition: Edition, topics: Sequence[Topic], edits: Edits
 ) -> tuple[Candidates, list[History]]:
-    """Return the list's articles that no earlier edition of the same cadence holds, and who differs from the rest."""
+    """Return the list's articles that no earlier edition of the same cadence holds, and who differs from the rest.
+
+    With those that staff added, without those that they took out.
+    """
     since = news_since(mailing_list, edition.cadence, Slot(edition.slot_at, edition.slot_key), edition.cut_at)
     choice = list_store.load_filter(tx.session, mailing_list.filter_id)
     parents = ancestors(topics)
@@ -135,12 +143,19 @@ def _candidates(
     ]
     if edition.cadence is Cadence.IMMEDIATE:
         visible = [article for article in visible if immediate_slot_key(article) == edition.slot_key]
+    known = {article.id for article in visible}
+    visible += [
+        article
+        for article in article_store.load_articles(tx.session, edits.added)
+        if article.id not in known and article.state is ArticleState.PUBLISHED and article.visible_at <= tx.now
+    ]
+    visible = [article for article in visible if article.id not in edits.left_out]
     taken = edition_store.taken_items(tx.session, mailing_list.id, edition.cadence, [article.id for article in visible])
     fresh = {article.id: article for article in visible if article.revision > taken.get(article.id, 0)}
     histories = audiences.differing_histories(
         tx.session, mailing_list.id, edition.cadence, candidates=fresh, since=since
     )
-    owed = {article_id for history in histories for article_id in history.owed} - fresh.keys()
+    owed = {article_id for history in histories for article_id in history.owed} - fresh.keys() - edits.left_out
     owed -= edition_store.items_under_way(tx.session, mailing_list.id, edition.cadence, owed)
     leftover = [
         article
@@ -153,6 +168,7 @@ def _candidates(
         topic_order={topic.id: place for place, topic in enumerate(topics)},
         cut_at=edition.cut_at,
     )
+    ordered = in_edited_order(ordered, edits)
     bits = sum(1 << place for place, article in enumerate(ordered) if article.id in fresh)
     return Candidates(tuple(ordered), bits), histories
 
@@ -187,6 +203,8 @@ def _exceptional(group: Group, history: History) -> Exceptional:
 
 def _store(tx: Transaction, edition_id: int, composition: Composition) -> None:
     edition_store.save_items(tx.session, edition_id, [(each.id, each.revision) for each in composition.articles])
+    dropped = article_store.load_articles(tx.session, composition.edits.dropped)
+    edition_edits.save_dropped(tx.session, edition_id, {each.id: each.revision for each in dropped}, now=tx.now)
     for language, blocks in composition.blocks.items():
         variants.save_blocks(tx.session, edition_id, language, blocks.values())
     ids = variants.save_variants(tx.session, edition_id, list(composition.variants.values()))
@@ -213,6 +231,22 @@ def _store(tx: Transaction, edition_id: int, composition: Composition) -> None:
     )
 
 
+def compose_again(tx: Transaction, mailing_list: MailingList, edition: Edition) -> Composition:
+    """Compose an edition in review anew, with what staff changed; the caller has the list locked, then the edition.
+
+    Raises:
+        ConflictError: nothing would be left of it.
+    """
+    edition_edits.forget_contents(tx.session, edition.id)
+    composition = compose(tx, mailing_list, edition)
+    if composition.skip_reason:
+        raise ConflictError(
+            f"nothing would be left of edition {edition.id}; `newsletter editions cancel {edition.id}` ends it instead"
+        )
+    _store(tx, edition.id, composition)
+    return composition
+
+
 def _release(tx: Transaction, edition_id: int, mailing_list: MailingList) -> None:
     if mailing_list.review_minutes is None:
         approve_in(tx, edition_id, actor="no review asked")
@@ -222,7 +256,7 @@ def _release(tx: Transaction, edition_id: int, mailing_list: MailingList) -> Non
         edition_id,
         EditionState.REVIEW,
         now=tx.now,
-        review_until=tx.now + timedelta(minutes=mailing_list.review_minutes),
+        review_until=None if mailing_list.review_hold else tx.now + timedelta(minutes=mailing_list.review_minutes),
     )
 
 

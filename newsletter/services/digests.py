@@ -7,6 +7,7 @@ from functools import cached_property
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Kind
 from newsletter.domain.compositions import Content, arrange, digest_of
+from newsletter.domain.edition_edits import NO_EDITS, Edits
 from newsletter.domain.editions import Edition, Item, is_upcoming, section_of
 from newsletter.domain.filters import Filter
 from newsletter.domain.lists import MailingList, SectionsBy
@@ -33,7 +34,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class DigestMaker:
-    """Renders one edition and lays out its variants; *articles* are in the order of the edition.
+    """Renders one edition and lays out its variants; *articles* are in the order of the edition, *edits* are staff's.
 
     *rendered* holds, by language, what has been rendered or was stored before.
     """
@@ -43,6 +44,7 @@ class DigestMaker:
     edition: Edition
     topics: tuple[Topic, ...]
     articles: Mapping[int, Article]
+    edits: Edits = NO_EDITS
     rendered: dict[str, Rendered] = field(default_factory=dict)
 
     def shown_in(self, language: str) -> str:
@@ -88,6 +90,7 @@ class DigestMaker:
             topic_order=self._topic_order,
             cut_at=self.edition.cut_at,
             sizes=rendered.sizes,
+            wanted_lead=self.edits.lead,
         )
         shown = [rendered.items[item.key] for item in items]
         lead = rendered.items[arranged.lead.key] if arranged.lead else None
@@ -138,7 +141,7 @@ class DigestMaker:
             site_url=self.settings.base_url + "/",
             archive_url=f"{self.settings.base_url}/archive/",
             feed_url=self._feed_url(code),
-            intro=self.mailing_list.intro(code),
+            intro=self.edits.intros.get(code) or self.mailing_list.intro(code),
             accent_colour=self.settings.accent_colour,
             logo_url=self.settings.logo_url,
         )
@@ -169,7 +172,8 @@ class DigestMaker:
             language=item.language,
             kind=article.kind,
             title=shown.title,
-            summary=shown.summary,
+            summary=self.edits.summaries.get((article.id, shown.language), shown.summary),
+            mend=item.mend,
             url=shown.url or f"{page}?lang={item.language}",
             published_at=article.published_at,
             section=self._section(article),

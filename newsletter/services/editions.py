@@ -14,6 +14,7 @@ from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slots
 from newsletter.domain.topics import ancestors
 from newsletter.errors import ConflictError, NotFoundError
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.latecomers import admit_latecomers
 from newsletter.storage import articles as article_store
@@ -180,6 +181,7 @@ def approve_in(tx: Transaction, edition_id: int, *, actor: str) -> None:
         approved_by=actor,
         send_until=database_now(tx.session) + left,
     )
+    record_act(tx, "approved", f"edition {edition_id}", actor=actor)
     tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
 
 
@@ -198,6 +200,7 @@ def resume_edition(app: App, edition_id: int) -> None:
         if edition.state is not EditionState.PAUSED:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only a paused one can be resumed")
         edition_store.set_state(tx.session, edition_id, state, now=tx.now)
+        record_act(tx, "resumed", f"edition {edition_id}")
         if edition.fanned_out_at:
             tx.ring(Doorbell.SEND_BULK)
         else:
@@ -223,8 +226,11 @@ def _move(app: App, edition_id: int, state: EditionState, *, already: tuple[Edit
 
 def _move_in(tx: Transaction, edition_id: int, state: EditionState, *, already: tuple[EditionState, ...]) -> None:
     edition = _load(tx, edition_id)
-    if edition.state not in already and not edition_store.set_state(tx.session, edition_id, state, now=tx.now):
+    if edition.state in already:
+        return
+    if not edition_store.set_state(tx.session, edition_id, state, now=tx.now):
         raise ConflictError(f"edition {edition_id} is {edition.state} and cannot become {state}")
+    record_act(tx, state.value, f"edition {edition_id}")
 
 
 def _load(tx: Transaction, edition_id: int) -> Edition:

@@ -10,14 +10,15 @@ from dataclasses import replace
 import structlog
 
 from newsletter.domain.compositions import Assignment, Candidates, Content, Exceptional, Group, assign, digest_of
-from newsletter.domain.editions import Edition, Item
+from newsletter.domain.edition_edits import taken_together
+from newsletter.domain.editions import Edition, EditionPurpose, Item
 from newsletter.domain.filters import CandidateIndex
 from newsletter.domain.schedule import LOOK_BACK
 from newsletter.domain.topics import ancestors
 from newsletter.services.context import Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.storage import articles as article_store
-from newsletter.storage import audiences, variants
+from newsletter.storage import audiences, edition_edits, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
@@ -31,6 +32,8 @@ def admit_latecomers(tx: Transaction, edition: Edition, readers: Sequence[int]) 
 
     The caller has the edition locked. Repeating it changes nothing, and nothing changes for the other readers.
     """
+    if edition.purpose is not EditionPurpose.DIGEST:
+        return
     late = audiences.latecomers(tx.session, edition, readers)
     held = edition_store.items_held(tx.session, edition.id) if late else {}
     if not held:
@@ -85,14 +88,15 @@ def _assign(
     articles = {each: replace(loaded[each], revision=revision) for each, revision in held.items() if each in loaded}
     taken = edition_store.taken_items(tx.session, edition.list_id, edition.cadence, held, before=edition.id)
     fresh = sum(1 << place for place, each in enumerate(articles.values()) if each.revision > taken.get(each.id, 0))
-    maker = DigestMaker(tx.settings, mailing_list, edition, tuple(topics), articles)
+    edits = taken_together(edition_edits.load_edits(tx.session, edition.id))
+    maker = DigestMaker(tx.settings, mailing_list, edition, tuple(topics), articles, edits)
     filters = list_store.load_filters(tx.session, {each.filter_id for each in late})
     groups = {
         (filter_id, language): Group(filter_id, language, maker.shown_in(language), filters[filter_id], 1)
         for filter_id, language in sorted({(each.filter_id, each.language) for each in late})
     }
     return maker, assign(
-        Candidates(tuple(articles.values()), fresh),
+        Candidates(tuple(articles.values()), fresh, edition_edits.mends(tx.session, edition.id)),
         list(groups.values()),
         [
             Exceptional(each.subscription_id, groups[each.filter_id, each.language], each.received, each.owed)

@@ -22,6 +22,7 @@ from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import parse_sender
 from newsletter.rendering.languages import available_languages
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
 from newsletter.storage import lists as storage
@@ -120,6 +121,7 @@ def add_list(app: App, draft: ListDraft) -> MailingList:
             since=draft.since or tx.now,
             is_public=draft.is_public,
         )
+        record_act(tx, "added", f"list {new.slug}")
         return storage.add_list(tx.session, new, now=tx.now)
 
 
@@ -181,6 +183,8 @@ def _check_schedule(draft: ListDraft, settings: Settings) -> Schedule:
         raise InvalidError(f"weekday {draft.weekday} does not exist; Monday is 0, Sunday is 6")
     if not 1 <= draft.month_day <= LAST_MONTH_DAY:
         raise InvalidError(f"day of the month {draft.month_day} does not exist; 1 to 31, 31 means the last day")
+    if draft.review_hold and draft.review_minutes is None:
+        raise InvalidError("a list holds its editions only where it asks for a review; give --review too")
     if draft.review_minutes is not None and draft.review_minutes < 1:
         raise InvalidError(f"a review of {draft.review_minutes} minutes is none; leave it out, or give at least 1")
     return Schedule(zone=zone, send_at=draft.send_at, weekday=draft.weekday, month_day=draft.month_day)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from newsletter.domain.addresses import Address
 from newsletter.domain.filters import Filter
@@ -25,6 +26,7 @@ from newsletter.domain.subscriptions import (
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.ingest.subscriber_csv import BrokenLine, SubscriberFile, SubscriberLine
 from newsletter.mail.addresses import address_hmac, parse_address
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.filters import FilterNames, NamedFilter, load_names
 from newsletter.services.lists import find_list
@@ -106,6 +108,7 @@ def import_subscribers(
     while chunk := list(islice(lines, IMPORT_CHUNK)):
         importer.take(app, chunk)
         on_progress(chunk[-1].number)
+    _record(app, slug, importer, name)
     return importer.report
 
 
@@ -125,7 +128,14 @@ def add_subscriber(
     importer.take(app, [line])
     if importer.report.refusals:
         raise ConflictError(f"{address}: {importer.report.refusals[0].why}")
+    _record(app, slug, importer, "by hand")
     return next(outcome for outcome, count in importer.report.counts.items() if count)
+
+
+def _record(app: App, slug: str, importer: "_Importer", name: str) -> None:
+    counts: dict[str, Any] = {outcome.value: count for outcome, count in importer.report.counts.items()}
+    with app.transaction() as tx:
+        record_act(tx, "imported", f"subscribers of {slug}", file=name, basis=importer.basis, **counts)
 
 
 def _open_importer(app: App, slug: str, *, basis: str, evidence: str) -> "_Importer":

@@ -8,6 +8,7 @@ from newsletter.domain.subscriptions import Consent, EndReason, Subscriber, Subs
 from newsletter.domain.suppressions import Suppression
 from newsletter.errors import NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.filters import NamedFilter, load_names
 from newsletter.services.lists import find_list
@@ -146,6 +147,7 @@ def erase_subscriber(app: App, address: str) -> int:
         storage.lock_subscriber(tx.session, subscriber.id)
         ended = end_all(tx, subscriber.id, EndReason.ERASED, basis="erased at request")
         forget(tx, subscriber.id)
+        record_act(tx, "erased", f"subscriber {subscriber.id}", subscriptions_ended=ended)
     return ended
 
 

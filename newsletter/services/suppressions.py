@@ -3,6 +3,7 @@
 from newsletter.domain.suppressions import Suppression, SuppressionReason
 from newsletter.errors import NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.storage import suppressions as storage
 
@@ -22,6 +23,7 @@ def suppress_address(app: App, address: str, reason: SuppressionReason = Suppres
     hashed = address_hmac(app.settings.secret, parse_address(address).key)
     with app.transaction() as tx:
         suppress_hash(tx, hashed, reason)
+        record_act(tx, "suppressed", f"address {hashed[:12]}", reason=reason.value)
         found = storage.load_suppression(tx.session, hashed)
     if found is None:
         raise NotFoundError(f"{address} was suppressed and lifted by somebody at the same moment; look again")
@@ -40,3 +42,4 @@ def lift_suppression(app: App, address: str) -> None:
     with app.transaction() as tx:
         if not storage.lift_suppression(tx.session, hashed, now=tx.now):
             raise NotFoundError(f"{address} is not suppressed; there is nothing to lift")
+        record_act(tx, "released", f"address {hashed[:12]}")

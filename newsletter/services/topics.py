@@ -10,6 +10,7 @@ from newsletter.domain.prose import fold, text_of
 from newsletter.domain.topics import Suggester, Suggestion, Topic, ancestors
 from newsletter.errors import InvalidError
 from newsletter.ingest.topic_file import read_topics
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.storage import topics as storage
 
@@ -70,6 +71,8 @@ def load_topic_document(app: App, name: str, content: bytes) -> TopicsLoaded:
         changed = storage.save_topics(tx.session, topics, parents)
         after = storage.load_topics(tx.session)
         _refuse_circles(name, after)
+        if changed:
+            record_act(tx, "loaded", f"topics {name}", changed=changed)
     return TopicsLoaded(len(topics), changed)
 
 

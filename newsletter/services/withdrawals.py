@@ -1,11 +1,12 @@
 """Withdrawals: a withdrawn article leaves everything that has not been sent."""
 
+from newsletter.domain.edition_edits import taken_together
 from newsletter.domain.editions import Edition
 from newsletter.domain.variants import Block
 from newsletter.services.context import Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.storage import articles as article_store
-from newsletter.storage import audiences, fanout, variants
+from newsletter.storage import audiences, edition_edits, fanout, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
@@ -35,6 +36,7 @@ def _withdraw(tx: Transaction, edition: Edition, article_id: int) -> int:
         edition,
         tuple(topic_store.load_topics(tx.session)),
         {each: articles[each] for each, _ in held if each in articles},
+        taken_together(edition_edits.load_edits(tx.session, edition.id)),
     )
     changed = 0
     blocks: dict[str, dict[str, Block]] = {}

@@ -78,7 +78,8 @@ class EditionItemRow(Base):
     article_id: Mapped[int] = mapped_column(Identifier, ForeignKey("article.id"), primary_key=True, index=True)
     position: Mapped[int]
     revision: Mapped[int]
-    withdrawn_at: Mapped[datetime | None]
+    mend: Mapped[int] = mapped_column(default=0)  # how often it was mended since the edition was composed
+    withdrawn_at: Mapped[datetime | None]  # when it was withdrawn, or dropped by staff
 
 
 def open_edition(

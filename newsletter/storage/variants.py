@@ -53,6 +53,7 @@ class VariantItemRow(Base):
     position: Mapped[int]
     language: Mapped[Code]
     revision: Mapped[int]
+    mend: Mapped[int] = mapped_column(default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ def save_variants(session: Session, edition_id: int, variants: Sequence[NewVaria
                 "position": position,
                 "language": item.language,
                 "revision": item.revision,
+                "mend": item.mend,
             }
             for each in new
             for position, item in enumerate(each.items)
@@ -206,7 +208,7 @@ def replace_variant(session: Session, old_id: int, new_id: int | None, *, now: d
 def variant_items(session: Session, variant_id: int) -> list[Item]:
     """Return what a variant shows, in order."""
     query = (
-        select(VariantItemRow.article_id, VariantItemRow.language, VariantItemRow.revision)
+        select(VariantItemRow.article_id, VariantItemRow.language, VariantItemRow.revision, VariantItemRow.mend)
         .where(VariantItemRow.variant_id == variant_id)
         .order_by(VariantItemRow.position)
     )

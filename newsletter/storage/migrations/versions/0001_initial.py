@@ -45,14 +45,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_filter_digest")),
     )
     op.create_table(
-        "former_feed",
-        sa.Column("slug", sa.String(length=160), nullable=False),
-        sa.Column("moved_to", sa.String(length=160), nullable=True),
-        sa.Column("is_final", sa.Boolean(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("slug", name=op.f("pk_former_feed")),
-    )
-    op.create_table(
         "heartbeat",
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -231,10 +223,9 @@ def upgrade() -> None:
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("slug", sa.String(length=160), nullable=False),
         sa.Column("facet", sa.String(length=40), nullable=False),
-        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("subject", sa.String(length=80), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("filter_id", IDENTIFIER, nullable=False),
-        sa.Column("within_id", IDENTIFIER, nullable=True),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change_count", sa.Integer(), nullable=False),
@@ -246,13 +237,9 @@ def upgrade() -> None:
         sa.Column("rebuilt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
-        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.CheckConstraint(
-            "facet IN ('all', 'topic', 'kind', 'list', 'custom', 'choice')", name=op.f("ck_feed_facet_is_known")
-        ),
+        sa.CheckConstraint("facet IN ('all', 'topic', 'kind', 'list')", name=op.f("ck_feed_facet_is_known")),
         sa.CheckConstraint("built_count <= change_count", name=op.f("ck_feed_built_from_known_changes")),
         sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_feed_filter_id_filter")),
-        sa.ForeignKeyConstraint(["within_id"], ["filter.id"], name=op.f("fk_feed_within_id_filter")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("slug", name=op.f("uq_feed_slug")),
     )
@@ -335,7 +322,6 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("etag", sa.Text(), nullable=True),
         sa.Column("last_modified", sa.Text(), nullable=True),
-        sa.Column("ttl_seconds", sa.Integer(), nullable=True),
         sa.Column("body_digest", sa.String(length=64), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skipped", JSON, nullable=False),
@@ -542,7 +528,6 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
         sa.Column("gzipped", sa.LargeBinary(), nullable=False),
-        sa.Column("brotli", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.Column("last_modified", sa.DateTime(timezone=True), nullable=False),
@@ -1125,7 +1110,6 @@ def downgrade() -> None:
     op.drop_table("relay")
     op.drop_table("lineage")
     op.drop_table("heartbeat")
-    op.drop_table("former_feed")
     op.drop_table("filter")
     op.drop_table("feed_authority")
     with op.batch_alter_table("audit", schema=None) as batch_op:

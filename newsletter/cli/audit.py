@@ -1,0 +1,59 @@
+"""`newsletter audit`: who did what, and when."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from newsletter.cli.output import AsJSON, console, get_app, plain, print_facts, table_of
+from newsletter.services.audit import MOST_LISTED, list_acts
+
+_FIELDS = ("id", "at", "actor", "act", "about")
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time; write it like 2024-12-09T08:00:00+06:00") from error
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; write it like 2024-12-09T08:00:00+06:00")
+    return instant
+
+
+def audit(
+    context: typer.Context,
+    since: Annotated[datetime | None, typer.Option(parser=_instant, metavar="TIME", help="From this time on.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
+    about: Annotated[str | None, typer.Option(help="Only about this: 'edition 12', or all of a noun: edition.")] = None,
+    before: Annotated[int | None, typer.Option(help="Go on before this number, the last one shown.")] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=MOST_LISTED)] = 50,
+    as_json: AsJSON = False,
+) -> None:
+    """Show who did what, the last act first. The record is only ever added to.
+
+    A person is who `newsletter --by NAME`, NEWSLETTER_BY or else the computer's account says.
+
+    Example:  newsletter audit --about "edition 12"
+
+    Example:  newsletter audit --actor aida --since 2026-03-01T00:00:00+06:00
+    """
+    parts = get_app(context)
+    found = list_acts(parts, since=since, actor=actor, about=about, before=before, limit=limit)
+    zone = parts.settings.zone_info
+    rows = [
+        [
+            each.id,
+            f"{each.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+            each.actor,
+            each.act,
+            each.about,
+            "; ".join(f"{name} {plain(value)}" for name, value in each.details.items()),
+        ]
+        for each in found
+    ]
+    columns = ["number", "when", "who", "did", "about", "details"]
+    facts = [{**{name: getattr(each, name) for name in _FIELDS}, "details": dict(each.details)} for each in found]
+    print_facts(facts, as_json=as_json, table=table_of(columns, rows))
+    if len(found) == limit and not as_json:
+        console.print(f"More:  newsletter audit --before {found[-1].id}", style="dim")
