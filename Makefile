@@ -7,13 +7,14 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast chaos lint format migration lock clean
+.PHONY: help demo test test-fast chaos bench lint format migration lock clean
 
 help:
 	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
 	@echo "make test        run all tests; ARGS='-k digest' picks some"
 	@echo "make test-fast   on the embedded database alone, without worker processes, wheels and months replayed"
 	@echo "make chaos       kill workers, servers and connections for some minutes; SCALE=5 says how much, SEED=1 chooses which"
+	@echo "make bench       measure what is promised of speed, side by side; ARGS='--only smtp --scale 0.1' picks some, made smaller"
 	@echo "make lint        check style and types; make format mends what can be mended"
 	@echo "make migration   write a revision for changed tables: NAME='adds a colour to lists'"
 	@echo "make lock        choose the packages' versions anew"
@@ -35,6 +36,10 @@ test-fast: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	NEWSLETTER_TEST_CHAOS_SCALE=$(or $(SCALE),5) NEWSLETTER_TEST_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(PYTEST) tests/chaos $(ARGS)
+
+# On a quiet machine; ARGS=--publish puts the table and the picture into docs/performance.md.
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,15 +36,20 @@ if [ -e "$home/stopping" ]; then rm -rf "$home" 2>/dev/null; else kill "$watcher
 """
 
 
+FORGETFUL = {"fsync": "off"}
+"""Settings of a server whose data nobody will miss."""
+
+
 @contextmanager
-def running_postgres() -> Iterator[str]:
+def running_postgres(settings: Mapping[str, str] = FORGETFUL) -> Iterator[str]:
     """Run a fresh cluster on a socket; yields its URL with `{database}` where a database's name belongs."""
     with _home("nl-pg-") as home:
         identity = _identity(home)
         programs = _postgres_programs(home, identity)
         initdb: list[str | Path] = [programs / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust"]
         _run([*initdb, "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"], identity)
-        command = [programs / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "fsync=off"]
+        options = [f"--{name}={value}" for name, value in settings.items()]
+        command = [programs / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", *options]
         url = f"postgresql://postgres@/{{database}}?host={home}"
         with _server(command, home, "INT", lambda: _postgres_answers(url.format(database="postgres")), identity):
             yield url
