@@ -70,7 +70,8 @@ class Edition:
     """One issue; *slot_key* is the local date, ISO week or month it is for, or the article's revision.
 
     *slot_at* and *cut_at* are newsroom time: items visible at the cut are in. *deadline_at*: never sent later.
-    *nonce* marks the holes of its blocks.
+    *nonce* marks the holes of its blocks. *pause_reason*: why it is paused, or was cancelled; *paused_by*: the person,
+    None: the service by itself.
     """
 
     id: int
@@ -89,6 +90,8 @@ class Edition:
     candidate_count: int
     done_at: datetime | None
     purpose: EditionPurpose = EditionPurpose.DIGEST
+    pause_reason: str | None = None
+    paused_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

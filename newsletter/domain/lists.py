@@ -50,11 +50,23 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class ListPause:
+    """Why the mail of list *slug* waits, since when by the database's clock, and by whose hand."""
+
+    slug: str
+    at: datetime
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MailingList:
     """A list; *titles*, *descriptions* and *intros* are by language, the default language always there.
 
     *since*: articles of days before it are archive, not news. *review_minutes*: how long an edition waits for a
-    person before it is sent by itself; None: it does not wait.
+    person before it is sent by itself; None: it does not wait. *canary*: the mails of an edition that go first, a
+    number or a share such as 1%; *canary_limit*: percent of them that may fail, None: what the service allows.
+    *pause*: why its mail waits, None: it does not.
     """
 
     id: int
@@ -75,6 +87,9 @@ class MailingList:
     since: datetime
     is_public: bool = True
     review_hold: bool = False
+    canary: str | None = None
+    canary_limit: float | None = None
+    pause: ListPause | None = None
 
     @property
     def news_since(self) -> datetime:

@@ -15,9 +15,12 @@ from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slot
 from newsletter.domain.topics import ancestors
 from newsletter.errors import ConflictError, NotFoundError
 from newsletter.services.audit import record_act
+from newsletter.services.canaries import begin_canary, check_canary, is_held_by_canary, judge_canaries
 from newsletter.services.context import App, Transaction
 from newsletter.services.latecomers import admit_latecomers
+from newsletter.services.stops import LONGEST_REASON, NO_REASON, pause_edition_in
 from newsletter.storage import articles as article_store
+from newsletter.storage import canaries as canary_store
 from newsletter.storage import editions as edition_store
 from newsletter.storage import fanout, ledger, recovery
 from newsletter.storage import lists as list_store
@@ -185,13 +188,28 @@ def approve_in(tx: Transaction, edition_id: int, *, actor: str) -> None:
     tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
 
 
-def pause_edition(app: App, edition_id: int) -> None:
-    """Stop an edition within one micro-batch, on every worker; pausing again changes nothing."""
-    _move(app, edition_id, EditionState.PAUSED, already=(EditionState.PAUSED,))
+def pause_edition(app: App, edition_id: int, *, reason: str = "") -> None:
+    """Stop an edition within one micro-batch, on every worker; pausing again changes nothing. *reason* is shown."""
+    with app.transaction() as tx:
+        edition = _load(tx, edition_id)
+        if edition.state is EditionState.PAUSED:
+            return
+        if not pause_edition_in(tx, edition_id, reason or NO_REASON, by=tx.actor):
+            raise ConflictError(f"edition {edition_id} is {edition.state}; only one that is being sent can be paused")
 
 
-def resume_edition(app: App, edition_id: int) -> None:
-    """Let a paused edition go on where it stopped; resuming one that runs changes nothing."""
+def resume_edition(app: App, edition_id: int, *, canary: str = "") -> None:
+    """Let a paused edition go on where it stopped; resuming one that runs changes nothing.
+
+    One whose canary failed sends another canary first, whose answers alone count. *canary*: the mails that go first
+    from now on, `none` for all at once.
+
+    Raises:
+        NotFoundError: there is no such edition.
+        ConflictError: it is not paused.
+        InvalidError: *canary* is none.
+    """
+    check_canary(canary)
     with app.transaction() as tx:
         edition = _load(tx, edition_id)
         if edition.state in (EditionState.SENDING, EditionState.APPROVED):
@@ -200,37 +218,34 @@ def resume_edition(app: App, edition_id: int) -> None:
         if edition.state is not EditionState.PAUSED:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only a paused one can be resumed")
         edition_store.set_state(tx.session, edition_id, state, now=tx.now)
-        record_act(tx, "resumed", f"edition {edition_id}")
+        record_act(tx, "resumed", f"edition {edition_id}", **({"canary": canary} if canary else {}))
+        if canary:
+            canary_store.ask_canary(tx.session, edition_id, canary)
+        if edition.fanned_out_at and (canary or is_held_by_canary(tx, edition_id)):
+            begin_canary(tx, edition_id)
         if edition.fanned_out_at:
             tx.ring(Doorbell.SEND_BULK)
         else:
             tx.ring(Doorbell.FAN_OUT_EDITION, edition_id)
 
 
-def cancel_edition(app: App, edition_id: int) -> int:
+def cancel_edition(app: App, edition_id: int, *, reason: str = "") -> int:
     """End an edition: what is not sent yet never will be. Return how many deliveries that cancelled.
 
-    The items are free again for later editions only for readers who did not get them.
+    *reason* is kept and shown. The items are free again for later editions only for readers who did not get them.
     """
     with app.transaction() as tx:
-        _move_in(tx, edition_id, EditionState.CANCELLED, already=(EditionState.CANCELLED,))
+        edition = _load(tx, edition_id)
+        if edition.state is not EditionState.CANCELLED:
+            why = reason[:LONGEST_REASON] or NO_REASON
+            if not edition_store.set_state(
+                tx.session, edition_id, EditionState.CANCELLED, now=tx.now, pause_reason=why, paused_by=tx.actor
+            ):
+                raise ConflictError(f"edition {edition_id} is {edition.state}; there is nothing to cancel")
+            record_act(tx, "cancelled", f"edition {edition_id}", reason=why)
         cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, "the edition was cancelled")
         fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
         return cancelled
-
-
-def _move(app: App, edition_id: int, state: EditionState, *, already: tuple[EditionState, ...]) -> None:
-    with app.transaction() as tx:
-        _move_in(tx, edition_id, state, already=already)
-
-
-def _move_in(tx: Transaction, edition_id: int, state: EditionState, *, already: tuple[EditionState, ...]) -> None:
-    edition = _load(tx, edition_id)
-    if edition.state in already:
-        return
-    if not edition_store.set_state(tx.session, edition_id, state, now=tx.now):
-        raise ConflictError(f"edition {edition_id} is {edition.state} and cannot become {state}")
-    record_act(tx, state.value, f"edition {edition_id}")
 
 
 def _load(tx: Transaction, edition_id: int) -> Edition:
@@ -271,6 +286,7 @@ def fan_out_edition(app: App, edition_id: int) -> int:
             readers = fanout.next_readers(tx.session, edition)
             if not readers:
                 fanout.finish_fan_out(tx.session, edition_id, now=tx.now)
+                begin_canary(tx, edition_id)
                 edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
                 tx.ring(Doorbell.SEND_BULK)
                 return seen
@@ -329,6 +345,7 @@ def finish_editions(app: App) -> list[int]:
     A paused one too: when nothing is left to resume, all its mail sent or past its deadline, it has ended. An edition
     whose accounts do not balance stays open and is logged as an error: somebody must look.
     """
+    judge_canaries(app)
     done = []
     with app.transaction() as tx:
         for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING, EditionState.PAUSED):

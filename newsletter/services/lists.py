@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import available_timezones
 
 from newsletter.config import Settings
+from newsletter.domain.canaries import parse_canary
 from newsletter.domain.lists import (
     LAST_MONTH_DAY,
     Cadence,
@@ -29,6 +30,7 @@ from newsletter.storage import lists as storage
 from newsletter.storage.subscriptions import SubscriptionCount, count_subscriptions
 
 LONGEST_DESCRIPTION = 2000
+MOST_PERCENT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,8 @@ class ListDraft:
     in_doubt_policy: InDoubtPolicy = InDoubtPolicy.HOLD
     since: datetime | None = None
     is_public: bool = True
+    canary: str = ""
+    canary_limit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +121,37 @@ def add_list(app: App, draft: ListDraft) -> MailingList:
             sections=draft.sections,
             review_minutes=draft.review_minutes,
             review_hold=draft.review_hold,
+            canary=_checked_canary(draft.canary, draft.canary_limit),
+            canary_limit=draft.canary_limit,
             in_doubt_policy=draft.in_doubt_policy,
             since=draft.since or tx.now,
             is_public=draft.is_public,
         )
         record_act(tx, "added", f"list {new.slug}")
         return storage.add_list(tx.session, new, now=tx.now)
+
+
+def set_canary(app: App, slug: str, *, canary: str, limit_percent: float | None) -> None:
+    """Say how many mails of a list's editions go first, from the next one that is sent: `100`, `1%` or `none`.
+
+    Raises:
+        NotFoundError: there is no such list.
+        InvalidError: it is no canary, or the limit no percentage.
+    """
+    told = _checked_canary(canary, limit_percent)
+    with app.transaction() as tx:
+        storage.set_canary(tx.session, find_list(tx, slug).id, canary=told, limit_percent=limit_percent)
+        record_act(tx, "set the canary of", f"list {slug}", canary=told, limit_percent=limit_percent)
+
+
+def _checked_canary(canary: str, limit_percent: float | None) -> str | None:
+    if limit_percent is not None and not 0 <= limit_percent <= MOST_PERCENT:
+        raise InvalidError(f"{limit_percent:g} is no percentage of mails that may fail; write one from 0 to 100")
+    try:
+        parsed = parse_canary(canary) if canary else None
+    except ValueError as error:
+        raise InvalidError(str(error)) from error
+    return str(parsed) if parsed else None
 
 
 def find_list(tx: Transaction, slug: str) -> MailingList:

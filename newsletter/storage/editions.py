@@ -61,8 +61,8 @@ class EditionRow(Base):
     fanned_out_at: Mapped[datetime | None]
     done_at: Mapped[datetime | None]
     counts: Mapped[dict[str, Any] | None]  # deliveries by state, fixed when the edition is done
-    pause_reason: Mapped[str | None] = mapped_column(Text)  # in words, while it is paused
-    paused_by: Mapped[str | None] = mapped_column(String(200))  # None while it is paused: by the service itself
+    pause_reason: Mapped[str | None] = mapped_column(Text)  # why it is paused, or was cancelled
+    paused_by: Mapped[str | None] = mapped_column(String(200))  # who did that; None: the service itself
     canary: Mapped[str | None] = mapped_column(String(12))  # as `newsletter send --canary` said; None: the list's
     canary_size: Mapped[int | None]  # mails that go first, decided when sending begins; None: all at once
     canary_left: Mapped[int | None]  # those of them yet to be claimed; None: no canary holds the rest back
@@ -163,7 +163,12 @@ def slots_taken(session: Session, list_id: int, cadence: Cadence, keys: Iterable
 
 
 def set_state(session: Session, edition_id: int, state: EditionState, *, now: datetime, **values: Any) -> bool:
-    """Move the edition to *state* if its present state allows it; say whether it did."""
+    """Move the edition to *state* if its present state allows it; say whether it did.
+
+    The reason of a pause is forgotten when it goes on.
+    """
+    if state in (EditionState.APPROVED, EditionState.SENDING):
+        values = {"pause_reason": None, "paused_by": None} | values
     before = [source for source, following in MOVES.items() if state in following]
     moved = session.execute(
         update(EditionRow)
@@ -288,4 +293,6 @@ def _edition(row: EditionRow) -> Edition:
         candidate_count=row.candidate_count,
         done_at=row.done_at,
         purpose=EditionPurpose(row.purpose),
+        pause_reason=row.pause_reason,
+        paused_by=row.paused_by,
     )

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ForeignKey, String, Text, Time, select
+from sqlalchemy import ForeignKey, String, Text, Time, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.filters import Filter
-from newsletter.domain.lists import Cadence, InDoubtPolicy, MailingList, Schedule, SectionsBy
+from newsletter.domain.lists import Cadence, InDoubtPolicy, ListPause, MailingList, Schedule, SectionsBy
 from newsletter.storage.articles import SourceRow
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 from newsletter.storage.bulk import chunks, insert_into
-from newsletter.storage.engine import Session
+from newsletter.storage.engine import Session, database_now
 
 
 class ListRow(Base):
@@ -119,6 +119,8 @@ def add_list(session: Session, new: MailingList, *, now: datetime) -> MailingLis
         sections=new.sections,
         review_minutes=new.review_minutes,
         review_hold=new.review_hold,
+        canary=new.canary,
+        canary_limit=new.canary_limit,
         in_doubt_policy=new.in_doubt_policy,
         since=new.since,
         is_public=new.is_public,
@@ -159,6 +161,36 @@ def load_lists(session: Session, *, is_public: bool | None = None) -> list[Maili
     return [_to_list(row) for row in session.scalars(statement)]
 
 
+def set_canary(session: Session, list_id: int, *, canary: str | None, limit_percent: float | None) -> None:
+    """Say how many mails of a list's editions go first from now on, and how many of those may fail."""
+    change = {"canary": canary, "canary_limit": limit_percent}
+    session.execute(update(ListRow).where(ListRow.id == list_id).values(change))
+
+
+def pause_list(session: Session, list_id: int, *, reason: str, by: str) -> bool:
+    """Let a list's mail wait; one that is paused stays as it is. Say whether this is what paused it."""
+    pause = {"paused_at": database_now(session), "paused_by": by[:200], "pause_reason": reason}
+    paused = update(ListRow).where(ListRow.id == list_id, ListRow.paused_at.is_(None)).values(pause)
+    return session.execute(paused.returning(ListRow.id)).first() is not None
+
+
+def resume_list(session: Session, list_id: int) -> bool:
+    """Let a list's mail go on; say whether it was paused."""
+    pause = {"paused_at": None, "paused_by": None, "pause_reason": None}
+    resumed = update(ListRow).where(ListRow.id == list_id, ListRow.paused_at.is_not(None)).values(pause)
+    return session.execute(resumed.returning(ListRow.id)).first() is not None
+
+
+def load_list_pauses(session: Session) -> list[ListPause]:
+    """Return the pauses of lists, in order of slug."""
+    rows = session.scalars(select(ListRow).where(ListRow.paused_at.is_not(None)).order_by(ListRow.slug))
+    return [pause for row in rows if (pause := _to_pause(row))]
+
+
+def _to_pause(row: ListRow) -> ListPause | None:
+    return ListPause(row.slug, row.paused_at, row.paused_by or "", row.pause_reason or "") if row.paused_at else None
+
+
 def _filter_ids(session: Session, digests: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in chunks(digests):
@@ -184,6 +216,9 @@ def _to_list(row: ListRow) -> MailingList:
         sections=SectionsBy(row.sections),
         review_minutes=row.review_minutes,
         review_hold=row.review_hold,
+        canary=row.canary,
+        canary_limit=row.canary_limit,
+        pause=_to_pause(row),
         in_doubt_policy=InDoubtPolicy(row.in_doubt_policy),
         since=row.since,
         is_public=row.is_public,
