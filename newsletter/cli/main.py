@@ -19,6 +19,7 @@ from newsletter.cli import (
     demo,
     dkim,
     doctor,
+    edition_checks,
     edition_edits,
     editions,
     feeds,
@@ -119,7 +120,7 @@ cli.add_typer(editions.app, name="editions")
 cli.add_typer(feeds.app, name="feeds")
 cli.add_typer(dkim.app, name="dkim")
 cli.add_typer(database.app, name="db")
-for command in (edition_edits.edit, edition_edits.diff, edition_edits.mend):
+for command in (edition_edits.edit, edition_edits.diff, edition_edits.mend, edition_checks.check):
     editions.app.command()(command)
 cli.command()(editions.send)
 cli.command()(audit.audit)

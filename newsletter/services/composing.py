@@ -24,8 +24,10 @@ from newsletter.domain.schedule import LOOK_BACK, Slot, previous_slot
 from newsletter.domain.topics import Topic, ancestors
 from newsletter.domain.variants import Block
 from newsletter.errors import ConflictError
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.digests import DigestMaker
+from newsletter.services.edition_checks import CheckLevel, check_in
 from newsletter.services.editions import approve_in
 from newsletter.storage import articles as article_store
 from newsletter.storage import audiences, edition_edits, variants
@@ -249,7 +251,15 @@ def compose_again(tx: Transaction, mailing_list: MailingList, edition: Edition) 
 
 def _release(tx: Transaction, edition_id: int, mailing_list: MailingList) -> None:
     if mailing_list.review_minutes is None:
-        approve_in(tx, edition_id, actor="no review asked")
+        edition = edition_store.load_edition(tx.session, edition_id)
+        errors = edition and [each for each in check_in(tx, edition) if each.level is CheckLevel.ERROR]
+        if not errors:
+            approve_in(tx, edition_id, actor="no review asked")
+            return
+        edition_store.set_state(tx.session, edition_id, EditionState.REVIEW, now=tx.now)
+        told = "; ".join(f"{each.rule}: {each.found}" for each in errors)
+        record_act(tx, "held", f"edition {edition_id}", errors=told)
+        log.error("edition_held", edition_id=edition_id, errors=told)
         return
     edition_store.set_state(
         tx.session,

@@ -17,6 +17,7 @@ from newsletter.errors import ConflictError, NotFoundError
 from newsletter.services.audit import record_act
 from newsletter.services.canaries import begin_canary, check_canary, is_held_by_canary, judge_canaries
 from newsletter.services.context import App, Transaction
+from newsletter.services.edition_checks import require_sendable
 from newsletter.services.latecomers import admit_latecomers
 from newsletter.services.stops import LONGEST_REASON, NO_REASON, pause_edition_in
 from newsletter.storage import articles as article_store
@@ -152,7 +153,7 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
 
     Raises:
         NotFoundError: there is no such edition.
-        ConflictError: it is not waiting for review, or its deadline has passed.
+        ConflictError: it is not waiting for review, its deadline has passed, or a check found an error.
     """
     with app.transaction() as tx:
         edition = _load(tx, edition_id)
@@ -165,6 +166,7 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
                 f"the deadline of edition {edition_id} was {edition.deadline_at:%Y-%m-%d %H:%M %Z}; it is never sent "
                 "late, and its articles go into the next edition"
             )
+        require_sendable(tx, edition)
         approve_in(tx, edition_id, actor=actor)
 
 
@@ -267,6 +269,13 @@ def approve_overdue_reviews(app: App) -> list[int]:
                 skipped = {"skip_reason": SkipReason.MISSED}
                 edition_store.set_state(tx.session, edition.id, EditionState.SKIPPED, now=tx.now, **skipped)
             elif edition.review_until is not None and edition.review_until <= tx.now:
+                try:
+                    require_sendable(tx, edition)
+                except ConflictError as error:  # it is held until somebody has looked
+                    edition_store.hold_review(tx.session, edition.id)
+                    record_act(tx, "held", f"edition {edition.id}", errors=str(error))
+                    log.warning("edition_held", edition_id=edition.id, errors=str(error))
+                    continue
                 approve_in(tx, edition.id, actor="review time passed")
                 approved.append(edition.id)
     return approved

@@ -10,6 +10,7 @@ from newsletter.domain.schedule import DEADLINE_AFTER, Slot, latest_slot, next_s
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.composing import compile_edition, compose
 from newsletter.services.context import App, Transaction
+from newsletter.services.edition_checks import require_sendable
 from newsletter.services.editions import approve_in, new_nonce, open_immediate_editions, open_slot
 from newsletter.services.lists import find_list
 from newsletter.storage import editions as edition_store
@@ -117,6 +118,7 @@ def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str) -> i
     with app.transaction() as tx:
         edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
         if edition is not None and edition.state is EditionState.REVIEW:
+            require_sendable(tx, edition)
             approve_in(tx, edition_id, actor=actor)
     return edition_id
 

@@ -178,6 +178,11 @@ def set_state(session: Session, edition_id: int, state: EditionState, *, now: da
     return int(moved.rowcount) > 0  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
+def hold_review(session: Session, edition_id: int) -> None:
+    """Let an edition in review wait until somebody decides, whatever time was set for it."""
+    session.execute(update(EditionRow).where(EditionRow.id == edition_id).values(review_until=None))
+
+
 def taken_items(
     session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int], *, before: int | None = None
 ) -> dict[int, int]:
