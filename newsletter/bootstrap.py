@@ -15,6 +15,7 @@ from newsletter.services.editions import fan_out_edition
 from newsletter.services.feeds import rebuild_feeds
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick
+from newsletter.services.websub import push_feeds
 from newsletter.storage.engine import connect
 from newsletter.storage.migrate import upgrade
 
@@ -22,6 +23,7 @@ HANDLERS: Mapping[Doorbell, Callable[[App, int], object]] = {
     Doorbell.TICK: lambda app, _: tick(app),
     Doorbell.ARTICLE_CHANGED: article_changed,
     Doorbell.REBUILD_FEEDS: lambda app, _: rebuild_feeds(app),
+    Doorbell.PUSH_FEEDS: lambda app, _: push_feeds(app),
     Doorbell.COMPILE_EDITION: compile_edition,
     Doorbell.FAN_OUT_EDITION: fan_out_edition,
     Doorbell.SEND_BULK: lambda app, _: send_slice(app, Pool.BULK),

@@ -68,6 +68,12 @@ def _key_files(value: object) -> object:
     return tuple((selector, Path(path)) for selector, _, path in files)
 
 
+def _hub(value: str) -> str:
+    if value not in ("own", "none") and urlsplit(value).scheme not in ("http", "https"):
+        raise ValueError(f"{value!r} must be own, none or the address of a hub")
+    return value
+
+
 def _networks(value: object) -> object:
     """Split `network,network` and check each; what else *value* may be is for the field's type to judge."""
     if not isinstance(value, str):
@@ -106,6 +112,10 @@ class Settings(BaseSettings):
     reachable_networks: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         default=(),
         description="networks that are not public and yet asked, on any port, such as 10.1.0.0/16; commas between them",
+    )
+    hub: Annotated[str, AfterValidator(_hub)] = Field(
+        default="own",
+        description="the WebSub hub that pushes feeds: own, none, or another's address, which is told of changes",
     )
     base_url: Annotated[str, AfterValidator(_web_address)] = Field(
         default="http://localhost:8000", description="the public address of the web pages"
@@ -168,6 +178,11 @@ class Settings(BaseSettings):
         if self.broker_url and not self.database_url:
             raise ValueError("NEWSLETTER_BROKER_URL needs NEWSLETTER_DATABASE_URL: workers cannot share a SQLite file")
         return self
+
+    @property
+    def hub_url(self) -> str:
+        """The address of the hub that feeds name; empty: they name none."""
+        return {"own": f"{self.base_url}/feeds/hub", "none": ""}.get(self.hub, self.hub)
 
     @property
     def is_embedded(self) -> bool:

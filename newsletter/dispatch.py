@@ -26,6 +26,7 @@ class Queue(StrEnum):
 
     TICK = "tick"
     FEEDS = "feeds"
+    PUSHES = "pushes"
     EDITIONS = "editions"
     TRANSACTIONAL = "transactional"
     BULK = "bulk"
@@ -37,6 +38,7 @@ class Doorbell(StrEnum):
     TICK = "nl.tick"
     ARTICLE_CHANGED = "nl.article_changed"
     REBUILD_FEEDS = "nl.rebuild_feeds"
+    PUSH_FEEDS = "nl.push_feeds"
     COMPILE_EDITION = "nl.compile_edition"
     FAN_OUT_EDITION = "nl.fan_out_edition"
     SEND_BULK = "nl.send_bulk"
@@ -47,6 +49,7 @@ QUEUE_OF: Mapping[Doorbell, Queue] = {
     Doorbell.TICK: Queue.TICK,
     Doorbell.ARTICLE_CHANGED: Queue.FEEDS,
     Doorbell.REBUILD_FEEDS: Queue.FEEDS,
+    Doorbell.PUSH_FEEDS: Queue.PUSHES,
     Doorbell.COMPILE_EDITION: Queue.EDITIONS,
     Doorbell.FAN_OUT_EDITION: Queue.EDITIONS,
     Doorbell.SEND_BULK: Queue.BULK,

@@ -8,6 +8,7 @@ from newsletter.services.editions import fan_out_edition as answer_fan_out_editi
 from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick as answer_tick
+from newsletter.services.websub import push_feeds as answer_push_feeds
 from workers.app import celery, parts, stopping, tick_seconds
 from workers.pace import Pace
 
@@ -31,6 +32,12 @@ def article_changed(article_id: int) -> None:
 def rebuild_feeds() -> None:
     """Rebuild feeds, if any want it."""
     answer_rebuild_feeds(parts())
+
+
+@celery.task(name=Doorbell.PUSH_FEEDS)
+def push_feeds() -> None:
+    """Call those who follow feeds that changed, if there are any."""
+    answer_push_feeds(parts())
 
 
 @celery.task(name=Doorbell.COMPILE_EDITION)

@@ -6,15 +6,14 @@ from feedgen.feed import FeedGenerator
 
 from newsletter.domain.feeds import FeedFormat
 from newsletter.feeds.document import Entry, Head
-from newsletter.feeds.generator import MendedEntry, make_generator, write_fragment
+from newsletter.feeds.generator import MendedEntry, make_generator, styled, write_fragment
 
 END = b"</feed>"
 
 
 def write_head(head: Head) -> tuple[bytes, bytes]:
     """Return what stands before and after the entries."""
-    document: bytes = atom_generator(head).atom_str()
-    return document.removesuffix(END), END
+    return styled(atom_generator(head).atom_str(), head).removesuffix(END), END
 
 
 def write_entry(entry: Entry) -> bytes:

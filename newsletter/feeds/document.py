@@ -96,13 +96,29 @@ class Sibling:
     slug: str
     language: str
     title: str
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What a document says to a person who opens it in a browser, in the feed's language; *style_url* makes it a page.
+
+    *text* says what a feed is and what to do with its address, *link* is the label of the link to the page for people.
+    """
+
+    text: str
+    link: str
+    style_url: str
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """What a feed says of itself; *home_url* is the page for people.
 
-    *updated*: the last significant change of an entry, or removal of one. *gone*: ids that were taken out, and when.
+    *slug* and *query* make its addresses; without a slug it says none, since it is served to several readers at one
+    each of their own. *updated*: the last significant change of an entry, or removal of one. *gone*: ids that were
+    taken out, and when. An archive names the feed's *current* document; *older* and *newer* are the archives beside
+    (RFC 5005, 4); these three are slugs as well.
     """
 
     id: str
@@ -118,10 +134,19 @@ class Head:
     siblings: tuple[Sibling, ...] = ()
     hubs: tuple[str, ...] = ()
     gone: tuple[tuple[str, datetime], ...] = ()
+    query: str = ""
+    current: str = ""
+    older: str = ""
+    newer: str = ""
+    guide: Guide | None = None
 
     def url(self, form: FeedFormat, slug: str | None = None) -> str:
-        """Return the address of this feed, or of a sibling, in a format."""
-        return feed_address(self.base_url, slug or self.slug, form)
+        """Return the address of this feed in a format, or of one that differs from it in its *slug* alone."""
+        return feed_address(self.base_url, slug or self.slug, form, self.query)
+
+    def sibling_url(self, form: FeedFormat, sibling: Sibling) -> str:
+        """Return the address of the same feed in another language."""
+        return feed_address(self.base_url, sibling.slug, form, sibling.query)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,16 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple
 
-from newsletter.domain.feeds import FeedFormat, Fit, fit_entries
+from newsletter.domain.feeds import (
+    FEWEST_ENTRIES,
+    LARGEST_DOCUMENT,
+    LARGEST_ENTRY,
+    ROOM_FOR_HEAD,
+    FeedFormat,
+    Fit,
+)
+from newsletter.domain.feeds import fit_entries as decide_fits
 from newsletter.feeds import atom, jsonfeed, rss
 from newsletter.feeds.document import Entry, Head
 
@@ -14,17 +21,14 @@ CACHE_BYTES = 48 * 1024 * 1024
 """What the entries kept in one process may take, about: 1,500 articles of 8 KB of HTML."""
 
 
-class Fragments(NamedTuple):
-    """One entry in each format, as it stands in a document."""
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """One entry in each format, as it stands in a document; *size* is its share of the largest one."""
 
     atom: bytes
     rss: bytes
     json: bytes
-
-    @property
-    def size(self) -> int:
-        """Its share of the largest document."""
-        return max(map(len, self))
+    size: int
 
 
 @dataclass(slots=True)
@@ -57,53 +61,61 @@ class FragmentCache:
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
-    """A feed's documents: *entries* in the order in which all of them hold these, *problems* with those left out."""
+class Fitted:
+    """What documents hold: entries, some in brief, as they are written in each; *problems* of those left out."""
 
-    bodies: dict[FeedFormat, bytes]
     entries: tuple[Entry, ...]
+    fragments: tuple[Fragments, ...]
     problems: tuple[str, ...] = ()
 
 
-def write_documents(head: Head, entries: Iterable[Entry], cache: FragmentCache) -> Documents:
-    """Write all formats, with the same entries in each; one that cannot be written is left out and reported."""
-    fitted, problems = fit_documents(entries, cache)
-    parts = [cache.fragments(entry) for entry in fitted]
-    bodies = {
+def fit_entries(
+    entries: Iterable[Entry], cache: FragmentCache, *, largest: int = LARGEST_DOCUMENT, promised: int = FEWEST_ENTRIES
+) -> Fitted:
+    """Return what of *entries* stands in documents of up to *largest* bytes; of all formats it is the same.
+
+    One that cannot be written is left out and reported. *promised*: so many stand there at least, if only in brief.
+    """
+    whole: list[Entry] = []
+    fragments: list[Fragments] = []
+    problems: list[str] = []
+    for entry in entries:
+        try:
+            fragments.append(cache.fragments(entry))
+            whole.append(entry)
+        except Exception as error:  # noqa: BLE001  whatever is wrong with one entry, the others must not miss out
+            problems.append(f"article {entry.article_id} is left out: {error}")
+    sizes = [each.size for each in fragments]
+    if not sizes or (sum(sizes) <= largest - ROOM_FOR_HEAD and max(sizes) <= LARGEST_ENTRY):
+        return Fitted(tuple(whole), tuple(fragments), tuple(problems))
+    briefs = [(brief, cache.fragments(brief)) for brief in (entry.in_brief() for entry in whole)]
+    brief_sizes = [min(size, brief.size) for size, (_, brief) in zip(sizes, briefs, strict=True)]
+    fits = decide_fits(sizes, brief_sizes, largest=largest, promised=promised)
+    chosen = [
+        full if fit is Fit.FULL else brief
+        for full, brief, fit in zip(zip(whole, fragments, strict=True), briefs, fits, strict=False)
+    ]
+    return Fitted(tuple(entry for entry, _ in chosen), tuple(written for _, written in chosen), tuple(problems))
+
+
+def write_documents(head: Head, fitted: Fitted) -> dict[FeedFormat, bytes]:
+    """Write all formats, with the same entries in each."""
+    parts = fitted.fragments
+    return {
         FeedFormat.ATOM: _join(atom.write_head(head), [part.atom for part in parts]),
         FeedFormat.RSS: _join(rss.write_head(head), [part.rss for part in parts]),
         FeedFormat.JSON: _join(jsonfeed.write_head(head), [part.json for part in parts], b","),
     }
-    return Documents(bodies, tuple(fitted), tuple(problems))
-
-
-def fit_documents(entries: Iterable[Entry], cache: FragmentCache) -> tuple[list[Entry], list[str]]:
-    """Return the entries that the documents hold, some in brief, and the problems of those that cannot be written."""
-    whole: list[Entry] = []
-    sizes: list[int] = []
-    problems: list[str] = []
-    for entry in entries:
-        try:
-            sizes.append(cache.fragments(entry).size)
-            whole.append(entry)
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one entry, the others must not miss out
-            problems.append(f"article {entry.article_id} is left out: {error}")
-    if fit_entries(sizes, sizes) == [Fit.FULL] * len(sizes):
-        return whole, problems
-    briefs = [entry.in_brief() for entry in whole]
-    brief_sizes = [min(size, cache.fragments(brief).size) for size, brief in zip(sizes, briefs, strict=True)]
-    fits = fit_entries(sizes, brief_sizes)
-    chosen = zip(whole, briefs, fits, strict=False)
-    return [entry if fit is Fit.FULL else brief for entry, brief, fit in chosen], problems
 
 
 def write_entry(entry: Entry) -> Fragments:
     """Return *entry* in each format."""
-    return Fragments(atom.write_entry(entry), rss.write_entry(entry), jsonfeed.write_entry(entry))
+    written = (atom.write_entry(entry), rss.write_entry(entry), jsonfeed.write_entry(entry))
+    return Fragments(*written, size=max(map(len, written)))
 
 
 def _weight(entry: Entry, written: Fragments) -> int:
-    return len(entry.content_html) + sum(map(len, written))
+    return len(entry.content_html) + len(written.atom) + len(written.rss) + len(written.json)
 
 
 def _join(ends: tuple[bytes, bytes], parts: Sequence[bytes], separator: bytes = b"") -> bytes:

@@ -6,6 +6,7 @@ The last release is of 2023 and is pinned; each mend says what it mends, and the
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
+from xml.sax.saxutils import quoteattr  # writes only
 
 import feedgen.entry
 import feedgen.feed
@@ -15,12 +16,14 @@ from feedgen.feed import FeedGenerator
 from lxml import etree
 
 from newsletter.domain.feeds import FeedFormat
-from newsletter.feeds.document import Entry, Head
+from newsletter.feeds.document import Entry, Guide, Head
 
 ATOM = "http://www.w3.org/2005/Atom"
 CONTENT = "http://purl.org/rss/1.0/modules/content/"
 DC = "http://purl.org/dc/elements/1.1/"
 MEDIA = "http://search.yahoo.com/mrss/"
+HISTORY = "http://purl.org/syndication/history/1.0"
+XHTML = "http://www.w3.org/1999/xhtml"
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
@@ -34,7 +37,14 @@ PREFIXES = {
 """The namespaces that documents declare at their root."""
 
 # Elements are made before they have a place in a document; without these lxml would call them ns0, ns1, ...
-for prefix, namespace in (("atom", ATOM), ("content", CONTENT), ("dc", DC), ("media", MEDIA), ("at", TOMBSTONES)):
+for prefix, namespace in (
+    ("atom", ATOM),
+    ("content", CONTENT),
+    ("dc", DC),
+    ("media", MEDIA),
+    ("at", TOMBSTONES),
+    ("fh", HISTORY),
+):
     etree.register_namespace(prefix, namespace)
 
 
@@ -92,7 +102,7 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen ships no
 
 
 class HeadExtras(BaseExtension):  # type: ignore[misc]  # feedgen ships no types
-    """What feedgen cannot say of a feed: hubs, the same feed in other languages, removed entries."""
+    """What feedgen cannot say of a feed: hubs, archives, other languages, removed entries, a word to people."""
 
     head: Head
     form: FeedFormat
@@ -102,20 +112,30 @@ class HeadExtras(BaseExtension):  # type: ignore[misc]  # feedgen ships no types
         return PREFIXES[self.form]
 
     def extend_rss(self, element: Any) -> Any:
-        """Add links to hubs and siblings to the channel."""
+        """Add links to hubs, archives and siblings to the channel."""
         self._add_links(element[0], f"{{{ATOM}}}link")
         return element
 
     def extend_atom(self, element: Any) -> Any:
-        """Add links to hubs and siblings, and tombstones (RFC 6721)."""
+        """Add links to hubs, archives and siblings, and tombstones (RFC 6721)."""
         self._add_links(element, "link")
         for ref, when in self.head.gone:
             etree.SubElement(element, f"{{{TOMBSTONES}}}deleted-entry", ref=ref, when=when.isoformat())
         return element
 
     def _add_links(self, parent: Any, tag: str) -> None:
+        if self.head.current:
+            etree.SubElement(parent, f"{{{HISTORY}}}archive")
         for hub in self.head.hubs:
             etree.SubElement(parent, tag, rel="hub", href=hub)
+        archives = (
+            ("current", self.head.current),
+            ("prev-archive", self.head.older),
+            ("next-archive", self.head.newer),
+        )
+        for rel, slug in archives:
+            if slug:
+                etree.SubElement(parent, tag, rel=rel, type=self.form.media_type, href=self.head.url(self.form, slug))
         for sibling in self.head.siblings:
             etree.SubElement(
                 parent,
@@ -124,8 +144,10 @@ class HeadExtras(BaseExtension):  # type: ignore[misc]  # feedgen ships no types
                 type=self.form.media_type,
                 hreflang=sibling.language,
                 title=sibling.title,
-                href=self.head.url(self.form, sibling.slug),
+                href=self.head.sibling_url(self.form, sibling),
             )
+        if self.head.guide:
+            _add_guide(parent, self.head.guide, self.head)
 
 
 def make_generator(head: Head, form: FeedFormat) -> FeedGenerator:
@@ -141,10 +163,31 @@ def make_generator(head: Head, form: FeedFormat) -> FeedGenerator:
     made.language(head.language)
     made.generator(GENERATOR)
     made.author(name=head.author)
-    made.link(rel="self", type=form.media_type, href=head.url(form))
+    if head.slug:
+        made.link(rel="self", type=form.media_type, href=head.url(form))
     # The last link becomes the RSS channel's.
     made.link(rel="alternate", type="text/html", hreflang=head.language, href=head.home_url)
     return made
+
+
+def styled(document: bytes, head: Head) -> bytes:
+    """Return *document* with the style sheet that makes it readable in a browser, if there is one.
+
+    Browsers are about to lose XSLT; CSS they keep.
+    """
+    if head.guide is None:
+        return document
+    declaration, end, rest = document.partition(b"?>\n")
+    address = quoteattr(head.guide.style_url).encode()
+    return declaration + end + b'<?xml-stylesheet type="text/css" href=' + address + b"?>\n" + rest
+
+
+def _add_guide(parent: Any, guide: Guide, head: Head) -> None:
+    """Add a word to people in XHTML, whose links a browser follows and which readers of feeds pass over."""
+    box = etree.SubElement(parent, f"{{{XHTML}}}aside", nsmap={None: XHTML})
+    etree.SubElement(box, f"{{{XHTML}}}p").text = guide.text
+    line = etree.SubElement(box, f"{{{XHTML}}}p")
+    etree.SubElement(line, f"{{{XHTML}}}a", href=head.home_url).text = guide.link
 
 
 def write_fragment(element: Any, form: FeedFormat) -> bytes:

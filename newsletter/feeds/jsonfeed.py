@@ -12,15 +12,16 @@ END = b"]}"
 
 def write_head(head: Head) -> tuple[bytes, bytes]:
     """Return what stands before and after the items."""
-    facts: dict[str, object] = {
-        "version": VERSION,
-        "title": head.title,
-        "home_page_url": head.home_url,
-        "feed_url": head.url(FeedFormat.JSON),
+    facts: dict[str, object] = {"version": VERSION, "title": head.title, "home_page_url": head.home_url}
+    if head.slug:
+        facts["feed_url"] = head.url(FeedFormat.JSON)
+    facts |= {
         "description": head.description,
         "language": head.language,
         "authors": [{"name": head.author}],
     }
+    if head.older:
+        facts["next_url"] = head.url(FeedFormat.JSON, head.older)
     if head.logo_url:
         facts["icon"] = head.logo_url
     if head.hubs:

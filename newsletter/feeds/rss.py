@@ -6,7 +6,7 @@ from feedgen.feed import FeedGenerator
 
 from newsletter.domain.feeds import FeedFormat
 from newsletter.feeds.document import Entry, Head
-from newsletter.feeds.generator import MendedEntry, make_generator, write_fragment
+from newsletter.feeds.generator import MendedEntry, make_generator, styled, write_fragment
 
 END = b"</channel></rss>"
 MINUTES_TO_LIVE = 15
@@ -15,8 +15,7 @@ MINUTES_TO_LIVE = 15
 
 def write_head(head: Head) -> tuple[bytes, bytes]:
     """Return what stands before and after the items."""
-    document: bytes = rss_generator(head).rss_str()
-    return document.removesuffix(END), END
+    return styled(rss_generator(head).rss_str(), head).removesuffix(END), END
 
 
 def write_entry(entry: Entry) -> bytes:

@@ -30,6 +30,41 @@ def render_calendar(
     *revision*, calendars replace what they hold. *language* is that of title and summary, "" if not known.
     Midnight to midnight, or midnight without an end, is whole days.
     """
+    entry = make_event(
+        event,
+        uid=uid,
+        title=title,
+        summary=summary,
+        url=url,
+        modified_at=modified_at,
+        revision=revision,
+        language=language,
+        is_cancelled=is_cancelled,
+    )
+    calendar = icalendar.Calendar()
+    calendar.add("version", "2.0")
+    calendar.add("prodid", PRODUCT)
+    calendar.add("method", "PUBLISH")
+    calendar.add_component(entry)
+    # Only the zone's rules around the event: all of them, since 1970, would be ten times the rest.
+    year = event.starts_at.year
+    calendar.add_missing_timezones(date(year - 1, 1, 1), date(year + 2, 1, 1))
+    return bytes(calendar.to_ical())
+
+
+def make_event(
+    event: Event,
+    *,
+    uid: str,
+    title: str,
+    summary: str,
+    url: str,
+    modified_at: datetime,
+    revision: int,
+    language: str = "",
+    is_cancelled: bool = False,
+) -> icalendar.Event:
+    """Return the event alone, as a calendar holds it; the arguments are those of `render_calendar`."""
     spoken = {"language": language} if language else {}
     entry = icalendar.Event()
     entry.add("uid", uid)
@@ -47,15 +82,7 @@ def render_calendar(
         entry.add("contact", clean(event.contact, MAX_LINE))
     entry.add("url", url)
     entry.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
-    calendar = icalendar.Calendar()
-    calendar.add("version", "2.0")
-    calendar.add("prodid", PRODUCT)
-    calendar.add("method", "PUBLISH")
-    calendar.add_component(entry)
-    # Only the zone's rules around the event: all of them, since 1970, would be ten times the rest.
-    year = event.starts_at.year
-    calendar.add_missing_timezones(date(year - 1, 1, 1), date(year + 2, 1, 1))
-    return bytes(calendar.to_ical())
+    return entry
 
 
 def _span(event: Event) -> list[tuple[str, date | datetime]]:

@@ -27,6 +27,7 @@ class ServedDocument:
 
     name: str
     gzipped: bytes
+    brotli: bytes
     size: int
     etag: str
     last_modified: datetime
@@ -104,7 +105,7 @@ class DocumentCache:
         if stored is None:
             self._keep(name, None)
             return None
-        document = ServedDocument(name, stored.gzipped, stored.size, stored.etag, stored.last_modified)
+        document = ServedDocument(name, stored.gzipped, stored.brotli, stored.size, stored.etag, stored.last_modified)
         self._keep(name, _Copy(document, swaps, self.clock()))
         return document
 
@@ -130,4 +131,4 @@ class DocumentCache:
 
 
 def _weight(copy: _Copy) -> int:
-    return len(copy.document.gzipped) + copy.document.size
+    return len(copy.document.gzipped) + len(copy.document.brotli) + copy.document.size

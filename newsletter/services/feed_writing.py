@@ -1,24 +1,33 @@
 """What feeds say: titles, labels, addresses and event details, from the newsroom's settings, topics and lists."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Event, Kind
-from newsletter.domain.feeds import Authority, Facet, FeedPlan, plan_feeds
-from newsletter.domain.filters import Filter
+from newsletter.domain.feeds import (
+    Authority,
+    Facet,
+    Feed,
+    FeedPlan,
+    FeedQuery,
+    archive_stem,
+    period_span,
+    plan_feeds,
+)
+from newsletter.domain.filters import EVERYTHING, Filter, choose
 from newsletter.domain.lists import MailingList
-from newsletter.domain.topics import Topic
-from newsletter.errors import InvalidError
-from newsletter.feeds.document import Category, Entry, Head, Sibling, clean_line
+from newsletter.domain.topics import Topic, ancestors
+from newsletter.errors import InvalidError, NotFoundError
+from newsletter.feeds.document import Category, Entry, Guide, Head, Sibling, clean_line
 from newsletter.feeds.entries import make_entry
 from newsletter.feeds.opml import Outline
 from newsletter.rendering.languages import Language, load_language
 from newsletter.rendering.words import kind_name, kinds_name
 
-FORM = 1
+FORM = 2
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -27,7 +36,8 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 class FeedWriter:
     """Knows the newsroom's words at one moment and writes heads and entries with them.
 
-    *topics* and *lists* are in their order; *choices*: the filter of each list, by the list's id.
+    *topics* and *lists*, hidden ones too, are in their order; *choices*: the filter of each list, by filter id.
+    *closed*: slugs of feeds that staff closed or moved.
     """
 
     settings: Settings
@@ -35,17 +45,83 @@ class FeedWriter:
     topics: Sequence[Topic]
     lists: Sequence[MailingList]
     choices: Mapping[int, Filter]
+    sources: Collection[str] = ()
+    closed: Collection[str] = ()
     _entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
     _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
 
     def plans(self) -> list[FeedPlan]:
-        """Return the feeds that there should be."""
-        return plan_feeds(
+        """Return the named feeds that there should be."""
+        planned = plan_feeds(
             topics=[(topic.id, topic.slug) for topic in self.topics],
-            lists=[(each.slug, self.choices[each.filter_id]) for each in self.lists],
+            lists=[(each.slug, self.choices[each.filter_id]) for each in self.lists if each.is_public],
             languages=self.settings.languages,
         )
+        return [plan for plan in planned if plan.slug not in self.closed]
+
+    def plan_of(self, feed: Feed, choice: Filter) -> FeedPlan | None:
+        """Return the plan of a feed that somebody asked for, as it is now; None: what it is made of is gone.
+
+        *choice* is the filter that it is stored with.
+        """
+        if feed.facet is Facet.CUSTOM:
+            try:
+                plan = self.combination(FeedQuery.parse(feed.subject, default_language=self.settings.default_language))
+            except (ValueError, NotFoundError):
+                return None
+        else:
+            mailing_list = next((each for each in self.lists if each.slug == feed.subject), None)
+            if mailing_list is None:
+                return None
+            plan = self.choice(mailing_list, feed.language, choice)
+        return plan if plan.slug == feed.slug else None
+
+    def combination(self, query: FeedQuery) -> FeedPlan:
+        """Return the plan of a combination.
+
+        Raises:
+            NotFoundError: it names something that there is not; the message says what.
+        """
+        topics = {topic.slug: topic.id for topic in self.topics}
+        kinds = {kind.value.replace("_", "-"): kind for kind in Kind}
+        lists = {each.slug: self.choices[each.filter_id] for each in self.lists if each.is_public}
+        languages = {code.lower(): code for code in self.settings.languages}
+        for what, given, known in (
+            ("topic", query.topics, topics),
+            ("kind", query.kinds, kinds),
+            ("source", query.sources, self.sources),
+            ("list", query.lists, lists),
+            ("language", (query.language,), languages),
+        ):
+            if unknown := [value for value in given if value not in known]:
+                raise NotFoundError(f"there is no {what} {', '.join(map(repr, unknown))}")
+        return FeedPlan(
+            Facet.CUSTOM,
+            query.text,
+            languages[query.language],
+            choose(
+                topics=(topics[slug] for slug in query.topics),
+                kinds=(kinds[kind] for kind in query.kinds),
+                sources=query.sources,
+            ),
+            lists[query.lists[0]] if query.lists else EVERYTHING,
+        )
+
+    def simplest(self, query: FeedQuery) -> FeedQuery:
+        """Return the shortest query that means the same: without topics under others of it, without all kinds."""
+        slugs = {topic.id: topic.slug for topic in self.topics}
+        line = {slugs[topic_id]: {slugs[each] for each in above} for topic_id, above in ancestors(self.topics).items()}
+        chosen = set(query.topics)
+        return replace(
+            query,
+            topics=tuple(slug for slug in query.topics if chosen.isdisjoint(line.get(slug, ()))),
+            kinds=() if len(query.kinds) == len(Kind) else query.kinds,
+        )
+
+    def choice(self, mailing_list: MailingList, language: str, choice: Filter) -> FeedPlan:
+        """Return the plan of the feed that readers of a list share who chose the same."""
+        return FeedPlan(Facet.CHOICE, mailing_list.slug, language, choice, self.choices[mailing_list.filter_id])
 
     def title(self, plan: FeedPlan) -> str:
         """Return a feed's title: whose news, and on what; where it has no subject, its language tells it apart."""
@@ -61,17 +137,18 @@ class FeedWriter:
         created_at: datetime,
         entries: Sequence[Entry] = (),
         gone: Sequence[tuple[str, datetime]] = (),
+        older: str | None = None,
     ) -> Head:
-        """Return what the feed says of itself; it was updated when an entry was or was removed, else when made."""
-        siblings = (
-            FeedPlan(plan.facet, plan.subject, language, plan.choice)
-            for language in self.settings.languages
-            if language != plan.language
-        )
+        """Return what the feed says of itself; it was updated when an entry was or was removed, else when made.
+
+        *older*: the month whose archive goes on where it ends.
+        """
         changes = [*(entry.updated for entry in entries), *(when for _, when in gone)]
+        is_public = plan.facet is not Facet.CHOICE
         return Head(
             id=self.authority.feed_id(plan.slug),
-            slug=plan.slug,
+            slug=plan.stem,
+            query=plan.query,
             title=self.title(plan),
             description=self._description(plan),
             language=plan.language,
@@ -80,9 +157,40 @@ class FeedWriter:
             author=clean_line(self.settings.name),
             updated=max(changes, default=created_at).replace(microsecond=0),
             logo_url=self.settings.logo_url,
-            siblings=tuple(Sibling(each.slug, each.language, self.title(each)) for each in siblings),
+            siblings=tuple(
+                Sibling(each.stem, each.language, self.title(each), each.query) for each in self.siblings(plan)
+            ),
+            hubs=(self.settings.hub_url,) if is_public and self.settings.hub_url else (),
             gone=tuple((self.authority.entry_id(uid), when.replace(microsecond=0)) for uid, when in gone),
+            older=archive_stem(older, plan.stem) if older else "",
+            guide=self._guide(plan.language),
         )
+
+    def archive_head(
+        self, plan: FeedPlan, period: str, *, entries: Sequence[Entry], older: str | None, newer: str | None
+    ) -> Head:
+        """Return what the archive of a month says of itself; *older* and *newer* are the months of those beside it."""
+        begins, _ = period_span(period)
+        head = self.head(plan, created_at=begins, entries=entries, older=older)
+        return replace(
+            head,
+            slug=archive_stem(period, plan.stem),
+            current=plan.stem,
+            newer=archive_stem(newer, plan.stem) if newer else "",
+            siblings=(),
+            hubs=(),
+        )
+
+    def siblings(self, plan: FeedPlan) -> list[FeedPlan]:
+        """Return the same feed in the newsroom's other languages; a reader's choice has none."""
+        others = [code for code in self.settings.languages if code != plan.language]
+        if plan.facet is Facet.CHOICE:
+            return []
+        if plan.facet is not Facet.CUSTOM:
+            plans = [replace(plan, language=code) for code in others]
+            return [each for each in plans if each.slug not in self.closed]
+        query = FeedQuery.parse(plan.subject, default_language=self.settings.default_language)
+        return [replace(plan, subject=replace(query, language=code.lower()).text, language=code) for code in others]
 
     def entry(self, article: Article, language: str) -> Entry:
         """Return *article* as an entry in *language*; the same one each time.
@@ -120,6 +228,8 @@ class FeedWriter:
 
     def home_url(self, plan: FeedPlan) -> str:
         """Return the page for people that a feed belongs to."""
+        if plan.facet is Facet.CUSTOM:
+            return f"{self.settings.base_url}/feeds?{plan.subject}"
         page = f"/topics/{plan.subject}" if plan.facet is Facet.TOPIC else "/"
         language = "" if plan.language == self.settings.default_language else f"?lang={plan.language}"
         return f"{self.settings.base_url}{page}{language}"
@@ -144,16 +254,40 @@ class FeedWriter:
             return topic.label(plan.language, self.settings.default_language)
         if plan.facet is Facet.KIND:
             return kinds_name(self._language(plan.language), Kind(plan.subject))
-        if plan.facet is Facet.LIST:
+        if plan.facet in (Facet.LIST, Facet.CHOICE):
             return self._list(plan).title(plan.language)
+        if plan.facet is Facet.CUSTOM:
+            return self._combined(plan)
         return ""
+
+    def _combined(self, plan: FeedPlan) -> str:
+        """Say what a combination is of: Health, Gender · Stories."""
+        labels = self._labels(plan.language)
+        words = self._language(plan.language)
+        query = FeedQuery.parse(plan.subject, default_language=self.settings.default_language)
+        lists = {each.slug: each for each in self.lists}
+        facets = (
+            [labels[topic.id].label for topic in self.topics if topic.id in plan.choice.topics],
+            [kinds_name(words, kind) for kind in plan.choice.kinds],
+            plan.choice.sources,
+            [lists[slug].title(plan.language) for slug in query.lists],
+        )
+        return " · ".join(", ".join(names) for names in facets if names)
+
+    def _guide(self, language: str) -> Guide:
+        words = self._language(language)
+        text = words.gettext(
+            "This is a feed. Copy its address from the address bar into a feed reader, and news will come to you "
+            "there as it is published."
+        )
+        return Guide(text, words.gettext("The same for people"), f"{self.settings.base_url}/feeds/style.css")
 
     def _language_name(self, code: str) -> str:
         language = self._language(code)
         return language.name if language.code == code else code
 
     def _description(self, plan: FeedPlan) -> str:
-        if plan.facet is Facet.LIST and (description := self._list(plan).description(plan.language)):
+        if plan.facet in (Facet.LIST, Facet.CHOICE) and (description := self._list(plan).description(plan.language)):
             return clean_line(description)
         words, subject = self._language(plan.language), self._subject(plan)
         if subject:

@@ -1,7 +1,5 @@
 """Feeds: made for each topic, kind and list in each language, marked when an article concerns them, and rebuilt."""
 
-import gzip
-import hashlib
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,47 +10,38 @@ import structlog
 from newsletter.dispatch import Doorbell
 from newsletter.domain.articles import Article
 from newsletter.domain.feeds import (
-    LARGEST_WINDOW,
+    FORGOTTEN_AFTER,
     OPML_NAME,
+    Facet,
     Feed,
     FeedFormat,
     FeedPlan,
-    choose_window,
-    document_name,
     feed_address,
-    still_told,
-    widen,
 )
-from newsletter.domain.filters import Filter, matches
+from newsletter.domain.filters import EVERYTHING, Filter, matches
 from newsletter.domain.topics import ancestors
-from newsletter.errors import NotFoundError, TransientError
-from newsletter.feeds.document import Entry
-from newsletter.feeds.documents import FragmentCache, write_documents
+from newsletter.errors import ConflictError, NotFoundError, TransientError
 from newsletter.feeds.opml import write_opml
 from newsletter.services.context import App, Transaction
+from newsletter.services.feed_building import Work, build, load_writer, new_document, plans_of, prepare
 from newsletter.services.feed_documents import SWAPS
 from newsletter.services.feed_writing import FeedWriter
-from newsletter.storage import feed_articles, feed_documents
+from newsletter.services.websub import note_changed_documents, ring_if_due
+from newsletter.storage import feed_documents
 from newsletter.storage import feeds as storage
 from newsletter.storage.articles import load_articles
 from newsletter.storage.bulk import chunks
-from newsletter.storage.feed_documents import Build, NewDocument
-from newsletter.storage.feeds import NewFeed
-from newsletter.storage.lists import intern_filters, load_filters, load_lists
+from newsletter.storage.feed_documents import Build
+from newsletter.storage.feeds import FormerFeed, NewFeed
+from newsletter.storage.lists import intern_filters, load_filters
 from newsletter.storage.topics import load_topics
 
 log = structlog.get_logger()
 
 FEEDS_AT_ONCE = 25
-"""Feeds whose articles are loaded together; more would keep more articles in memory."""
+"""Feeds whose articles are loaded together and whose documents are swapped together; more would take more memory."""
 CHANGES_AT_ONCE = 200
 """Changed articles whose feeds are marked in one transaction."""
-MOST_REMOVALS = 50
-"""Removals that one document names at most."""
-COMPRESSION = 4
-"""gzip level of stored documents, most of a rebuild's time: 6 takes 2.5 times as long for a tenth fewer bytes."""
-
-_FRAGMENTS = FragmentCache()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +73,107 @@ class FeedFacts:
 def ensure_feeds(tx: Transaction) -> int:
     """Make the feeds that are missing, change those whose title or filter changed, remove those without a subject.
 
-    There is one of everything, and of each topic, kind and public list, in each of the newsroom's languages. Returns
-    how many were made, changed or removed; rings for their documents. Safe to repeat.
+    There is one of everything, and of each topic, kind and public list, in each of the newsroom's languages; those that
+    somebody asked for stay as long as what they are made of. Returns how many were made, changed or removed; rings for
+    their documents. Safe to repeat.
     """
-    writer = _load_writer(tx)
+    writer = load_writer(tx)
     missing, changed, superfluous = _differences(tx, writer)
-    ids = intern_filters(tx.session, [plan.choice for plan in (*missing, *changed.values())])
-    storage.add_feeds(
-        tx.session,
-        [
-            NewFeed(plan.slug, plan.facet, plan.subject, plan.language, ids[plan.choice], writer.title(plan))
-            for plan in missing
-        ],
-        now=tx.now,
-    )
+    add_planned(tx, writer, missing)
+    ids = _intern(tx, changed.values())
     for feed_id, plan in changed.items():
-        storage.change_feed(tx.session, feed_id, filter_id=ids[plan.choice], title=writer.title(plan), now=tx.now)
-    storage.remove_feeds(tx.session, superfluous)
+        storage.change_feed(
+            tx.session,
+            feed_id,
+            filter_id=ids[plan.choice],
+            within_id=_within_id(plan, ids),
+            title=writer.title(plan),
+            now=tx.now,
+        )
+    gone = [FormerFeed(feed.slug, None, is_final=False) for feed in superfluous if feed.facet.is_named]
+    storage.add_former(tx.session, [each for each in gone if each.slug not in writer.closed], now=tx.now)
+    storage.remove_feeds(tx.session, [feed.id for feed in superfluous])
     count = len(missing) + len(changed) + len(superfluous)
     if count:
         tx.ring(Doorbell.REBUILD_FEEDS)
     return count
+
+
+def add_planned(tx: Transaction, writer: FeedWriter, plans: Sequence[FeedPlan]) -> None:
+    """Store the feeds of *plans*; one that is there already is left as it is.
+
+    A feed that is made by asking counts as made when the newsroom's first was: made anew, it is the same again.
+    """
+    ids = _intern(tx, plans)
+    begun = datetime.combine(writer.authority.since, datetime.min.time(), tx.now.tzinfo)
+    storage.add_feeds(
+        tx.session,
+        [
+            NewFeed(
+                plan.slug,
+                plan.facet,
+                plan.subject,
+                plan.language,
+                ids[plan.choice],
+                writer.title(plan),
+                within_id=_within_id(plan, ids),
+                created_at=None if plan.facet.is_named else begun,
+            )
+            for plan in plans
+        ],
+        now=tx.now,
+    )
+    storage.remove_former(tx.session, [plan.slug for plan in plans])
+
+
+def close_feed(app: App, slug: str, *, moved_to: str = "") -> None:
+    """Close a named feed for good: whoever asks for it is told that it is gone, or where it *moved_to*.
+
+    Raises:
+        NotFoundError: there is no such feed, or none that it could have moved to.
+        ConflictError: it would move to itself.
+    """
+    with app.transaction() as tx:
+        feed = _named(tx, slug)
+        if moved_to:
+            if _named(tx, moved_to).slug == feed.slug:
+                raise ConflictError(f"the feed {slug} cannot move to itself")
+            storage.redirect_former(tx.session, slug, moved_to)  # so that nobody is sent on twice
+        storage.add_former(tx.session, (FormerFeed(slug, moved_to or None, is_final=True),), now=tx.now)
+        storage.remove_feeds(tx.session, (feed.id,))
+        storage.mark_changed(tx.session, [each.id for each in storage.load_feeds(tx.session)], now=tx.now)
+        tx.ring(Doorbell.REBUILD_FEEDS)
+    SWAPS.note()
+
+
+def open_feed(app: App, slug: str) -> None:
+    """Open a feed again that staff closed or moved; it is made with the next rebuild.
+
+    Raises:
+        NotFoundError: staff did not close such a feed.
+    """
+    with app.transaction() as tx:
+        former = storage.load_former(tx.session, slug)
+        if former is None or not former.is_final:
+            raise NotFoundError(f"no feed {slug} was closed")
+        storage.remove_former(tx.session, (slug,))
+        tx.ring(Doorbell.REBUILD_FEEDS)
+
+
+def _named(tx: Transaction, slug: str) -> Feed:
+    feed = storage.load_feed(tx.session, slug)
+    if feed is None or not feed.facet.is_named:
+        raise NotFoundError(f"there is no feed {slug}; see `newsletter feeds list`")
+    return feed
+
+
+def _within_id(plan: FeedPlan, ids: dict[Filter, int]) -> int | None:
+    return None if plan.within == EVERYTHING else ids[plan.within]
+
+
+def _intern(tx: Transaction, plans: Iterable[FeedPlan]) -> dict[Filter, int]:
+    filters = {choice for plan in plans for choice in (plan.choice, plan.within)}
+    return intern_filters(tx.session, filters)
 
 
 def note_article_changes(tx: Transaction, article_ids: Collection[int]) -> None:
@@ -125,19 +194,21 @@ def mark_feeds_dirty(tx: Transaction, article_ids: Collection[int]) -> int:
     """
     feeds = storage.load_feeds(tx.session)
     concerned = storage.feeds_that_hold(tx.session, article_ids)
-    choices = load_filters(tx.session, {feed.filter_id for feed in feeds})
+    filter_ids = {each for feed in feeds for each in (feed.filter_id, feed.within_id) if each is not None}
+    choices = load_filters(tx.session, filter_ids)
     parents = ancestors(load_topics(tx.session))
     articles = load_articles(tx.session, article_ids)
-    concerned.update(
-        feed.id
-        for feed in feeds
-        if any(
-            feed.language in article.translations and matches(choices[feed.filter_id], article, parents)
-            for article in articles
-        )
-    )
+    for article in articles:
+        chosen = {filter_id for filter_id, choice in choices.items() if matches(choice, article, parents)}
+        concerned.update(feed.id for feed in feeds if _is_in(feed, article, chosen))
     storage.mark_changed(tx.session, concerned, now=tx.now)
     return len(concerned)
+
+
+def _is_in(feed: Feed, article: Article, chosen: Collection[int]) -> bool:
+    """Say whether *feed* is to hold *article*, which the filters with the ids *chosen* choose."""
+    speaks = feed.facet is Facet.CHOICE or feed.language in article.translations
+    return speaks and feed.filter_id in chosen and (feed.within_id is None or feed.within_id in chosen)
 
 
 def rebuild_feeds(
@@ -147,7 +218,7 @@ def rebuild_feeds(
     is_forced: bool = False,
     on_built: Callable[[FeedBuilt, int], None] | None = None,
 ) -> list[FeedBuilt]:
-    """Build the feeds that want it, or those named, or when *is_forced* all; each is stored in its own transaction.
+    """Build the feeds that want it, or those named, or when *is_forced* all; some at a time are swapped together.
 
     A feed wants it when an article of its changed, when one appears as its embargo passes, or when a title, label or
     address in it changed. What cannot be built keeps its last good documents and is reported. *on_built* is told
@@ -163,13 +234,13 @@ def rebuild_feeds(
     outcomes: list[FeedBuilt] = []
     for chunk in chunks(feeds, FEEDS_AT_ONCE):
         with app.reading() as tx:
-            works = _prepare(tx, chunk)
-        for work in works:
-            outcome = _rebuild(app, work)
+            works = prepare(tx, chunk)
+        for outcome in rebuild_works(app, works):
             outcomes.append(outcome)
             if on_built:
                 on_built(outcome, len(feeds))
     _rebuild_opml(app, is_wanted=bool(outcomes))
+    ring_if_due(app)
     return outcomes
 
 
@@ -177,14 +248,15 @@ def list_feeds(tx: Transaction) -> list[FeedFacts]:
     """Return all feeds with what is served of them, in the order of subjects and languages."""
     facts = feed_documents.document_facts(tx.session)
     feeds = storage.load_feeds(tx.session)
-    fingerprints = {}
+    fingerprints: dict[str, str] = {}
     if storage.load_authority(tx.session) is not None:
-        writer = _load_writer(tx)
-        fingerprints = {plan.slug: writer.fingerprint(plan) for plan in writer.plans()}
+        writer = load_writer(tx)
+        plans = plans_of(tx, writer, feeds)
+        fingerprints = {slug: writer.fingerprint(plan) for slug, plan in plans.items()}
     return [
         FeedFacts(
             feed=feed,
-            addresses={form: feed_address(tx.settings.base_url, feed.slug, form) for form in FeedFormat},
+            addresses=_addresses(tx.settings.base_url, feed),
             size=facts[feed.id][0] if feed.id in facts else 0,
             changed_at=facts[feed.id][1] if feed.id in facts else None,
             wants_rebuild=feed.wants_rebuild(fingerprint=fingerprints.get(feed.slug, ""), now=tx.now),
@@ -193,51 +265,48 @@ def list_feeds(tx: Transaction) -> list[FeedFacts]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """All that a feed is built from, read from the database in one go; *etags* are those of its stored documents."""
-
-    feed: Feed
-    plan: FeedPlan
-    writer: FeedWriter
-    articles: Sequence[Article]
-    removals: Sequence[tuple[str, datetime]]
-    due_at: datetime | None
-    etags: dict[str, str]
-    fingerprint: str
+def _addresses(base_url: str, feed: Feed) -> dict[FeedFormat, str]:
+    if not feed.stem:
+        return {}
+    return {form: feed_address(base_url, feed.stem, form, feed.query) for form in FeedFormat}
 
 
-def _load_writer(tx: Transaction) -> FeedWriter:
-    lists = load_lists(tx.session, is_public=True)
-    return FeedWriter(
-        settings=tx.settings,
-        authority=storage.load_authority(tx.session)
-        or storage.mint_authority(tx.session, tx.settings.domain, tx.now.date()),
-        topics=load_topics(tx.session),
-        lists=lists,
-        choices=load_filters(tx.session, {each.filter_id for each in lists}),
+def _differences(tx: Transaction, writer: FeedWriter) -> tuple[list[FeedPlan], dict[int, FeedPlan], list[Feed]]:
+    """Return the plans without a feed, the plans by id of the feeds that differ, the feeds without a plan.
+
+    A feed that somebody asked for is without a plan too when nobody has for long.
+    """
+    stored = storage.load_feeds(tx.session)
+    plans = plans_of(tx, writer, stored)
+    feeds = {feed.slug: feed for feed in stored}
+    choices = load_filters(
+        tx.session, {each for feed in stored for each in (feed.filter_id, feed.within_id) if each is not None}
     )
-
-
-def _differences(tx: Transaction, writer: FeedWriter) -> tuple[list[FeedPlan], dict[int, FeedPlan], list[int]]:
-    """Return the plans without a feed, the plans by id of the feeds that differ, the ids of feeds without a plan."""
-    plans = {plan.slug: plan for plan in writer.plans()}
-    feeds = {feed.slug: feed for feed in storage.load_feeds(tx.session)}
-    choices = load_filters(tx.session, {feed.filter_id for feed in feeds.values()})
     changed = {
         feeds[slug].id: plan
         for slug, plan in plans.items()
-        if slug in feeds and (choices[feeds[slug].filter_id], feeds[slug].title) != (plan.choice, writer.title(plan))
+        if slug in feeds and _said(feeds[slug], choices) != (plan.choice, plan.within, writer.title(plan))
     }
     missing = [plan for slug, plan in plans.items() if slug not in feeds]
-    return missing, changed, [feed.id for slug, feed in feeds.items() if slug not in plans]
+    forgotten = tx.now - FORGOTTEN_AFTER
+    superfluous = [
+        feed
+        for slug, feed in feeds.items()
+        if slug not in plans or (feed.asked_at is not None and feed.asked_at < forgotten)
+    ]
+    return missing, changed, superfluous
+
+
+def _said(feed: Feed, choices: dict[int, Filter]) -> tuple[Filter, Filter, str]:
+    within = choices[feed.within_id] if feed.within_id is not None else EVERYTHING
+    return choices[feed.filter_id], within, feed.title
 
 
 def _settle_feeds(app: App) -> None:
     """Look whether all feeds are there, and write only if not: the usual look locks nothing."""
     with app.reading() as tx:
         is_new = storage.load_authority(tx.session) is None
-        is_settled = not is_new and not any(_differences(tx, _load_writer(tx)))
+        is_settled = not is_new and not any(_differences(tx, load_writer(tx)))
     if not is_settled:
         with app.transaction() as tx:
             ensure_feeds(tx)
@@ -264,108 +333,87 @@ def _find_wanted(app: App, slugs: Collection[str], *, is_forced: bool) -> list[F
             if unknown := [slug for slug in slugs if slug not in known]:
                 raise NotFoundError(f"there is no feed {', '.join(unknown)}; see `newsletter feeds list`")
             return [feed for feed in feeds if feed.slug in slugs]
-        writer = _load_writer(tx)
-        prints = {plan.slug: writer.fingerprint(plan) for plan in writer.plans()}
+        writer = load_writer(tx)
+        prints = {slug: writer.fingerprint(plan) for slug, plan in plans_of(tx, writer, feeds).items()}
     return [
         feed for feed in feeds if feed.slug in prints and feed.wants_rebuild(fingerprint=prints[feed.slug], now=tx.now)
     ]
 
 
-def _prepare(tx: Transaction, feeds: Iterable[Feed]) -> list[_Work]:
-    """Read what *feeds* are built from; their change counts are older than it, so that nothing is missed."""
-    writer = _load_writer(tx)
-    plans = {plan.slug: plan for plan in writer.plans()}
-    parents = ancestors(writer.topics)
-    planned = [feed for feed in feeds if feed.slug in plans]
-    choices = {feed.id: widen(plans[feed.slug].choice, parents) for feed in planned}
-    windows = {feed.id: _window(tx, choices[feed.id], feed.language) for feed in planned}
-    wanted = {article_id for window in windows.values() for article_id in window}
-    articles = {article.id: article for article in load_articles(tx.session, wanted)}
-    etags = feed_documents.document_etags(tx.session, windows)
-    has_removals = feed_articles.has_removals(tx.session)
-    has_articles_to_come = feed_articles.has_articles_to_come(tx.session, now=tx.now)
-    return [
-        _Work(
-            feed=feed,
-            plan=plans[feed.slug],
-            writer=writer,
-            articles=[articles[article_id] for article_id in windows[feed.id] if article_id in articles],
-            removals=feed_articles.find_removals(tx.session, choices[feed.id], feed.language, limit=MOST_REMOVALS)
-            if has_removals
-            else (),
-            due_at=feed_articles.next_appearance(tx.session, choices[feed.id], feed.language, now=tx.now)
-            if has_articles_to_come
-            else None,
-            etags=etags,
-            fingerprint=writer.fingerprint(plans[feed.slug]),
-        )
-        for feed in planned
-    ]
-
-
-def _window(tx: Transaction, choice: Filter, language: str) -> list[int]:
-    return choose_window(feed_articles.find_candidates(tx.session, choice, language, now=tx.now, limit=LARGEST_WINDOW))
-
-
-def _rebuild(app: App, work: _Work) -> FeedBuilt:
-    """Build a feed and swap its documents; whatever goes wrong in it stays in it."""
-    started = time.perf_counter()
-    feed = work.feed
+def rebuild_works(app: App, works: Sequence[Work]) -> list[FeedBuilt]:
+    """Build feeds from what was read and swap their documents together; whatever goes wrong in one stays in it."""
+    made = [_make(work) for work in works]
+    builds = [each.build for each in made if each.build is not None]
+    names: dict[int, Sequence[str]] = {}
+    failures: dict[int, Exception] = {}
     try:
-        build = _build(work)
-        with app.transaction() as tx:
-            changed = feed_documents.store_build(tx.session, build, now=tx.now)
+        names = _store(app, builds)
+    except TransientError:
+        raise
+    except Exception:
+        log.exception("feeds_not_stored_together", feeds=[each.work.feed.slug for each in made])
+        for each in builds:
+            _store_alone(app, each, names, failures)
+    return [_report(app, each, names.get(each.work.feed.id, ()), failures) for each in made]
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A feed's documents as they were built, or why they could not be."""
+
+    work: Work
+    build: Build | None
+    failure: Exception | None
+    seconds: float
+
+
+def _make(work: Work) -> _Made:
+    started = time.perf_counter()
+    try:
+        made = build(work)
+    except Exception as error:  # whatever it is, other feeds must not miss out
+        log.exception("feed_failed", feed=work.feed.slug)
+        return _Made(work, None, error, time.perf_counter() - started)
+    return _Made(work, made, None, time.perf_counter() - started)
+
+
+def _store(app: App, builds: Sequence[Build]) -> dict[int, Sequence[str]]:
+    """Swap documents and note whom to push them to; return by feed id the names of those that changed."""
+    if not builds:
+        return {}
+    names: dict[int, Sequence[str]] = {}
+    with app.transaction() as tx:
+        for each in sorted(builds, key=lambda build: build.feed_id):  # in one order: nobody waits in a circle
+            changed = feed_documents.store_build(tx.session, each, now=tx.now) or []
+            note_changed_documents(tx, changed)
+            names[each.feed_id] = changed
+    if any(names.values()):
+        SWAPS.note()
+    return names
+
+
+def _store_alone(app: App, made: Build, names: dict[int, Sequence[str]], failures: dict[int, Exception]) -> None:
+    try:
+        names |= _store(app, (made,))
     except TransientError:
         raise
     except Exception as error:
-        log.exception("feed_failed", feed=feed.slug)
-        problem = f"{type(error).__name__}: {error}"
+        log.exception("feed_failed", feed_id=made.feed_id)
+        failures[made.feed_id] = error
+
+
+def _report(app: App, made: _Made, changed: Sequence[str], failures: dict[int, Exception]) -> FeedBuilt:
+    feed = made.work.feed
+    failure = made.failure or failures.get(feed.id)
+    problem: str | None
+    if made.build is None or failure is not None:
+        problem = f"{type(failure).__name__}: {failure}"
         with app.transaction() as tx:
             storage.note_failure(tx.session, feed.id, problem, now=tx.now)
-        return FeedBuilt(feed.slug, feed.entry_count, (), problem, True, time.perf_counter() - started)
-    if changed:
-        SWAPS.note()
-    built = FeedBuilt(
-        feed.slug, len(build.article_ids), tuple(changed or ()), build.problem, False, time.perf_counter() - started
-    )
-    log.info("feed_built", feed=feed.slug, entries=built.entry_count, changed=len(built.changed), problem=build.problem)
-    return built
-
-
-def _build(work: _Work) -> Build:
-    problems: list[str] = []
-    entries: list[Entry] = []
-    for article in work.articles:
-        try:
-            entries.append(work.writer.entry(article, work.feed.language))
-        except Exception as error:  # noqa: BLE001  whatever is wrong with one article, the others must not miss out
-            problems.append(f"article {article.uid} is left out: {error}")
-    newest = max((entry.updated for entry in entries), default=work.feed.created_at)
-    gone = still_told(work.removals, updated=newest)
-    head = work.writer.head(work.plan, created_at=work.feed.created_at, entries=entries, gone=gone)
-    written = write_documents(head, entries, _FRAGMENTS)
-    problems += written.problems
-    names = {form: document_name(work.feed.slug, form) for form in written.bodies}
-    return Build(
-        feed_id=work.feed.id,
-        built_count=work.feed.built_count,
-        change_count=work.feed.change_count,
-        documents=[
-            _document(names[form], body, len(written.entries), work.etags.get(names[form]))
-            for form, body in written.bodies.items()
-        ],
-        article_ids=[entry.article_id for entry in written.entries],
-        fingerprint=work.fingerprint,
-        due_at=work.due_at,
-        problem="; ".join(problems) or None,
-    )
-
-
-def _document(name: str, body: bytes, entry_count: int, stored_etag: str | None) -> NewDocument:
-    """Return *body* as a document, compressed only if it is new: that is most of the work."""
-    etag = hashlib.sha256(body).hexdigest()[:32]
-    gzipped = None if etag == stored_etag else gzip.compress(body, COMPRESSION, mtime=0)
-    return NewDocument(name, etag, len(body), entry_count, gzipped)
+        return FeedBuilt(feed.slug, feed.entry_count, (), problem, True, made.seconds)
+    count, problem = len(made.build.article_ids), made.build.problem
+    log.info("feed_built", feed=feed.slug, entries=count, changed=len(changed), problem=problem)
+    return FeedBuilt(feed.slug, count, tuple(changed), problem, False, made.seconds)
 
 
 def _rebuild_opml(app: App, *, is_wanted: bool) -> None:
@@ -374,12 +422,12 @@ def _rebuild_opml(app: App, *, is_wanted: bool) -> None:
         etag = feed_documents.load_etag(tx.session, OPML_NAME)
         if etag is not None and not is_wanted:
             return
-        writer = _load_writer(tx)
+        writer = load_writer(tx)
     plans = writer.plans()
     addresses = [(plan, feed_address(app.settings.base_url, plan.slug, FeedFormat.ATOM)) for plan in plans]
     body = write_opml(app.settings.name, writer.groups(addresses))
-    document = _document(OPML_NAME, body, len(plans), etag)
-    if document.gzipped is None:
+    document = new_document(OPML_NAME, body, len(plans), etag)
+    if document.packed is None:
         return
     with app.transaction() as tx:
         feed_documents.store_documents(tx.session, None, (document,), now=tx.now)

@@ -13,14 +13,22 @@ from newsletter.storage.feeds import FeedDocumentRow, FeedEntryRow, FeedRow
 
 
 @dataclass(frozen=True, slots=True)
+class Packed:
+    """A document's bytes in the codings that it is served in."""
+
+    gzipped: bytes
+    brotli: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document to be stored; *gzipped* is None where the bytes are those that are stored already."""
+    """A document to be stored; it is not *packed* where the bytes are those that are stored already."""
 
     name: str
     etag: str
     size: int
     entry_count: int
-    gzipped: bytes | None
+    packed: Packed | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def store_documents(
     session: Session, feed_id: int | None, documents: Iterable[NewDocument], *, now: datetime
 ) -> list[str]:
     """Store those documents whose bytes are new, with new validators; return their names."""
-    new = {document.name: document for document in documents if document.gzipped is not None}
+    new = {document.name: (document, document.packed) for document in documents if document.packed is not None}
     if not new:
         return []
     statement = select(FeedDocumentRow.name, FeedDocumentRow.etag, FeedDocumentRow.last_modified)
@@ -82,13 +90,14 @@ def store_documents(
         {
             "name": name,
             "feed_id": feed_id,
-            "gzipped": document.gzipped,
+            "gzipped": packed.gzipped,
+            "brotli": packed.brotli,
             "size": document.size,
             "etag": document.etag,
             "last_modified": next_last_modified(previous[name].last_modified if name in previous else None, now),
             "entry_count": document.entry_count,
         }
-        for name, document in new.items()
+        for name, (document, packed) in new.items()
         if name not in previous or previous[name].etag != document.etag
     ]
     if rows:
@@ -103,7 +112,7 @@ def load_document(session: Session, name: str) -> StoredDocument | None:
     row = session.get(FeedDocumentRow, name)
     if row is None:
         return None
-    return StoredDocument(row.name, row.gzipped, row.size, row.etag, row.last_modified, row.entry_count)
+    return StoredDocument(row.name, row.gzipped, row.brotli, row.size, row.etag, row.last_modified, row.entry_count)
 
 
 def load_etag(session: Session, name: str) -> str | None:

@@ -24,9 +24,10 @@ class FeedRow(Base):
     id: Mapped[PrimaryKey]
     slug: Mapped[str] = mapped_column(String(160), unique=True)
     facet: Mapped[Code]
-    subject: Mapped[str] = mapped_column(String(80), default="")  # the topic's, kind's or list's slug
+    subject: Mapped[str] = mapped_column(Text, default="")  # the topic's, kind's or list's slug, or a canonical query
     language: Mapped[Code]
     filter_id: Mapped[int] = mapped_column(Identifier, ForeignKey("filter.id"))
+    within_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("filter.id"))  # must choose an article as well
     title: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime]
     change_count: Mapped[int] = mapped_column(default=1)  # grows with each change that concerns it
@@ -38,6 +39,17 @@ class FeedRow(Base):
     rebuilt_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     problem: Mapped[str | None] = mapped_column(Text)  # what its last build had to say, in words
+    asked_at: Mapped[datetime | None]  # about when somebody asked, of feeds that are made by asking
+
+
+class FormerFeedRow(Base):
+    """A slug that was a feed's: it moved to another slug, or there is none any more."""
+
+    __tablename__ = "former_feed"
+    slug: Mapped[str] = mapped_column(String(160), primary_key=True)
+    moved_to: Mapped[str | None] = mapped_column(String(160))
+    is_final: Mapped[bool]  # staff closed it; else it is there again as soon as its subject is
+    since: Mapped[datetime]
 
 
 class FeedEntryRow(Base):
@@ -68,7 +80,8 @@ class FeedDocumentRow(Base):
     feed_id: Mapped[int | None] = mapped_column(
         Identifier, ForeignKey("feed.id", ondelete="CASCADE"), index=True
     )  # None: the list of all feeds
-    gzipped: Mapped[bytes] = mapped_column(LargeBinary)  # whoever cannot take gzip gets it unpacked
+    gzipped: Mapped[bytes] = mapped_column(LargeBinary)  # whoever cannot take it packed gets this unpacked
+    brotli: Mapped[bytes] = mapped_column(LargeBinary)
     size: Mapped[int]  # unpacked
     etag: Mapped[str] = mapped_column(String(64))  # of the unpacked bytes
     last_modified: Mapped[datetime]
@@ -95,11 +108,31 @@ class NewFeed:
     language: str
     filter_id: int
     title: str
+    within_id: int | None = None
+    created_at: datetime | None = None
 
 
-def load_feeds(session: Session) -> list[Feed]:
-    """Return all feeds, in the order in which they were made."""
-    return [_to_feed(row) for row in session.scalars(select(FeedRow).order_by(FeedRow.id))]
+@dataclass(frozen=True, slots=True)
+class FormerFeed:
+    """What became of a feed: it *moved_to* another slug, or it is gone; *is_final*: because staff said so."""
+
+    slug: str
+    moved_to: str | None
+    is_final: bool
+
+
+def load_feeds(session: Session, facets: Collection[Facet] = ()) -> list[Feed]:
+    """Return all feeds, or those of some *facets*, in the order in which they were made."""
+    statement = select(FeedRow).order_by(FeedRow.id)
+    if facets:
+        statement = statement.where(FeedRow.facet.in_(sorted(facets)))
+    return [_to_feed(row) for row in session.scalars(statement)]
+
+
+def load_feed(session: Session, slug: str) -> Feed | None:
+    """Return the feed with that slug; None: there is none."""
+    row = session.scalars(select(FeedRow).where(FeedRow.slug == slug)).one_or_none()
+    return None if row is None else _to_feed(row)
 
 
 def has_feed(session: Session, slug: str) -> bool:
@@ -117,19 +150,80 @@ def add_feeds(session: Session, feeds: Iterable[NewFeed], *, now: datetime) -> N
                 "subject": feed.subject,
                 "language": feed.language,
                 "filter_id": feed.filter_id,
+                "within_id": feed.within_id,
                 "title": feed.title,
-                "created_at": now,
+                "created_at": feed.created_at or now,
                 "dirty_at": now,
+                "asked_at": None if Facet(feed.facet).is_named else now,
             }
             for feed in chunk
         ]
         session.execute(insert_into(session, FeedRow).values(rows).on_conflict_do_nothing(index_elements=["slug"]))
 
 
-def change_feed(session: Session, feed_id: int, *, filter_id: int, title: str, now: datetime) -> None:
-    """Give a feed another filter or title; it wants to be built."""
+def change_feed(
+    session: Session, feed_id: int, *, filter_id: int, within_id: int | None, title: str, now: datetime
+) -> None:
+    """Give a feed other filters or another title; it wants to be built."""
     mark_changed(session, (feed_id,), now=now)
-    session.execute(update(FeedRow).where(FeedRow.id == feed_id).values(filter_id=filter_id, title=title))
+    values = {"filter_id": filter_id, "within_id": within_id, "title": title}
+    session.execute(update(FeedRow).where(FeedRow.id == feed_id).values(values))
+
+
+def note_asked(session: Session, feed_id: int, *, now: datetime) -> None:
+    """Note that somebody asked for a feed that is kept as long as somebody does."""
+    session.execute(update(FeedRow).where(FeedRow.id == feed_id).values(asked_at=now))
+
+
+def count_feeds(session: Session, facet: Facet) -> int:
+    """Count the feeds of one facet."""
+    return session.scalar(select(func.count()).select_from(FeedRow).where(FeedRow.facet == facet)) or 0
+
+
+def longest_unasked(session: Session, facet: Facet, *, before: datetime, limit: int) -> list[tuple[int, str]]:
+    """Return id and slug of feeds that nobody has asked for since *before*, the longest forgotten first."""
+    statement = (
+        select(FeedRow.id, FeedRow.slug)
+        .where(FeedRow.facet == facet, FeedRow.asked_at < before)
+        .order_by(FeedRow.asked_at, FeedRow.id)
+        .limit(limit)
+    )
+    return [(row.id, row.slug) for row in session.execute(statement)]
+
+
+def load_former(session: Session, slug: str) -> FormerFeed | None:
+    """Return what became of the feed that had this slug; None: there never was one, or it is there."""
+    row = session.get(FormerFeedRow, slug)
+    return None if row is None else FormerFeed(row.slug, row.moved_to, row.is_final)
+
+
+def load_final_slugs(session: Session) -> set[str]:
+    """Return the slugs of feeds that staff closed or moved, and that are not to be made again."""
+    return set(session.scalars(select(FormerFeedRow.slug).where(FormerFeedRow.is_final)))
+
+
+def add_former(session: Session, former: Iterable[FormerFeed], *, now: datetime) -> None:
+    """Note what became of feeds; what is noted last counts."""
+    for chunk in chunks(list(former)):
+        rows = [{"slug": f.slug, "moved_to": f.moved_to, "is_final": f.is_final, "since": now} for f in chunk]
+        note = insert_into(session, FormerFeedRow).values(rows)
+        session.execute(
+            note.on_conflict_do_update(
+                index_elements=["slug"],
+                set_={name: note.excluded[name] for name in ("moved_to", "is_final", "since")},
+            )
+        )
+
+
+def redirect_former(session: Session, slug: str, moved_to: str) -> None:
+    """Send those who were sent on to *slug* to where it *moved_to* at once."""
+    session.execute(update(FormerFeedRow).where(FormerFeedRow.moved_to == slug).values(moved_to=moved_to))
+
+
+def remove_former(session: Session, slugs: Collection[str]) -> None:
+    """Forget what became of feeds that are there again."""
+    for chunk in chunks(sorted(slugs)):
+        session.execute(delete(FormerFeedRow).where(FormerFeedRow.slug.in_(chunk)))
 
 
 def remove_feeds(session: Session, feed_ids: Collection[int]) -> None:
@@ -219,4 +313,6 @@ def _to_feed(row: FeedRow) -> Feed:
         rebuilt_at=row.rebuilt_at,
         failed_at=row.failed_at,
         problem=row.problem,
+        within_id=row.within_id,
+        asked_at=row.asked_at,
     )

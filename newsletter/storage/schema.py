@@ -26,6 +26,7 @@ from newsletter.storage import (
     suppressions,
     topics,
     variants,
+    websub,
 )
 from newsletter.storage.base import Base
 
@@ -55,5 +56,6 @@ TABLE_MODULES = (
     suppressions,
     topics,
     variants,
+    websub,
 )
 metadata = Base.metadata

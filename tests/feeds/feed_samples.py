@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from newsletter.domain.articles import Article, ArticleState, Kind, Translation
 from newsletter.domain.feeds import Authority
 from newsletter.feeds.document import Category, Entry, Head, Sibling
+from newsletter.feeds.documents import FragmentCache, fit_entries, write_documents
 from newsletter.feeds.entries import make_entry
 
 NOON = datetime(2026, 3, 16, 12, tzinfo=UTC)
@@ -54,6 +55,12 @@ def an_entry(number: int = 1, language: str = "en", **changes) -> Entry:
         categories=(HEALTH, STORY),
         facts=facts,
     )
+
+
+def written_as(head, entries, cache=None):
+    """What is written of *entries* under *head*, all formats, and what was fitted into them."""
+    fitted = fit_entries(entries, cache or FragmentCache())
+    return write_documents(head, fitted), fitted
 
 
 def a_head(**changes) -> Head:

@@ -9,19 +9,19 @@ from time import struct_time
 import feedparser
 import pytest
 from feed_rules import wrong_in_atom, wrong_in_json_feed, wrong_in_rss
-from feed_samples import AUTHORITY, BASE, NOON, a_head, an_entry, tricky_entries
+from feed_samples import AUTHORITY, BASE, NOON, a_head, an_entry, tricky_entries, written_as
 from lxml import etree
 
 from newsletter.domain.feeds import FEWEST_ENTRIES, LARGEST_DOCUMENT, FeedFormat
 from newsletter.feeds import atom, rss
-from newsletter.feeds.documents import FragmentCache, write_documents, write_entry
+from newsletter.feeds.documents import FragmentCache, write_entry
 
 GOLDEN = Path(__file__).parent / "golden"
 HUB = "https://hub.example.org/"
 
 
 def bodies(entries, **head) -> dict[FeedFormat, bytes]:
-    return write_documents(a_head(**head), entries, FragmentCache()).bodies
+    return written_as(a_head(**head), entries)[0]
 
 
 @pytest.fixture(params=["tricky", "empty"])
@@ -75,7 +75,7 @@ def test_joined_entries_equal_what_feedgen_builds_in_one_go():
     for entry in entries:
         atom_feed.add_entry(atom.atom_entry(entry), order="append")
         rss_feed.add_entry(rss.rss_entry(entry), order="append")
-    written = write_documents(head, entries, FragmentCache()).bodies
+    written, _ = written_as(head, entries)
 
     assert atom_feed.atom_str() == written[FeedFormat.ATOM]
     assert rss_feed.rss_str() == written[FeedFormat.RSS]
@@ -179,25 +179,25 @@ def test_a_typo_changes_the_bytes_and_not_the_times():
 
 def test_an_entry_that_cannot_be_written_is_left_out_and_reported():
     broken = replace(an_entry(2), title="a \x00 in the title, which no XML can hold")
-    written = write_documents(a_head(), [an_entry(1), broken, an_entry(3)], FragmentCache())
+    written, fitted = written_as(a_head(), [an_entry(1), broken, an_entry(3)])
 
-    assert [1, 3] == [entry.article_id for entry in written.entries]
-    assert 2 == len(json.loads(written.bodies[FeedFormat.JSON])["items"])
-    (problem,) = written.problems
+    assert [1, 3] == [entry.article_id for entry in fitted.entries]
+    assert 2 == len(json.loads(written[FeedFormat.JSON])["items"])
+    (problem,) = fitted.problems
     assert problem.startswith("article 2 is left out: ")
 
 
 def test_long_articles_make_no_long_document():
     """All formats hold the same entries, the older ones in brief."""
     entries = [an_entry(n, body_html=f"<p>{'слово ' * 3000}</p>") for n in range(1, 51)]
-    written = write_documents(a_head(), entries, FragmentCache())
-    items = json.loads(written.bodies[FeedFormat.JSON])["items"]
+    written, fitted = written_as(a_head(), entries)
+    items = json.loads(written[FeedFormat.JSON])["items"]
 
-    assert max(map(len, written.bodies.values())) <= LARGEST_DOCUMENT
-    assert FEWEST_ENTRIES == len(items) == len(written.entries)
+    assert max(map(len, written.values())) <= LARGEST_DOCUMENT
+    assert FEWEST_ENTRIES == len(items) == len(fitted.entries)
     assert "слово" in items[0]["content_html"]
     assert "<p>The clinic number 30 opened.</p>" == items[-1]["content_html"]
-    assert [] == wrong_in_atom(written.bodies[FeedFormat.ATOM])
+    assert [] == wrong_in_atom(written[FeedFormat.ATOM])
 
 
 def test_written_entries_are_kept_by_what_they_say(monkeypatch):
@@ -207,8 +207,8 @@ def test_written_entries_are_kept_by_what_they_say(monkeypatch):
         "newsletter.feeds.documents.write_entry", lambda entry: written.append(entry.id) or write_entry(entry)
     )
     cache = FragmentCache()
-    write_documents(a_head(), [an_entry(2), an_entry(3)], cache)
-    write_documents(a_head(title="Another"), [an_entry(1), an_entry(2), an_entry(3, title="Mended")], cache)
+    written_as(a_head(), [an_entry(2), an_entry(3)], cache)
+    written_as(a_head(title="Another"), [an_entry(1), an_entry(2), an_entry(3, title="Mended")], cache)
 
     assert [an_entry(n).id for n in (2, 3, 1, 3)] == written
 
@@ -221,4 +221,5 @@ def test_the_cache_keeps_to_its_capacity():
     assert 1 < len(cache._kept) < 39
     assert cache._bytes <= 10_000
     assert an_entry(39) in cache._kept
-    assert sum(len(e.content_html) + sum(map(len, f)) for e, f in cache._kept.items()) == cache._bytes
+    kept = sum(len(e.content_html) + len(f.atom) + len(f.rss) + len(f.json) for e, f in cache._kept.items())
+    assert kept == cache._bytes

@@ -4,11 +4,10 @@ import json
 
 import pytest
 from feed_rules import wrong_in_atom, wrong_in_html, wrong_in_json_feed, wrong_in_rss
-from feed_samples import NOON, a_head, an_entry, tricky_entries
+from feed_samples import NOON, a_head, an_entry, tricky_entries, written_as
 from feedgen.feed import FeedGenerator
 
 from newsletter.domain.feeds import FeedFormat
-from newsletter.feeds.documents import FragmentCache, write_documents
 
 
 def test_feedgen_as_it_stands_breaks_the_rules():
@@ -46,7 +45,7 @@ def test_feedgen_as_it_stands_breaks_the_rules():
     ],
 )
 def test_mistakes_in_atom_are_found(old, new, wrong):
-    document = write_documents(a_head(), tricky_entries(), FragmentCache()).bodies[FeedFormat.ATOM]
+    document = written_as(a_head(), tricky_entries())[0][FeedFormat.ATOM]
     assert old in document
     found = wrong_in_atom(document.replace(old, new))
 
@@ -58,7 +57,7 @@ def test_mistakes_in_atom_are_found(old, new, wrong):
     [{"id": 7}, {"title": None}, {"url": "/1"}, {"tags": [""]}, {"surprise": "x"}, {"date_published": "2026-03-16"}],
 )
 def test_mistakes_in_json_feed_are_found(changes):
-    feed = json.loads(write_documents(a_head(), [an_entry()], FragmentCache()).bodies[FeedFormat.JSON])
+    feed = json.loads(written_as(a_head(), [an_entry()])[0][FeedFormat.JSON])
     feed["items"][0] |= changes
 
     assert 1 == len(wrong_in_json_feed(json.dumps(feed).encode()))

@@ -6,14 +6,13 @@ from html import escape
 
 import feedparser
 from feed_rules import wrong_in_atom, wrong_in_json_feed, wrong_in_rss
-from feed_samples import NOON, a_head, an_entry
+from feed_samples import NOON, a_head, an_entry, written_as
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
 from newsletter.domain.feeds import FeedFormat
 from newsletter.feeds.document import clean, clean_line
-from newsletter.feeds.documents import FragmentCache, write_documents
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=80)
 TITLES = ANY_TEXT.filter(clean_line)
@@ -43,17 +42,17 @@ def test_whatever_an_article_says_a_reader_gets(drawn):
     entries = [an_entry(number, **article) for number, article in enumerate(drawn, start=1)]
     entries.sort(key=lambda entry: (entry.published, entry.article_id), reverse=True)
     head = a_head(updated=max([NOON, *(entry.updated for entry in entries)]))
-    written = write_documents(head, entries, FragmentCache())
+    written, fitted = written_as(head, entries)
 
-    assert () == written.problems
-    assert [] == wrong_in_atom(written.bodies[FeedFormat.ATOM])
-    assert [] == wrong_in_rss(written.bodies[FeedFormat.RSS])
-    assert [] == wrong_in_json_feed(written.bodies[FeedFormat.JSON])
+    assert () == fitted.problems
+    assert [] == wrong_in_atom(written[FeedFormat.ATOM])
+    assert [] == wrong_in_rss(written[FeedFormat.RSS])
+    assert [] == wrong_in_json_feed(written[FeedFormat.JSON])
     said = [(entry.id, entry.url, entry.title, entry.summary, entry.content_html) for entry in entries]
-    assert said == _said_in_atom(written.bodies[FeedFormat.ATOM])
-    assert said == _said_in_rss(written.bodies[FeedFormat.RSS])
-    assert said == _said_in_json(written.bodies[FeedFormat.JSON])
-    _assert_a_reader_agrees(written.bodies, entries)
+    assert said == _said_in_atom(written[FeedFormat.ATOM])
+    assert said == _said_in_rss(written[FeedFormat.RSS])
+    assert said == _said_in_json(written[FeedFormat.JSON])
+    _assert_a_reader_agrees(written, entries)
 
 
 @given(st.text(st.characters(exclude_categories=())))

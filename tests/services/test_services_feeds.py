@@ -14,8 +14,17 @@ from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.articles import Kind, TopicMark, TopicOrigin
 from newsletter.domain.feeds import FeedFormat
 from newsletter.errors import NotFoundError
+from newsletter.feeds.documents import FragmentCache
+from newsletter.services import feed_building
 from newsletter.services import feeds as service
-from newsletter.services.feeds import ensure_feeds, list_feeds, note_article_changes, rebuild_feeds
+from newsletter.services.feed_building import prepare
+from newsletter.services.feeds import (
+    ensure_feeds,
+    list_feeds,
+    note_article_changes,
+    rebuild_feeds,
+    rebuild_works,
+)
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.storage.articles import load_record, save_record
 from newsletter.storage.feeds import load_feeds
@@ -164,12 +173,12 @@ def test_nothing_changed_rebuilds_nothing(newsroom):
 
 
 @both_databases
-def test_a_forced_rebuild_keeps_bytes_and_validators(newsroom):
+def test_a_forced_rebuild_keeps_bytes_and_validators(newsroom, monkeypatch):
     """The same data makes the same bytes, whenever and in whichever process they are made."""
     newsroom.publish(1, topics=("water",), languages="en ru")
     newsroom.rebuild()
     before = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
-    service._FRAGMENTS = type(service._FRAGMENTS)()
+    monkeypatch.setattr(feed_building, "FRAGMENTS", FragmentCache())
     outcomes = rebuild_feeds(newsroom.later(days=3).app, is_forced=True)
     after = [newsroom.document(f"{slug}.{form}") for slug in etags(newsroom) for form in FeedFormat]
 
@@ -368,14 +377,14 @@ def test_a_feed_that_cannot_be_built_keeps_its_documents_and_harms_no_other(news
     newsroom.publish(1, topics=("water",))
     newsroom.rebuild()
     before = newsroom.document("topic-water-en.atom")
-    write = service.write_documents
+    write = feed_building.write_documents
 
-    def failing(head, entries, cache):
+    def failing(head, fitted):
         if head.slug == "topic-water-en":
             raise ZeroDivisionError("broken")
-        return write(head, entries, cache)
+        return write(head, fitted)
 
-    monkeypatch.setattr(service, "write_documents", failing)
+    monkeypatch.setattr(feed_building, "write_documents", failing)
     newsroom.later(hours=1).publish(2, topics=("water",))
     outcomes = {built.slug: built for built in rebuild_feeds(newsroom.app)}
 
@@ -426,10 +435,10 @@ def test_who_was_overtaken_writes_nothing(newsroom):
     newsroom.rebuild()
     newsroom.publish(1)
     with newsroom.app.reading() as tx:
-        early = service._prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
+        early = prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
     newsroom.publish(2)
     newsroom.rebuild()
-    outcome = service._rebuild(newsroom.app, early[0])
+    (outcome,) = rebuild_works(newsroom.app, early)
 
     assert () == outcome.changed
     assert ["Story 2 (en)", "Story 1 (en)"] == titles(newsroom, "all-en")
@@ -440,9 +449,9 @@ def test_a_change_during_the_build_is_not_forgotten(newsroom):
     newsroom.rebuild()
     newsroom.publish(1)
     with newsroom.app.reading() as tx:
-        works = service._prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
+        works = prepare(tx, [each for each in load_feeds(tx.session) if each.slug == "all-en"])
     newsroom.publish(2)
-    service._rebuild(newsroom.app, works[0])
+    rebuild_works(newsroom.app, works)
 
     assert ["Story 1 (en)"] == titles(newsroom, "all-en")
     assert "all-en" in newsroom.rebuild()

@@ -11,8 +11,8 @@ from newsletter.domain.feeds import Authority, widen
 from newsletter.domain.filters import choose, matches
 from newsletter.domain.topics import ancestors
 from newsletter.storage.articles import load_articles
-from newsletter.storage.feed_articles import find_candidates, find_removals, next_appearance
-from newsletter.storage.feed_documents import NewDocument, load_document, load_etag, store_documents
+from newsletter.storage.feed_articles import Wanted, find_candidates, find_removals, next_appearance
+from newsletter.storage.feed_documents import NewDocument, Packed, load_document, load_etag, store_documents
 from newsletter.storage.feeds import load_authority, mint_authority
 from newsletter.storage.topics import load_topics
 
@@ -45,7 +45,7 @@ def test_sql_and_the_domain_choose_the_same(app):
             language = chance.choice(["en", "ru", "ky"])
             chosen = [each for each in articles if matches(choice, each, parents) and language in each.translations]
             published = [each for each in chosen if each.state is ArticleState.PUBLISHED]
-            arguments = (tx.session, widen(choice, parents), language)
+            arguments = (tx.session, Wanted((widen(choice, parents),), language))
 
             assert sorted(
                 ((each.id, each.visible_at) for each in published if each.visible_at <= now),
@@ -65,7 +65,7 @@ def test_the_newest_candidates_are_found_first(app):
     for number in range(1, 6):
         newsroom.publish(number, published_at=app.clock() - timedelta(hours=number))
     with app.reading() as tx:
-        assert [1, 2] == [article for article, _ in find_candidates(tx.session, choose(), "en", now=tx.now, limit=2)]
+        assert [1, 2] == [article for article, _ in find_candidates(tx.session, Wanted((), "en"), now=tx.now, limit=2)]
 
 
 def test_ids_are_given_by_who_was_first_for_ever(app):
@@ -80,7 +80,7 @@ def test_ids_are_given_by_who_was_first_for_ever(app):
 
 
 def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
-    document = NewDocument("a.atom", "e1", 3, 0, b"gz1")
+    document = NewDocument("a.atom", "e1", 3, 0, Packed(b"gz1", b"br1"))
     now = app.clock()
     with app.transaction() as tx:
         assert ["a.atom", "b.atom"] == store_documents(
@@ -91,16 +91,17 @@ def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
             tx.session,
             None,
             [
-                replace(document, gzipped=b"other bytes of the same content"),
-                replace(document, name="b.atom", etag="e2", gzipped=b"gz2"),
-                replace(document, name="c.atom", gzipped=None),
+                replace(document, packed=Packed(b"other bytes of", b"the same content")),
+                replace(document, name="b.atom", etag="e2", packed=Packed(b"gz2", b"br2")),
+                replace(document, name="c.atom", packed=None),
             ],
             now=now,
         )
     with app.reading() as tx:
         kept, swapped = load_document(tx.session, "a.atom"), load_document(tx.session, "b.atom")
 
-        assert (b"gz1", "e1", now) == (kept.gzipped, kept.etag, kept.last_modified)
-        assert (b"gz2", "e2", now + timedelta(seconds=1)) == (swapped.gzipped, swapped.etag, swapped.last_modified)
+        assert (b"gz1", b"br1", "e1", now) == (kept.gzipped, kept.brotli, kept.etag, kept.last_modified)
+        assert (b"gz2", b"br2", "e2") == (swapped.gzipped, swapped.brotli, swapped.etag)
+        assert now + timedelta(seconds=1) == swapped.last_modified
         assert "e2" == load_etag(tx.session, "b.atom")
         assert load_etag(tx.session, "c.atom") is None is load_document(tx.session, "c.atom")

@@ -28,6 +28,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
 
     op.create_table(
+        "delivery_attempt",
+        sa.Column("delivery_id", IDENTIFIER, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=200), nullable=False),
+        sa.Column("lease_token", sa.String(length=36), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("stage", sa.String(length=40), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(length=12), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("delivery_id", "n", name=op.f("pk_delivery_attempt")),
+    )
+    op.create_table(
         "feed_authority",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
@@ -35,6 +50,30 @@ def upgrade() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_feed_authority_only_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed_authority")),
     )
+    op.create_table(
+        "feed_follower",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.String(length=170), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("callback", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("change_count", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("pushed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed_follower")),
+        sa.UniqueConstraint("key", name=op.f("uq_feed_follower_key")),
+    )
+    with op.batch_alter_table("feed_follower", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_feed_follower_document"), ["document"], unique=False)
+        batch_op.create_index(batch_op.f("ix_feed_follower_due_at"), ["due_at"], unique=False)
+
     op.create_table(
         "filter",
         sa.Column("id", IDENTIFIER, nullable=False),
@@ -45,11 +84,51 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_filter_digest")),
     )
     op.create_table(
+        "former_feed",
+        sa.Column("slug", sa.String(length=160), nullable=False),
+        sa.Column("moved_to", sa.String(length=160), nullable=True),
+        sa.Column("is_final", sa.Boolean(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("slug", name=op.f("pk_former_feed")),
+    )
+    op.create_table(
         "heartbeat",
         sa.Column("name", sa.String(length=80), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
     )
+    op.create_table(
+        "hub_ping",
+        sa.Column("document", sa.String(length=170), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("change_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("document", name=op.f("pk_hub_ping")),
+    )
+    with op.batch_alter_table("hub_ping", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_hub_ping_due_at"), ["due_at"], unique=False)
+
+    op.create_table(
+        "hub_request",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.String(length=170), nullable=False),
+        sa.Column("mode", sa.String(length=40), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("callback", sa.Text(), nullable=False),
+        sa.Column("lease_seconds", sa.Integer(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("mode IN ('subscribe', 'unsubscribe', 'denied')", name=op.f("ck_hub_request_mode_is_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hub_request")),
+        sa.UniqueConstraint("key", name=op.f("uq_hub_request_key")),
+    )
+    with op.batch_alter_table("hub_request", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_hub_request_due_at"), ["due_at"], unique=False)
+
     op.create_table(
         "lineage",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -223,9 +302,10 @@ def upgrade() -> None:
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("slug", sa.String(length=160), nullable=False),
         sa.Column("facet", sa.String(length=40), nullable=False),
-        sa.Column("subject", sa.String(length=80), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("language", sa.String(length=40), nullable=False),
         sa.Column("filter_id", IDENTIFIER, nullable=False),
+        sa.Column("within_id", IDENTIFIER, nullable=True),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("change_count", sa.Integer(), nullable=False),
@@ -237,9 +317,13 @@ def upgrade() -> None:
         sa.Column("rebuilt_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
-        sa.CheckConstraint("facet IN ('all', 'topic', 'kind', 'list')", name=op.f("ck_feed_facet_is_known")),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "facet IN ('all', 'topic', 'kind', 'list', 'custom', 'choice')", name=op.f("ck_feed_facet_is_known")
+        ),
         sa.CheckConstraint("built_count <= change_count", name=op.f("ck_feed_built_from_known_changes")),
         sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_feed_filter_id_filter")),
+        sa.ForeignKeyConstraint(["within_id"], ["filter.id"], name=op.f("fk_feed_within_id_filter")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
         sa.UniqueConstraint("slug", name=op.f("uq_feed_slug")),
     )
@@ -322,6 +406,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("etag", sa.Text(), nullable=True),
         sa.Column("last_modified", sa.Text(), nullable=True),
+        sa.Column("ttl_seconds", sa.Integer(), nullable=True),
         sa.Column("body_digest", sa.String(length=64), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("skipped", JSON, nullable=False),
@@ -528,6 +613,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
         sa.Column("gzipped", sa.LargeBinary(), nullable=False),
+        sa.Column("brotli", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.Column("last_modified", sa.DateTime(timezone=True), nullable=False),
@@ -929,24 +1015,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_variant_item_article_id"), ["article_id"], unique=False)
 
     op.create_table(
-        "delivery_attempt",
-        sa.Column("delivery_id", IDENTIFIER, nullable=False),
-        sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("worker", sa.String(length=200), nullable=False),
-        sa.Column("lease_token", sa.String(length=36), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcome", sa.String(length=40), nullable=False),
-        sa.Column("stage", sa.String(length=40), nullable=True),
-        sa.Column("code", sa.Integer(), nullable=True),
-        sa.Column("enhanced", sa.String(length=12), nullable=True),
-        sa.Column("reply", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_attempt_delivery_id_delivery"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("delivery_id", "n", name=op.f("pk_delivery_attempt")),
-    )
-    op.create_table(
         "delivery_event",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("source", sa.String(length=80), nullable=False),
@@ -970,7 +1038,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_delivery_event_delivery_id"))
 
     op.drop_table("delivery_event")
-    op.drop_table("delivery_attempt")
     with op.batch_alter_table("variant_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_variant_item_article_id"))
 
@@ -1109,9 +1176,24 @@ def downgrade() -> None:
     op.drop_table("retention")
     op.drop_table("relay")
     op.drop_table("lineage")
+    with op.batch_alter_table("hub_request", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_hub_request_due_at"))
+
+    op.drop_table("hub_request")
+    with op.batch_alter_table("hub_ping", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_hub_ping_due_at"))
+
+    op.drop_table("hub_ping")
     op.drop_table("heartbeat")
+    op.drop_table("former_feed")
     op.drop_table("filter")
+    with op.batch_alter_table("feed_follower", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_feed_follower_due_at"))
+        batch_op.drop_index(batch_op.f("ix_feed_follower_document"))
+
+    op.drop_table("feed_follower")
     op.drop_table("feed_authority")
+    op.drop_table("delivery_attempt")
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_at"))
         batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
