@@ -63,6 +63,7 @@ def test_every_mail_of_the_embedded_service_is_signed(home, setting, receiver, m
     """A confirmation and a digest, from the environment's words to a real SMTP server."""
     monkeypatch.setenv("NEWSLETTER_DKIM_KEYS", setting)
     monkeypatch.setenv("NEWSLETTER_DKIM_DOMAIN", "example.org")
+    monkeypatch.setenv("NEWSLETTER_POSTAL_ADDRESS", "1 Example Street, Bishkek")
     wishes = {"wishes": [Wish("weekly")], "language": "ru", "basis": "Yes, mail me", "evidence": "form"}
     with MailServer() as server:
         settings = load_settings(home=home, smtp_url=server.url, base_url="https://news.example.org")
