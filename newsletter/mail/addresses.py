@@ -51,6 +51,11 @@ def address_hmac(key: bytes, address_key: str) -> str:
     return hmac.new(key, b"newsletter address " + address_key.encode(), hashlib.sha256).hexdigest()
 
 
+def network_hmac(key: bytes, network: str) -> str:
+    """Return the keyed hash, in hex, by which a network is recognised without being kept."""
+    return hmac.new(key, b"newsletter network " + network.encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def wire_address(address: str) -> str:
     """Return *address* with its domain in A-labels (RFC 5890), as headers and envelopes carry it.
 

@@ -50,5 +50,19 @@ def render_stylesheet(site: Site, language: Language, *, home: Path | None = Non
 @lru_cache(maxsize=32)
 def style_source(site: Site, language: Language, *, home: Path | None = None) -> str:
     """Return the source expression that allows the page's own style sheet: `'sha256-...'` (CSP3, 8.2)."""
-    digest = hashlib.sha256(render_stylesheet(site, language, home=home).encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return source_of(render_stylesheet(site, language, home=home))
+
+
+def source_of(text: str) -> str:
+    """Return the source expression that allows exactly *text*, a style sheet or a script that stands in the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@lru_cache(maxsize=8)
+def render_script(name: str, language: Language, *, home: Path | None = None) -> str:
+    """Return the script `web/<name>.js`, to stand in a page that works without it as well.
+
+    Raises:
+        InvalidError: the template is missing or wrong; the message says where.
+    """
+    return render(f"web/{name}.js", language, {}, home=home)

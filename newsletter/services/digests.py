@@ -21,6 +21,9 @@ from newsletter.rendering.sentences import render_intro, render_more, render_pre
 from newsletter.rendering.words import kinds_name, others_name
 from newsletter.storage.variants import NewVariant
 
+VIEW_KEY_LENGTH = 16
+"""Hex digits of a variant's digest in its address; of a hidden list as many of the edition's own random number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
@@ -107,7 +110,7 @@ class DigestMaker:
                     (lead or shown[0]).summary, [item.title for item in shown if item is not lead]
                 ),
                 "intro": render_intro(digest, len(shown) - event_count, event_count),
-                "view_url": f"{page}/{language}/{fingerprint[:16]}",
+                "view_url": f"{page}/{language}/{view_key(self.mailing_list, self.edition, fingerprint)}",
                 "more": render_more(digest.language, arranged.layout.left_out_count),
             },
             html_bytes=arranged.layout.html_bytes,
@@ -186,6 +189,12 @@ class DigestMaker:
             event=article.event if is_upcoming(article, self.edition.cut_at) else None,
             ics_url=f"{page}.ics" if article.event else "",
         )
+
+
+def view_key(mailing_list: MailingList, edition: Edition, digest: str) -> str:
+    """Return what names a variant in its address; of a hidden list only who was sent the edition can know it."""
+    key = digest[:VIEW_KEY_LENGTH]
+    return key if mailing_list.is_public else f"{key}-{edition.nonce[:VIEW_KEY_LENGTH]}"
 
 
 def _rendered(digest: Digest, blocks: Mapping[str, Block]) -> Rendered:

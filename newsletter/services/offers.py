@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from newsletter.domain.articles import Kind
 from newsletter.domain.filters import choose
 from newsletter.domain.lists import MailingList
-from newsletter.domain.subscriptions import fit_filter
+from newsletter.domain.subscriptions import SubscriptionState, fit_filter
 from newsletter.domain.topics import Topic, ancestors
 from newsletter.services.context import App, Transaction
 from newsletter.services.filters import NamedFilter, load_names
 from newsletter.services.reading import in_menu_order
 from newsletter.services.subscriptions import Standing, find_standing
 from newsletter.storage.lists import load_filter, load_lists
+from newsletter.storage.subscriptions import load_subscriptions
 from newsletter.storage.topics import load_topics
 
 
@@ -33,11 +34,16 @@ def list_offers(app: App) -> list[Offer]:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a reader chose of a list, and among what they may choose anew."""
+    """What a reader chose of a list, and among what they may choose anew.
+
+    *lists* are those that anybody can have, *held* the slugs of those the reader has, hidden ones among them.
+    """
 
     standing: Standing
     offer: Offer
     chosen: NamedFilter
+    lists: tuple[MailingList, ...]
+    held: frozenset[str]
 
 
 def find_preferences(app: App, uid: str) -> Preferences:
@@ -50,7 +56,16 @@ def find_preferences(app: App, uid: str) -> Preferences:
     with app.reading() as tx:
         standing = find_standing(tx, uid)
         choice = load_filter(tx.session, standing.latest.filter_id)
-        return Preferences(standing, find_offer(tx, standing.mailing_list), load_names(tx).name(choice))
+        mine = load_subscriptions(tx.session, [standing.named.subscriber_id])
+        live = {each.list_id for each in mine if each.state is SubscriptionState.CONFIRMED}
+        lists = load_lists(tx.session)
+        return Preferences(
+            standing,
+            find_offer(tx, standing.mailing_list),
+            load_names(tx).name(choice),
+            tuple(each for each in lists if each.is_public),
+            frozenset(each.slug for each in lists if each.id in live),
+        )
 
 
 def find_offer(tx: Transaction, mailing_list: MailingList) -> Offer:

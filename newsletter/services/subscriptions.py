@@ -1,7 +1,5 @@
 """Subscriptions: asked for on the web, confirmed by mail, changed, left and taken up again, each with its record."""
 
-import hashlib
-import hmac
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +34,7 @@ from newsletter.domain.subscriptions import (
 )
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.mail.addresses import address_hmac, parse_address
+from newsletter.mail.addresses import address_hmac, network_hmac, parse_address
 from newsletter.services.context import App, Transaction
 from newsletter.services.deliveries import queue_confirmation, queue_reminder
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
@@ -157,7 +155,7 @@ def refused_by_policy(settings: Settings, address: Address) -> AddressPolicy | N
 
 def _count_in(tx: Transaction, network: str) -> bool:
     """Count a sign-up and say whether it may go on: whether its network and all of them stay within their limits."""
-    hashed = hmac.digest(tx.settings.secret, b"newsletter network " + network.encode(), hashlib.sha256).hex()
+    hashed = network_hmac(tx.settings.secret, network)
     within = True
     for scope, limit in ((OVERALL, tx.settings.sign_ups_overall), (hashed, tx.settings.sign_ups_per_network)):
         for span, times in SIGN_UP_SPANS:

@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 from newsletter.errors import NewsletterError
 from newsletter.services.context import App
-from newsletter.web import archive, articles, feeds, health, home, leaving, preferences, sign_up
+from newsletter.web import archive, articles, feeds, health, home, leaving, preferences, requests, search, sign_up
 from newsletter.web.problems import Problems
 from newsletter.web.security import BodyLimit, SecurityHeaders
 
@@ -27,7 +27,9 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *home.routes(app),
             *sign_up.routes(app),
             *preferences.routes(app),
+            *requests.routes(app),
             *leaving.routes(app),
+            *search.routes(app),
             *archive.routes(app),
             *articles.routes(app),
             *feeds.routes(app),

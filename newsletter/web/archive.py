@@ -1,6 +1,7 @@
 """The archive: sent editions by list and date, each to be read again as it was sent."""
 
 from dataclasses import dataclass
+from html import escape
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -12,7 +13,7 @@ from newsletter.services.archive import ArchivedEdition, list_archive, view_edit
 from newsletter.services.context import App
 from newsletter.services.lists import find_list, list_lists
 from newsletter.web.feed_links import feed_links
-from newsletter.web.visits import Visit, endpoint
+from newsletter.web.visits import Card, Visit, endpoint
 
 SHOWN_OF_EACH = 5
 """Editions of one list on the page of all lists."""
@@ -77,6 +78,9 @@ def _list(visit: Visit) -> Response:
     return visit.page(
         "archive_list",
         list=mailing_list,
+        card=Card(
+            f"{visit.app.settings.base_url}/archive/{slug}", summary=mailing_list.description(visit.language.code)
+        ),
         editions=[_link(visit, mailing_list, edition) for edition in editions],
         feeds=feed_links(visit, Facet.LIST, slug),
     )
@@ -98,5 +102,21 @@ def _edition(visit: Visit) -> Response:
     wanted = visit.request.path_params
     with visit.app.reading() as tx:
         view = view_edition(tx, wanted["list"], wanted["slot"], wanted["language"], wanted.get("digest"))
+        is_public = find_list(tx, wanted["list"]).is_public
+    page = f"{visit.app.settings.base_url}/archive/{wanted['list']}/{wanted['slot']}/{wanted['language']}"
     headers = {"content-security-policy": MAIL_POLICY, "content-language": view.language}
-    return HTMLResponse(view.html, headers=headers)
+    if not is_public:
+        headers |= {"x-robots-tag": "noindex", "cache-control": "no-store"}
+        return HTMLResponse(view.html, headers=headers)
+    return HTMLResponse(view.html.replace("</head>", _card(visit, page, view.subject) + "</head>", 1), headers=headers)
+
+
+def _card(visit: Visit, page: str, subject: str) -> str:
+    """Return what search engines and other sites need of an edition, to stand in its head: it changes nothing seen."""
+    url = escape(page)
+    return (
+        f'<link rel="canonical" href="{url}"><meta property="og:type" content="article">'
+        f'<meta property="og:url" content="{url}"><meta property="og:title" content="{escape(subject)}">'
+        f'<meta property="og:site_name" content="{escape(visit.app.settings.name)}">'
+        '<meta name="twitter:card" content="summary">'
+    )

@@ -15,7 +15,7 @@ from newsletter.services.feed_writing import event_facts
 from newsletter.services.reading import Gone, read_article, read_topic, read_topics
 from newsletter.web.choices import topic_options
 from newsletter.web.feed_links import feed_links
-from newsletter.web.visits import Visit, endpoint
+from newsletter.web.visits import Card, Visit, endpoint
 
 CALENDAR = "text/calendar; charset=utf-8; method=PUBLISH"
 
@@ -62,6 +62,7 @@ def _topic(visit: Visit) -> Response:
     return visit.page(
         "topic",
         topic=found.topic,
+        card=Card(f"{visit.app.settings.base_url}/topics/{slug}"),
         parent=found.parent,
         children=found.children,
         articles=[summarise(visit, article) for article in found.page.articles],
@@ -75,9 +76,16 @@ def _article(visit: Visit) -> Response:
     if found is Gone.WITHDRAWN:
         return visit.page("withdrawn", status=410)
     article = found.article
+    summary = summarise(visit, article)
     return visit.page(
         "article",
-        summary=summarise(visit, article),
+        summary=summary,
+        card=Card(
+            summary.shown.url or f"{visit.app.settings.base_url}/articles/{article.uid}",
+            "article",
+            summary.shown.summary,
+            article.image_url or "",
+        ),
         topics=found.topics,
         facts=event_facts(article.event, visit.language) if article.event else (),
         calendar_url=visit.link(f"/articles/{article.uid}.ics") if article.event else "",

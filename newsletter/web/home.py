@@ -1,6 +1,5 @@
 """The first page: what this is, what one can subscribe to, and what was published last."""
 
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -11,7 +10,7 @@ from newsletter.services.reading import read_latest, read_topics
 from newsletter.web.articles import summarise
 from newsletter.web.choices import cadence_options, topic_options
 from newsletter.web.feed_links import feed_links
-from newsletter.web.visits import Visit, endpoint
+from newsletter.web.visits import Card, Visit, endpoint
 
 LATEST = 6
 """Articles on the first page."""
@@ -21,18 +20,21 @@ User-agent: *
 Disallow: /confirm/
 Disallow: /preferences/
 Disallow: /unsubscribe/
+Disallow: /requests/
+Disallow: /refusals/
 """
 
 
 def routes(app: App) -> list[Route]:
     """Return the routes of the first page and of what is said to robots."""
-    return [Route("/", endpoint(app, _home), name="home"), Route("/robots.txt", _robots, name="robots")]
+    return [Route("/", endpoint(app, _home), name="home"), Route("/robots.txt", endpoint(app, _robots), name="robots")]
 
 
 def _home(visit: Visit) -> Response:
     offers = list_offers(visit.app)
     return visit.page(
         "home",
+        card=Card(f"{visit.app.settings.base_url}/", image_url=visit.app.settings.logo_url),
         lists=[(offer.mailing_list, cadence_options(offer.mailing_list.cadences, visit.language)) for offer in offers],
         articles=[summarise(visit, article) for article in read_latest(visit.app, limit=LATEST)],
         topics=topic_options(read_topics(visit.app), visit.language),
@@ -40,5 +42,5 @@ def _home(visit: Visit) -> Response:
     )
 
 
-def _robots(_: Request) -> Response:
-    return PlainTextResponse(ROBOTS)
+def _robots(visit: Visit) -> Response:
+    return PlainTextResponse(f"{ROBOTS}Sitemap: {visit.app.settings.base_url}/sitemap.xml\n")

@@ -7,7 +7,7 @@ from newsletter.errors import ConflictError
 from newsletter.mail.tokens import TokenPurpose
 from newsletter.services.context import App
 from newsletter.services.offers import find_preferences
-from newsletter.services.subscriptions import Standing, undo_unsubscribe, unsubscribe
+from newsletter.services.subscriptions import Standing, undo_unsubscribe, unsubscribe, unsubscribe_all
 from newsletter.web.links import link_to, private, read_token
 from newsletter.web.visits import Visit, endpoint
 
@@ -34,9 +34,12 @@ def _unsubscribe(visit: Visit) -> Response:
         except ConflictError:
             standing = find_preferences(visit.app, uid).standing
             return _speaking(visit, standing).page("left_before", status=409, list=standing.mailing_list)
+    if visit.value("action") == "leave-all":
+        standing = unsubscribe_all(visit.app, uid, basis="the button on the page", evidence=visit.evidence)
+        return _speaking(visit, standing).page("left_all")
     basis = "one-click, by the mailbox provider" if visit.value(ONE_CLICK) else "the button on the page"
     standing = unsubscribe(visit.app, uid, basis=basis, evidence=visit.evidence)
-    return _speaking(visit, standing).page("left", list=standing.mailing_list)
+    return _speaking(visit, standing).page("left", list=standing.mailing_list, action_url="")
 
 
 def _ask(visit: Visit, uid: str) -> Response:
@@ -45,7 +48,8 @@ def _ask(visit: Visit, uid: str) -> Response:
     if standing.live is None:
         return visit.page("left_before", list=standing.mailing_list)
     fewer_url = link_to(visit, TokenPurpose.PREFERENCES, standing.live.uid)
-    return visit.page("unsubscribe", list=standing.mailing_list, fewer_url=fewer_url)
+    has_others = len(find_preferences(visit.app, uid).held) > 1
+    return visit.page("unsubscribe", list=standing.mailing_list, fewer_url=fewer_url, has_others=has_others)
 
 
 def _show_undone(visit: Visit, standing: Standing) -> Response:

@@ -1,6 +1,8 @@
 """A visit: one request with what every page needs to answer it: the language to speak, the form, the look."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -13,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from newsletter.config import Settings
+from newsletter.mail.addresses import network_hmac
 from newsletter.rendering.languages import Language, load_language
-from newsletter.rendering.pages import Site, render_page, style_source
+from newsletter.rendering.pages import Site, render_page, source_of, style_source
 from newsletter.services.context import App
 
 UNREADABLE = 400
@@ -24,6 +27,9 @@ MOST_FIELDS = 500
 
 NETWORK_PREFIX = {4: 24, 6: 48}
 """Bits of a visitor's address that the record of consent keeps: the network, not the person."""
+
+HOUSEHOLD_PREFIX = {4: 24, 6: 64}
+"""Bits by which sign-ups are counted: providers give a household a /64 of IPv6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,20 @@ class Visit:
 
     @property
     def evidence(self) -> str:
-        """Where this happened, for the record of consent: the page, and the network without the host."""
+        """Where this happened, for the record of consent: page, language, and as much of the network as is kept."""
         page = self.request.url.path.split("/")[1]  # without the token behind it
-        return f"{self.app.settings.base_url}/{page}, network {_network(self.request)}"
+        where = f"{self.app.settings.base_url}/{page} in {self.language.code}"
+        settings = self.app.settings
+        if settings.consent_network == "none":
+            return where
+        network = _network(self.request, NETWORK_PREFIX)
+        is_hashed = settings.consent_network == "hashed"
+        return f"{where}, network {network_hmac(settings.secret, network) if is_hashed else network}"
+
+    @property
+    def household(self) -> str:
+        """The network by which sign-ups are counted; it is not kept."""
+        return _network(self.request, HOUSEHOLD_PREFIX)
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return all that the form says under *name*, uploads left out, each value once."""
@@ -76,19 +93,37 @@ class Visit:
         return page_response(self.app, self.request, self.language, name, status=status, **context)
 
 
+ANSWER_SECONDS = 0.4
+"""When a form is answered whose work would tell by its length whether an address is known; ten times what it takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What other sites show of a link to a page: its kind (website, article), address, summary and picture."""
+
+    url: str
+    kind: str = "website"
+    summary: str = ""
+    image_url: str = ""
+
+
 View = Callable[[Visit], Response]
 """Answers a visit; runs in a thread, so that it may wait for the database."""
 
 
-def endpoint(app: App, view: View, *, takes_any_body: bool = False) -> Callable[[Request], Awaitable[Response]]:
+def endpoint(
+    app: App, view: View, *, takes_any_body: bool = False, hides_time: bool = False
+) -> Callable[[Request], Awaitable[Response]]:
     """
     Return *view* as Starlette calls it; a posted form is read before, in either of its two encodings.
 
     A form that cannot be read is refused, unless *takes_any_body*: then the visit counts as one with an empty form.
+    *hides_time*: a posted form is answered `ANSWER_SECONDS` after it came, so that the time tells nothing.
     """
 
     async def answer(request: Request) -> Response:
         form = FormData()
+        began = time.monotonic()
         if request.method == "POST":
             try:
                 form = await request.form(max_files=0, max_fields=MOST_FIELDS)
@@ -96,7 +131,10 @@ def endpoint(app: App, view: View, *, takes_any_body: bool = False) -> Callable[
                 if not takes_any_body or error.status_code != UNREADABLE:
                     raise
         visit = Visit(app, request, choose_language(app.settings, request), form)
-        return await run_in_threadpool(view, visit)
+        response = await run_in_threadpool(view, visit)
+        if hides_time and visit.is_post:
+            await asyncio.sleep(max(0, ANSWER_SECONDS - (time.monotonic() - began)))
+        return response
 
     return answer
 
@@ -144,6 +182,8 @@ def page_response(
         f"default-src 'none'; style-src {style_source(site, language, home=settings.home)}; "
         "img-src 'self' https: http:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
+    if script := str(context.get("script", "")):
+        policy += f"; script-src {source_of(script)}; connect-src 'self'"
     headers = {"content-security-policy": policy, "content-language": language.code, "vary": "accept-language"}
     return HTMLResponse(body, status, headers)
 
@@ -176,7 +216,7 @@ def _accepted(header: str) -> list[str]:
     return [code for _, _, code in sorted(weighed)]
 
 
-def _network(request: Request) -> str:
+def _network(request: Request, prefixes: Mapping[int, int]) -> str:
     """Return the visitor's network, without the bits that tell one visitor from another."""
     try:
         address = ip_address(request.client.host if request.client else "")
@@ -184,4 +224,4 @@ def _network(request: Request) -> str:
         return "unknown"
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
-    return str(ip_network(f"{address}/{NETWORK_PREFIX[address.version]}", strict=False))
+    return str(ip_network(f"{address}/{prefixes[address.version]}", strict=False))

@@ -14,6 +14,7 @@ from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.services.topics import load_topic_document
 from newsletter.storage.engine import Database
+from newsletter.web import visits
 
 TOPICS = """
 topics:
@@ -32,6 +33,12 @@ def database(request: pytest.FixtureRequest) -> Database:
     """The embedded database: what pages do there they do by the services, which are tested on both."""
     database: Database = request.getfixturevalue(f"{request.param}_database")
     return database
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer forms when their work is done; what the wait hides has a test of its own."""
+    monkeypatch.setattr(visits, "ANSWER_SECONDS", 0)
 
 
 @pytest.fixture
@@ -69,7 +76,7 @@ def sign_up(browser: Browser, newsroom: App) -> Callable[..., Subscription]:
     """Sign an address up by the form and return its newest subscription, which waits."""
 
     def act(address: str = "aida@example.org", **fields: object) -> Subscription:
-        answer = browser.post("/subscribe", data={"address": address, "list": "weekly", **fields})
+        answer = browser.subscribe(address=address, **{"list": "weekly", **fields})
         assert 200 == answer.status_code
         return find(newsroom, address)[-1]
 

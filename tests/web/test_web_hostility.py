@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
-from web_visitors import Browser, find
+from web_visitors import OF_A_SUBSCRIPTION, Browser, find
 
-from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
 from newsletter.web import home
 from newsletter.web.security import LARGEST_BODY
@@ -34,16 +33,16 @@ def test_a_forged_cut_or_foreign_token_is_answered_by_a_page(browser, newsroom, 
     assert [reader] == find(newsroom, ADDRESS)
 
 
-@pytest.mark.parametrize("purpose", list(TokenPurpose))
+@pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_a_token_is_worth_nothing_for_another_purpose(browser, newsroom, reader, path_to, purpose):
     token = path_to(purpose, reader.uid).rpartition("/")[2]
-    others = [other for other in TokenPurpose if other is not purpose]
+    others = [other for other in OF_A_SUBSCRIPTION if other is not purpose]
 
     assert {404} == {browser.post(f"/{other}/{token}").status_code for other in others}
     assert [reader] == find(newsroom, ADDRESS)
 
 
-@pytest.mark.parametrize("purpose", list(TokenPurpose))
+@pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_a_body_beyond_all_measure_is_refused(browser, newsroom, reader, path_to, purpose):
     answer = browser.post(path_to(purpose, reader.uid), data={"action": "x" * LARGEST_BODY})
 
@@ -116,12 +115,13 @@ def test_every_answer_is_guarded(browser, path):
 
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    assert "script-src" not in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+    assert ("script-src 'sha256-" in headers["content-security-policy"]) == (path == "/subscribe")
     assert ("nosniff", "no-referrer") == (headers["x-content-type-options"], headers["referrer-policy"])
     assert "set-cookie" not in headers
 
 
-@pytest.mark.parametrize("purpose", list(TokenPurpose))
+@pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_pages_of_one_reader_are_kept_by_nobody(browser, reader, path_to, purpose):
     headers = browser.get(path_to(purpose, reader.uid)).headers
 
@@ -143,12 +143,16 @@ def test_what_breaks_inside_is_a_page_with_guards_and_without_details(newsroom, 
     assert [("page_failed", "/")] == [(each["event"], each["path"]) for each in logs]
 
 
-def test_another_site_can_post_the_sign_up_but_confirm_nothing(browser, newsroom):
+def test_a_form_from_another_site_is_shown_once_more(browser, newsroom):
+    """What it chose stands in the form, and nothing is stored or mailed before a button of ours is pressed."""
     headers = {"origin": "https://elsewhere.example"}
-    answer = browser.post("/subscribe", data={"address": ADDRESS, "list": "weekly"}, headers=headers)
+    answer = browser.post("/subscribe", data={"address": ADDRESS, "list": "weekly", "topic": "rivers"}, headers=headers)
 
     assert 200 == answer.status_code
-    assert [SubscriptionState.UNCONFIRMED] == [each.state for each in find(newsroom, ADDRESS)]
+    assert "press the button once more" in answer.text
+    assert f'value="{ADDRESS}"' in answer.text
+    assert 'value="rivers" checked' in answer.text
+    assert [] == find(newsroom, ADDRESS)
 
 
 @pytest.mark.parametrize(

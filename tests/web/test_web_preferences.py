@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from web_visitors import Browser, find, later, mails_to
+from web_visitors import OF_A_SUBSCRIPTION, Browser, find, later, mails_to
 
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.lists import Cadence
@@ -41,7 +41,7 @@ def test_following_the_link_confirms_nothing_and_pressing_the_button_does(browse
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"])
-@pytest.mark.parametrize("purpose", list(TokenPurpose))
+@pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_only_a_post_changes_anything(newsroom, sign_up, path_to, method, purpose):
     """Mail scanners fetch every link of a mail, with whatever method they fancy."""
     waiting = sign_up()
@@ -88,7 +88,7 @@ def test_an_owner_who_did_not_ask_presses_another_button(browser, newsroom, sign
     path = path_to(CONFIRM, sign_up().uid)
     page = browser.get(f"{path}?not-me=1")
     answer = browser.post(path, data={"action": "not-me"})
-    browser.post("/subscribe", data={"address": ADDRESS, "list": "weekly"})
+    browser.subscribe(address=ADDRESS, list="weekly")
 
     assert 'value="not-me"' in page.text
     assert 200 == answer.status_code
@@ -183,4 +183,4 @@ def test_a_change_is_on_record_with_its_words(browser, newsroom, reader, path_to
     [consent] = export_subscriber(newsroom, ADDRESS).subscriptions[-1].consent
 
     assert "weekly in ru; topics: schools, rivers; kinds: story; languages: ru" == consent.basis
-    assert "https://news.example.org/preferences, network 192.0.2.0/24" == consent.evidence
+    assert "https://news.example.org/preferences in en, network 192.0.2.0/24" == consent.evidence

@@ -1,5 +1,5 @@
 import pytest
-from web_visitors import Browser, find, mails_to
+from web_visitors import Browser, find, mails_to, stamp_of
 
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import SubscriptionState
@@ -30,7 +30,7 @@ def test_a_sign_up_is_stored_as_it_was_ticked(browser, newsroom):
         "kind": ["story"],
         "language": "ru",
     }
-    page = browser.post("/subscribe?lang=ru", data=fields)
+    page = browser.subscribe("/subscribe?lang=ru", **fields)
     events, weekly = find(newsroom, "aida@example.org")
     with newsroom.reading() as tx:
         choices = [load_filter(tx.session, each.filter_id) for each in (weekly, events)]
@@ -44,12 +44,12 @@ def test_a_sign_up_is_stored_as_it_was_ticked(browser, newsroom):
 
 
 def test_the_words_agreed_to_and_the_network_go_on_record(browser, newsroom):
-    browser.post("/subscribe?lang=ru", data=FORM)
+    browser.subscribe("/subscribe?lang=ru", **FORM)
     [consent] = export_subscriber(newsroom, "aida@example.org").subscriptions[0].consent
 
     assert consent.basis in browser.get("/subscribe?lang=ru").text
     assert "Example Newsroom" in consent.basis
-    assert "https://news.example.org/subscribe, network 192.0.2.0/24" == consent.evidence
+    assert "https://news.example.org/subscribe in ru, network 192.0.2.0/24" == consent.evidence
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_words_agreed_to_and_the_network_go_on_record(browser, newsroom):
     ],
 )
 def test_only_the_visitors_network_is_kept(newsroom, host, network):
-    Browser(newsroom, host=host).post("/subscribe", data=FORM)
+    Browser(newsroom, host=host).subscribe(**FORM)
     [consent] = export_subscriber(newsroom, "aida@example.org").subscriptions[0].consent
 
     assert consent.evidence.endswith(f"network {network}")
@@ -71,7 +71,7 @@ def test_only_the_visitors_network_is_kept(newsroom, host, network):
 def test_every_address_gets_the_same_answer(browser, newsroom):
     """Nobody learns from the page who reads us: new, waiting, confirmed, left, suppressed and disowned look alike."""
     for address in ("waiting", "confirmed", "left", "disowned"):
-        browser.post("/subscribe", data={**FORM, "address": f"{address}@example.org"})
+        browser.subscribe(**{**FORM, "address": f"{address}@example.org"})
     confirm(newsroom, find(newsroom, "confirmed@example.org")[0].uid, evidence="")
     unsubscribe(newsroom, find(newsroom, "left@example.org")[0].uid, basis="button", evidence="")
     disown(newsroom, find(newsroom, "disowned@example.org")[0].uid)
@@ -79,7 +79,7 @@ def test_every_address_gets_the_same_answer(browser, newsroom):
     names = ("new", "waiting", "confirmed", "left", "disowned", "suppressed")
     answers = {
         (page.status_code, page.text, tuple(page.headers.items()))
-        for page in (browser.post("/subscribe", data={**FORM, "address": f"{name}@example.org"}) for name in names)
+        for page in (browser.subscribe(**{**FORM, "address": f"{name}@example.org"}) for name in names)
     }
 
     assert 1 == len(answers)
@@ -89,15 +89,15 @@ def test_every_address_gets_the_same_answer(browser, newsroom):
 def test_ten_thousand_sign_ups_would_mail_no_more_than_ten(browser, newsroom):
     """Ten and ten thousand take the same path: the second one already finds the day's mail made."""
     for number in range(10):
-        browser.post("/subscribe", data={**FORM, "cadence-weekly": ("daily", "weekly")[number % 2]})
+        browser.subscribe(**{**FORM, "cadence-weekly": ("daily", "weekly")[number % 2]})
 
     assert 1 == len(mails_to(newsroom, "aida@example.org"))
     assert 1 == len(find(newsroom, "aida@example.org"))
 
 
 def test_who_fills_in_the_trap_gets_the_usual_answer_and_nothing_else(browser, newsroom):
-    trapped = browser.post("/subscribe", data={**FORM, "website": "https://spam.example"})
-    usual = browser.post("/subscribe", data={**FORM, "address": "other@example.org"})
+    trapped = browser.subscribe(**{**FORM, "website": "https://spam.example"})
+    usual = browser.subscribe(**{**FORM, "address": "other@example.org"})
 
     assert usual.text == trapped.text
     assert [] == find(newsroom, "aida@example.org")
@@ -118,7 +118,7 @@ def test_who_fills_in_the_trap_gets_the_usual_answer_and_nothing_else(browser, n
     ],
 )
 def test_a_form_with_a_mistake_comes_back_with_what_was_filled_in(browser, newsroom, fields, words):
-    page = browser.post("/subscribe", data={**FORM, "topic": "rivers", **fields})
+    page = browser.subscribe(**{**FORM, "topic": "rivers", **fields})
 
     assert 422 == page.status_code
     assert words in page.text
@@ -129,7 +129,7 @@ def test_a_form_with_a_mistake_comes_back_with_what_was_filled_in(browser, newsr
 
 def test_what_is_no_longer_on_offer_is_left_out(browser, newsroom):
     fields = {"topic": ["rivers", "gone"], "kind": "rumour", "language": "xx", "cadence-weekly": "hourly"}
-    page = browser.post("/subscribe", data={**FORM, **fields})
+    page = browser.subscribe(**{**FORM, **fields})
     [subscription] = find(newsroom, "aida@example.org")
 
     assert 200 == page.status_code
@@ -146,15 +146,22 @@ def test_a_link_presets_the_form(browser):
 
 
 def test_what_a_visitor_typed_is_shown_as_text(browser):
-    page = browser.post("/subscribe", data={**FORM, "address": '"><script>alert(1)</script>'})
+    page = browser.subscribe(**{**FORM, "address": '"><script>alert(1)</script>'})
 
-    assert "<script" not in page.text
+    assert "<script>alert" not in page.text
     assert "&lt;script&gt;" in page.text
 
 
 def test_no_word_of_the_form_reaches_the_mail(browser, newsroom):
     browser.post(
-        "/subscribe", data={**FORM, "address": "BUY-NOW@example.org", "topic": "rivers", "name": "Cheap pills"}
+        "/subscribe",
+        data={
+            **FORM,
+            "stamp": stamp_of(newsroom),
+            "address": "BUY-NOW@example.org",
+            "topic": "rivers",
+            "name": "Cheap pills",
+        },
     )
     with newsroom.database.engine.connect() as connection:
         [(content,)] = connection.exec_driver_sql("SELECT content FROM delivery").all()
@@ -166,9 +173,11 @@ def test_no_word_of_the_form_reaches_the_mail(browser, newsroom):
 @pytest.mark.parametrize("encoding", ["urlencoded", "multipart"])
 def test_both_encodings_of_forms_are_read(browser, newsroom, encoding):
     if encoding == "urlencoded":
-        browser.post("/subscribe", data=FORM)
+        browser.subscribe(**FORM)
     else:
-        browser.post("/subscribe", files={name: (None, value) for name, value in FORM.items()})
+        browser.post(
+            "/subscribe", files={name: (None, value) for name, value in (FORM | {"stamp": stamp_of(newsroom)}).items()}
+        )
 
     assert 1 == len(find(newsroom, "aida@example.org"))
 
@@ -182,6 +191,6 @@ def test_a_newsroom_without_lists_says_so(app):
 
 def test_the_only_list_needs_no_tick(app):
     add_list(app, ListDraft(slug="weekly", titles={"en": "The week"}))
-    Browser(app).post("/subscribe", data={"address": "aida@example.org"})
+    Browser(app).subscribe(address="aida@example.org")
 
     assert 1 == len(find(app, "aida@example.org"))
