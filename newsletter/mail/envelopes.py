@@ -1,5 +1,6 @@
 """Envelopes: whom a mail is from and to, and the commands that say so in the terms a relay offers."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ class Envelope:
     """One mail to hand over. *ref* is the caller's name for it.
 
     *pieces* are the message as `newsletter.mail.message` makes it: CRLF throughout, ending in one, no line
-    beginning with a dot. *envelope_id* comes back in delivery reports (RFC 3461 §4.4).
+    beginning with a dot. *envelope_id* comes back in delivery reports (RFC 3461 §4.4). *provider* is who receives it;
+    a connection may carry only so much for one. Its dot is written before the monotonic time *start_before* or not.
     """
 
     ref: int
@@ -26,6 +28,8 @@ class Envelope:
     rcpt_to: str
     pieces: Sequence[bytes]
     envelope_id: str = ""
+    provider: str = ""
+    start_before: float = math.inf
 
     @cached_property
     def size(self) -> int:
@@ -70,6 +74,11 @@ class Commands:
     mail: bytes
     rcpt: bytes
     data: bytes = b"DATA\r\n"
+
+    @property
+    def lines(self) -> tuple[bytes, bytes, bytes]:
+        """All of them, in order."""
+        return self.mail, self.rcpt, self.data
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,24 @@
 """Opening a session with a relay: connect, secure, introduce ourselves, authenticate; or say why it cannot be had."""
 
 import base64
+import errno
+import os
 import socket
 import ssl
+import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from newsletter.domain.replies import Reply, Silence, Stage, redact
 from newsletter.errors import TransientError
 from newsletter.mail.envelopes import Capabilities
 from newsletter.mail.relay import Relay, TLSMode
 from newsletter.mail.smtp import SMTPConnection
-from newsletter.mail.wire import Timeouts, Wire, WireError
+from newsletter.mail.steps import WRITABLE, Steps, finish
+from newsletter.mail.wire import Heard, Timeouts, Wire, WireError
 
-MOST_MAILS = 1000
-"""Mails over one connection where nobody says otherwise; relays of our own take many more, services fewer."""
 GO_ON = 334
 SYNTAX_ERROR = 500
 NOT_IMPLEMENTED = 502
@@ -29,15 +33,31 @@ class RelayUnavailableError(TransientError):
         self.reply = reply
 
 
+def find_relay(relay: Relay) -> "Sequence[Place]":
+    """Ask the resolver where *relay* is, in order of preference; this blocks, so it is asked once for many connections.
+
+    Raises:
+        RelayUnavailableError: nobody knows it.
+    """
+    try:
+        return socket.getaddrinfo(relay.host, relay.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise RelayUnavailableError(relay, Stage.CONNECT, f"{error.strerror or error}") from error
+
+
+Place = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""What the resolver says of a server."""
+
+
 def open_connection(
     relay: Relay,
+    places: Sequence[Place],
     *,
     timeouts: Timeouts | None = None,
     hello_name: str = "",
-    most_mails: int = MOST_MAILS,
     tls_context: ssl.SSLContext | None = None,
-) -> SMTPConnection:
-    """Return a session with *relay*, ready for mail.
+) -> Steps[SMTPConnection]:
+    """Return a session with *relay*, which is at one of *places*, ready for mail.
 
     *hello_name* is this machine's name in the DNS; empty: its address is given, as RFC 5321 §4.1.4 allows.
     *timeouts*: None: RFC 5321's, none longer than the relay's own limit.
@@ -47,8 +67,20 @@ def open_connection(
         RelayUnavailableError: it cannot be reached, trusted or agreed with; says at which stage.
     """
     opening = _Opening(relay, timeouts or Timeouts().capped(relay.timeout_seconds), tls_context, hello_name)
-    capabilities = opening.run()
-    return SMTPConnection(opening.wire, capabilities, opening.timeouts, most_mails)
+    capabilities = yield from opening.run(places)
+    return SMTPConnection(
+        opening.wire, capabilities, opening.timeouts, most_mails=relay.messages, age_seconds=relay.age_seconds
+    )
+
+
+def probe_relay(relay: Relay, *, hello_name: str = "") -> None:
+    """Open a session with *relay* and leave it again; blocks.
+
+    Raises:
+        RelayUnavailableError: as `open_connection`.
+    """
+    connection = finish(open_connection(relay, find_relay(relay), hello_name=hello_name))
+    finish(connection.quit())
 
 
 class _Opening:
@@ -62,32 +94,42 @@ class _Opening:
         self.tls_context = tls_context
         self.hello_name = hello_name
 
-    def run(self) -> Capabilities:
-        self.connect()
+    def run(self, places: Sequence[Place]) -> Steps[Capabilities]:
+        self.wire = Wire((yield from self.connect(places)))
         try:
             if self.relay.tls is TLSMode.IMPLICIT:
-                self.secure()
-            self.expect_yes(Stage.GREETING)
-            capabilities = self.introduce()
+                yield from self.secure()
+            yield from self.expect_yes(Stage.GREETING)
+            capabilities = yield from self.introduce()
             if self.relay.tls is TLSMode.STARTTLS:
-                capabilities = self.start_tls(capabilities)
+                capabilities = yield from self.start_tls(capabilities)
             if self.relay.username:
-                self.authenticate(capabilities)
+                yield from self.authenticate(capabilities)
         except BaseException:
             self.wire.close()
             raise
         return capabilities
 
-    def connect(self) -> None:
-        try:
-            connected = socket.create_connection((self.relay.host, self.relay.port), self.timeouts.connect)
-        except OSError as error:
-            raise self.failure(Stage.CONNECT, f"{error.strerror or error}") from error
-        self.wire = Wire(connected)
+    def connect(self, places: Sequence[Place]) -> Steps[socket.socket]:
+        """Try each of *places* until one answers."""
+        why = "it has no address"
+        for family, kind, protocol, _, place in places:
+            connected = socket.socket(family, kind, protocol)
+            try:
+                yield from _connect(connected, place, time.monotonic() + self.timeouts.connect)
+            except OSError as error:
+                connected.close()
+                why = f"{error.strerror or error}"
+            except BaseException:
+                connected.close()
+                raise
+            else:
+                return connected
+        raise self.failure(Stage.CONNECT, why)
 
-    def secure(self) -> None:
+    def secure(self) -> Steps[None]:
         try:
-            self.wire.secure(self.tls_context or _system_trust(), self.relay.host, self.timeouts.tls)
+            yield from self.wire.secure(self.tls_context or _system_trust(), self.relay.host, self.timeouts.tls)
         except ssl.SSLCertVerificationError as error:
             why = f"its certificate is not to be trusted: {error.verify_message}"
             raise self.failure(Stage.TLS, why) from error
@@ -96,53 +138,57 @@ class _Opening:
         except WireError as error:
             raise self.failure(Stage.TLS, "it went on in the clear after agreeing to TLS") from error
 
-    def introduce(self) -> Capabilities:
+    def introduce(self) -> Steps[Capabilities]:
         """Say EHLO, or HELO to a relay that does not know it and then offers nothing."""
         name = self.hello_name or f"[{_address_literal(self.wire.local_host)}]"
-        reply, lines = self.hear(Stage.EHLO, f"EHLO {name}")
+        heard = yield from self.hear(Stage.EHLO, f"EHLO {name}")
+        reply = heard.reply
         if reply.is_positive:
-            return Capabilities.read(lines)
+            return Capabilities.read(heard.texts)
         if reply.code not in (SYNTAX_ERROR, NOT_IMPLEMENTED):
             raise self.refusal(Stage.EHLO, reply)
-        self.expect_yes(Stage.EHLO, f"HELO {name}")
+        yield from self.expect_yes(Stage.EHLO, f"HELO {name}")
         return Capabilities()
 
-    def start_tls(self, capabilities: Capabilities) -> Capabilities:
+    def start_tls(self, capabilities: Capabilities) -> Steps[Capabilities]:
         if not capabilities.starttls:
             why = "it does not offer STARTTLS; use tls=implicit, or on a trusted network tls=off"
             raise self.failure(Stage.TLS, why)
-        self.expect_yes(Stage.TLS, "STARTTLS")
-        self.secure()
-        return self.introduce()  # what was offered in the clear is forgotten (RFC 3207 §4.2)
+        yield from self.expect_yes(Stage.TLS, "STARTTLS")
+        yield from self.secure()
+        return (yield from self.introduce())  # what was offered in the clear is forgotten (RFC 3207 §4.2)
 
-    def authenticate(self, capabilities: Capabilities) -> None:
+    def authenticate(self, capabilities: Capabilities) -> Steps[None]:
         username, password = self.relay.username, self.relay.password
         if "PLAIN" in capabilities.auth:
-            self.expect_yes(Stage.AUTH, f"AUTH PLAIN {_base64(chr(0).join(('', username, password)))}")
+            yield from self.expect_yes(Stage.AUTH, f"AUTH PLAIN {_base64(chr(0).join(('', username, password)))}")
         elif "LOGIN" in capabilities.auth:
             for line in ("AUTH LOGIN", _base64(username)):
-                reply, _ = self.hear(Stage.AUTH, line)
+                reply = (yield from self.hear(Stage.AUTH, line)).reply
                 if reply.code != GO_ON:
                     raise self.refusal(Stage.AUTH, reply)
-            self.expect_yes(Stage.AUTH, _base64(password))
+            yield from self.expect_yes(Stage.AUTH, _base64(password))
         else:
             why = "it offers neither AUTH PLAIN nor AUTH LOGIN; check tls= and the port, or leave out user and password"
             raise self.failure(Stage.AUTH, why)
 
-    def expect_yes(self, stage: Stage, line: str = "") -> None:
+    def expect_yes(self, stage: Stage, line: str = "") -> Steps[None]:
         """Say *line*, if any, and go on only if the answer is a yes."""
-        reply, _ = self.hear(stage, line)
-        if not reply.is_positive:
-            raise self.refusal(stage, reply)
+        heard = yield from self.hear(stage, line)
+        if not heard.reply.is_positive:
+            raise self.refusal(stage, heard.reply)
 
-    def hear(self, stage: Stage, line: str = "") -> tuple[Reply, list[str]]:
+    def hear(self, stage: Stage, line: str = "") -> Steps[Heard]:
         """Say *line*, if any, and return the answer."""
         limit = self.timeouts.of(stage)
         try:
-            self.wire.write([f"{line}\r\n".encode()] if line else [], limit)
-            return self.wire.read_with_lines(limit)
+            if line:
+                yield from self.wire.write([f"{line}\r\n".encode()], limit)
+            heard = yield from self.wire.read(limit)
+            heard.reply  # noqa: B018  whether it is one
         except WireError as error:
             raise self.failure(stage, _words_of(error.silence)) from error
+        return heard
 
     def refusal(self, stage: Stage, reply: Reply) -> RelayUnavailableError:
         told = replace(reply, text=redact(reply.text, self.relay.username))
@@ -150,6 +196,34 @@ class _Opening:
 
     def failure(self, stage: Stage, why: str) -> RelayUnavailableError:
         return RelayUnavailableError(self.relay, stage, why)
+
+
+def _connect(
+    connected: socket.socket, place: tuple[str, int] | tuple[str, int, int, int], deadline: float
+) -> Steps[None]:
+    """Connect to *place*.
+
+    Raises:
+        OSError: that cannot be done, or not in time.
+    """
+    connected.setblocking(False)
+    refused = connected.connect_ex(place)
+    while refused == errno.EINPROGRESS:
+        if not (yield connected.fileno(), WRITABLE, deadline):
+            raise TimeoutError("it did not answer in time")
+        refused = connected.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not refused and not _is_connected(connected):
+            refused = errno.EINPROGRESS  # somebody only woke us
+    if refused:
+        raise OSError(refused, os.strerror(refused))
+
+
+def _is_connected(connecting: socket.socket) -> bool:
+    try:
+        connecting.getpeername()
+    except OSError:
+        return False
+    return True
 
 
 @cache

@@ -1,4 +1,7 @@
-"""A connected socket: writes pieces without joining them, knows how much has left, reads replies whole and in time."""
+"""A socket's bytes as steps: writes pieces without joining them, knows how much has left, reads replies whole, in time.
+
+Nothing here blocks: whoever has to wait yields, see `newsletter.mail.steps`.
+"""
 
 import os
 import re
@@ -7,11 +10,12 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 
 from newsletter.domain.replies import Reply, Silence, Stage, read_reply
+from newsletter.mail.steps import READABLE, WRITABLE, Steps
 
 IOV_MAX = os.sysconf("SC_IOV_MAX")
 SEND_BUFFER_BYTES = 256 * 1024
@@ -21,7 +25,8 @@ LONGEST_REPLY_BYTES = 16 * 1024
 """Thirty lines of 512 octets (RFC 5321 §4.5.3.1.5); whoever says more is no relay."""
 RECEIVE_BYTES = 64 * 1024
 
-_REPLY_LINE = re.compile(r"[2-5][0-9]{2}(?:[ -]|$)")
+_REPLY_LINE = re.compile(rb"[2-5][0-9]{2}(?:[ -]|\r?$)")
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,36 +63,70 @@ _OWN_TIMEOUT = {
 
 
 class WireError(Exception):
-    """The other side fell silent. *written* bytes of the failed write may have reached it, never more."""
+    """The other side fell silent. All but the last *unwritten* bytes may have reached it."""
 
-    def __init__(self, silence: Silence, written: int = 0) -> None:
-        super().__init__(silence, written)
+    def __init__(self, silence: Silence, unwritten: int = 0) -> None:
+        super().__init__(silence, unwritten)
         self.silence = silence
-        self.written = written
+        self.unwritten = unwritten
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A whole reply as it came: its code, and its lines without their ends."""
+
+    code: int
+    lines: list[bytes]
+
+    @property
+    def reply(self) -> Reply:
+        """What it says.
+
+        Raises:
+            WireError: its lines contradict each other: it is no SMTP.
+        """
+        try:
+            return read_reply(self.texts)
+        except ValueError as error:
+            raise WireError(Silence.LOST) from error
+
+    @property
+    def texts(self) -> list[str]:
+        """Its lines in letters."""
+        return [line.decode("utf-8", "replace") for line in self.lines]
 
 
 class Wire:
     """One connection's bytes, plain or in TLS; waits are in seconds, and every one has an end."""
 
     def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connected.setblocking(False)  # so that a write is one system call while the kernel has room
         self._socket = connected
+        self._descriptor = connected.fileno()
+        self._secured: ssl.SSLSocket | None = None
         self._unread = b""
+        self._lines: list[bytes] = []  # of a reply whose end has not come
+        self._pending: deque[bytes | memoryview] = deque()
+        self._wanted_to_write = WRITABLE  # what the last write waited for
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, an end of the connection included."""
-        return not self._unread and not self._is_ready(select.POLLIN, 0)
+        if self._unread or self._lines:
+            return False
+        waiting = select.poll()
+        waiting.register(self._descriptor, READABLE)
+        return not waiting.poll(0)
 
     @property
     def local_host(self) -> str:
         """This side's IP address."""
         return str(self._socket.getsockname()[0])
 
-    def secure(self, context: ssl.SSLContext, host: str, timeout: float) -> None:
+    def secure(self, context: ssl.SSLContext, host: str, timeout: float) -> Steps[None]:
         """Go on in TLS with a verified *host*.
 
         Raises:
@@ -96,107 +135,164 @@ class Wire:
         """
         if self._unread:
             raise WireError(Silence.LOST)
-        self._socket.settimeout(timeout)
-        self._socket = context.wrap_socket(self._socket, server_hostname=host)
-        self._socket.setblocking(False)
+        secured = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
+        self._socket = self._secured = secured
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                secured.do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
+                if not (yield self._descriptor, _wanted_by(error), deadline):
+                    raise TimeoutError("the handshake took too long") from error
+            else:
+                return
 
-    def write(self, pieces: Iterable[bytes], timeout: float) -> None:
+    def write(self, pieces: Sequence[bytes], timeout: float) -> Steps[None]:
         """Write all *pieces*; *timeout* is for each block that leaves, not for all of them (RFC 5321 §4.5.3.2.5).
 
         Raises:
             WireError: some or all of it could not be written.
         """
-        if isinstance(self._socket, ssl.SSLSocket):
-            self._write_joined(self._socket, b"".join(pieces), timeout)
-        else:
-            self._write_gathered(deque(pieces), timeout)
+        if not self.post(pieces):
+            yield from self.flush(timeout)
 
-    def _write_gathered(self, pending: deque[bytes | memoryview], timeout: float) -> None:
-        written = 0
+    def post(self, pieces: Sequence[bytes], size: int = -1) -> bool:
+        """Write as much of *pieces* as the kernel takes at once; say whether that was all, and keep the rest.
+
+        *size*: of all of them together, if it is known.
+
+        Raises:
+            WireError: the connection is broken.
+        """
+        if self._secured:
+            self._pending.append(b"".join(pieces))
+            return self._push()
+        if self._pending or len(pieces) > IOV_MAX:
+            self._pending.extend(pieces)
+            return self._push()
+        try:
+            sent = self._socket.sendmsg(pieces)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._pending.extend(pieces)
+            raise self._broken(error) from error
+        if sent == size:  # as a rule
+            return True
+        self._pending.extend(pieces)
+        self._drop(sent)
+        return self._push()
+
+    def flush(self, timeout: float) -> Steps[None]:
+        """Wait until the rest of what was posted has left.
+
+        Raises:
+            WireError: as `write`.
+        """
+        while not self._push():
+            if not (yield self._descriptor, self._wanted_to_write, time.monotonic() + timeout):
+                raise WireError(Silence.TIMEOUT, self._unwritten)
+
+    def _push(self) -> bool:
+        pending = self._pending
         while pending:
             try:
-                sent = self._socket.sendmsg(islice(pending, IOV_MAX))
-            except BlockingIOError as error:
-                if not self._is_ready(select.POLLOUT, timeout):
-                    raise WireError(Silence.TIMEOUT, written) from error
-                continue
+                sent = self._send()
+            except _WOULD_BLOCK as error:
+                self._wanted_to_write = READABLE if isinstance(error, ssl.SSLWantReadError) else WRITABLE
+                return False
             except OSError as error:
-                raise WireError(_silence(error), written) from error
-            written += sent
-            while pending and sent >= len(pending[0]):
-                sent -= len(pending.popleft())
-            if sent:
-                pending[0] = memoryview(pending[0])[sent:]
+                raise self._broken(error) from error
+            self._drop(sent)
+        return True
 
-    def _write_joined(self, secured: ssl.SSLSocket, content: bytes, timeout: float) -> None:
-        """Write *content* in records; one that failed half-way counts as written, since it may have arrived."""
-        written = 0
-        view = memoryview(content)
-        while written < len(content):
-            record = view[written : written + TLS_RECORD_BYTES]
-            try:
-                written += secured.send(record)
-            except (ssl.SSLWantWriteError, ssl.SSLWantReadError) as error:
-                if not self._is_ready(_wanted_by(error), timeout):
-                    raise WireError(Silence.TIMEOUT, written + len(record)) from error
-            except OSError as error:
-                raise WireError(_silence(error), written + len(record)) from error
+    def _drop(self, sent: int) -> None:
+        pending = self._pending
+        while pending and sent >= len(pending[0]):
+            sent -= len(pending.popleft())
+        if sent:
+            pending[0] = memoryview(pending[0])[sent:]
 
-    def read(self, timeout: float) -> Reply:
+    def _send(self) -> int:
+        if self._secured:
+            return self._secured.send(memoryview(self._pending[0])[:TLS_RECORD_BYTES])
+        return self._socket.sendmsg(islice(self._pending, IOV_MAX))
+
+    @property
+    def _unwritten(self) -> int:
+        """How many bytes certainly did not leave; a record of TLS that failed half-way may have arrived."""
+        unwritten = sum(map(len, self._pending))
+        in_doubt = min(TLS_RECORD_BYTES, len(self._pending[0])) if self._secured and self._pending else 0
+        return unwritten - in_doubt
+
+    def _broken(self, error: OSError) -> WireError:
+        unwritten = self._unwritten
+        self._pending.clear()  # nothing more leaves here, though something may still come in
+        return WireError(_silence(error), unwritten)
+
+    def read(self, timeout: float) -> Steps[Heard]:
         """Return the next reply; *timeout* is for the whole of it, however slowly it trickles in.
 
         Raises:
             WireError: it did not come, or is no SMTP.
         """
-        return self.read_with_lines(timeout)[0]
+        deadline = time.monotonic() + timeout
+        while (heard := self.next_reply()) is None:
+            yield from self.receive(deadline)
+        return heard
 
-    def read_with_lines(self, timeout: float) -> tuple[Reply, list[str]]:
-        """Return the next reply and the lines it came in, without their line ends.
+    def next_reply(self) -> Heard | None:
+        """Return the next reply if all of it is here already.
 
         Raises:
-            WireError: as `read`.
+            WireError: what is here is no SMTP.
         """
-        deadline = time.monotonic() + timeout
-        lines: list[str] = []
-        length = 0
-        while not lines or lines[-1][3:4] == "-":
-            line = self._read_line(deadline)
-            lines.append(line)
-            length += len(line)
-            if length > LONGEST_REPLY_BYTES or not _REPLY_LINE.match(line):
+        while (end := self._unread.find(b"\n")) >= 0:
+            line, self._unread = self._unread[:end].removesuffix(b"\r"), self._unread[end + 1 :]
+            self._lines.append(line)
+            if not _REPLY_LINE.match(line) or sum(map(len, self._lines)) > LONGEST_REPLY_BYTES:
                 raise WireError(Silence.LOST)
+            if line[3:4] != b"-":
+                lines, self._lines = self._lines, []
+                return Heard(int(line[:3]), lines)
+        if len(self._unread) > LONGEST_REPLY_BYTES:
+            raise WireError(Silence.LOST)
+        return None
+
+    def receive(self, deadline: float) -> Steps[None]:
+        """Wait once for something to come, until the monotonic time *deadline*, and let leave what can meanwhile.
+
+        Whoever is woken in between returns with nothing new.
+
+        Raises:
+            WireError: nothing came in time, or the connection has ended.
+        """
+        if not self._secured:  # else something may be here that no poll sees
+            wanted = READABLE | (WRITABLE if self._pending else 0)
+            if not (yield self._descriptor, wanted, deadline):
+                raise WireError(Silence.TIMEOUT)
+        if self._pending:
+            self._push()
         try:
-            return read_reply(lines), lines
-        except ValueError as error:
-            raise WireError(Silence.LOST) from error
-
-    def _read_line(self, deadline: float) -> str:
-        while (end := self._unread.find(b"\n")) < 0:
-            if len(self._unread) > LONGEST_REPLY_BYTES:
-                raise WireError(Silence.LOST)
-            self._unread += self._receive(deadline)
-        line, self._unread = self._unread[:end], self._unread[end + 1 :]
-        return line.removesuffix(b"\r").decode("utf-8", "replace")
-
-    def _receive(self, deadline: float) -> bytes:
-        while True:
-            try:
-                received = self._socket.recv(RECEIVE_BYTES)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
-                if not self._is_ready(_wanted_by(error), deadline - time.monotonic()):
+            received = self._socket.recv(RECEIVE_BYTES)
+        except _WOULD_BLOCK as error:
+            if self._secured:
+                wanted = _wanted_by(error) | (self._wanted_to_write if self._pending else 0)
+                if not (yield self._descriptor, wanted, deadline):
                     raise WireError(Silence.TIMEOUT) from error
-                continue
-            except OSError as error:
-                raise WireError(_silence(error)) from error
-            if not received:
-                raise WireError(Silence.LOST)
-            return received
+            return
+        except OSError as error:
+            raise WireError(_silence(error)) from error
+        if not received:
+            raise WireError(Silence.LOST)
+        self._unread = self._unread + received if self._unread else received
 
-    def _is_ready(self, events: int, timeout: float) -> bool:
-        """Wait until the socket is ready or broken; say whether that happened in time."""
-        waiting = select.poll()
-        waiting.register(self._socket, events)
-        return bool(waiting.poll(max(0.0, timeout) * 1000))
+    def idle(self, deadline: float) -> Steps[bool]:
+        """Wait to be woken, until *deadline*; say whether the connection is still open and that time has not come.
+
+        Whatever comes unasked, an end or a 421, ends it.
+        """
+        return (yield self._descriptor, READABLE, deadline) and self.is_quiet
 
     def close(self) -> None:
         """Close at once; safe to repeat."""
@@ -204,8 +300,8 @@ class Wire:
 
 
 def _wanted_by(error: OSError) -> int:
-    """Return what a read waits for: in TLS it may have to write first, and a write to read."""
-    return select.POLLOUT if isinstance(error, ssl.SSLWantWriteError) else select.POLLIN
+    """Return what to wait for: in TLS a read may have to write first, and a write to read."""
+    return WRITABLE if isinstance(error, ssl.SSLWantWriteError) else READABLE
 
 
 def _silence(error: OSError) -> Silence:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from newsletter.config import Settings
 from newsletter.errors import InvalidError, NewsletterError, TransientError
-from newsletter.mail.session import open_connection
+from newsletter.mail.session import probe_relay
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
@@ -120,7 +120,7 @@ def _relays(app: App) -> Iterator[Finding]:
         yield Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
     for relay in app.relays:
         try:
-            with open_connection(relay, hello_name=app.settings.domain):
-                yield Finding("relay", Level.OK, f"{relay.name} answers")
+            probe_relay(relay, hello_name=app.settings.domain)
+            yield Finding("relay", Level.OK, f"{relay.name} answers")
         except TransientError as error:
             yield Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")

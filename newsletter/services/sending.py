@@ -1,18 +1,23 @@
-"""Sending: claims due deliveries in slices, writes each micro-batch ahead, sends it, records what the relay said."""
+"""Sending: claims due deliveries in slices, writes them ahead a few at a time, sends them, records what the relay said.
 
-import os
+A window of mails is written ahead and not recorded yet at any moment, over as many connections as the relay allows.
+It rolls: as soon as about half of it is answered, one turn records that and writes as many ahead, so no connection
+waits for the others of a batch. All of it happens in one thread.
+"""
+
+import math
 import random
-import socket
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
 
 from newsletter.dispatch import Doorbell
+from newsletter.domain.breakers import COUNTS
 from newsletter.domain.deliveries import (
     LEASE,
     MICRO_BATCH,
@@ -20,20 +25,22 @@ from newsletter.domain.deliveries import (
     DeliveryState,
     Pool,
     Told,
-    next_move,
     sending_lease,
 )
 from newsletter.domain.editions import EditionState
-from newsletter.domain.limits import Allowance
-from newsletter.domain.replies import Verdict, redact
+from newsletter.domain.replies import Stage, Verdict, redact
 from newsletter.errors import NewsletterError, TransientError
 from newsletter.mail.envelopes import Envelope
+from newsletter.mail.fleet import Fleet
+from newsletter.mail.journal import Journal, sender_name
 from newsletter.mail.relay import Relay
-from newsletter.mail.session import open_connection
-from newsletter.mail.smtp import SendResult, SMTPConnection
+from newsletter.mail.session import RelayUnavailableError
+from newsletter.mail.smtp import SendResult
+from newsletter.services import admission
 from newsletter.services.context import App
 from newsletter.services.editions import finish_editions
 from newsletter.services.mailing import EditionNotMailableError, MailBuilder
+from newsletter.services.settling import JOURNALS, settle_journals, tell
 from newsletter.storage import ledger
 from newsletter.storage.editions import set_state
 from newsletter.storage.ledger import Claimed
@@ -41,7 +48,19 @@ from newsletter.storage.ledger import Claimed
 log = structlog.get_logger()
 
 SLICE_SECONDS = 20
-"""No micro-batch is begun later than this after the slice was; then it rings again if work remains."""
+"""No mail is written ahead later than this after the slice was begun; then it rings again if work remains."""
+LONGEST_SLICE_SECONDS = 600
+"""Where the answer to a dot is awaited for long, the slice has to live on, and goes on sending: so long at most."""
+HANGS_AFTER_SECONDS = 2.0
+MOST_CLAIMED = 200
+"""Deliveries on lease at once; a lease sends nothing, but whoever dies leaves them to be found."""
+TELL_SECONDS = 0.25
+"""How long an answer waits for others to be recorded with it."""
+LOOK_AGAIN_SECONDS = 1.0
+"""How often a slice that has nothing more to claim, and still awaits answers, looks for new work."""
+LONGEST_WAIT_SECONDS = 5.0
+"""How long a slice waits for a rate to allow more; past that it ends, and the tick rings."""
+LONGEST_RETRY_SECONDS = 10.0
 
 BELL_OF = {Pool.BULK: Doorbell.SEND_BULK, Pool.TRANSACTIONAL: Doorbell.SEND_TRANSACTIONAL}
 
@@ -59,118 +78,245 @@ class Slice:
 def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda: False) -> Slice:
     """Send due deliveries of a lane for some seconds; return what became of them.
 
-    Connects to the relay before it claims anything, so a relay that is down costs no delivery a try. Stopping,
-    crashing or running it twice at once loses nothing: see `newsletter.storage.ledger`. Rings again if work remains.
+    Connects to a relay before it claims anything, so one that is down costs no delivery a try; another one is then
+    turned to at once. Stopping, crashing or running it twice at once loses nothing: see `newsletter.storage.ledger`.
+    Rings again if work remains that may be sent now.
     """
     if not app.relays:
         return Slice()
+    settle_journals(app)
     with app.reading() as tx:
         if not ledger.has_due(tx.session, pool):
             return Slice()
-    sender = _Sender(app, app.relays[0], pool, should_stop)
-    done = sender.run()
+    ends_at = time.monotonic() + SLICE_SECONDS
+    counts: Counter[DeliveryState] = Counter()
+    failed: set[str] = set()
+    may_have_more = False  # else whatever has to wait is found by the tick
+    while relay := admission.choose_relay(app, but_not=failed):
+        sender = _Sender(app, relay, pool, should_stop=should_stop, ends_at=ends_at, counts=counts)
+        sender.run()
+        may_have_more = sender.may_have_more and not sender.failure
+        if not sender.failure or should_stop():
+            break
+        failed.add(relay.name)
+    done = Slice(
+        accepted=counts[DeliveryState.ACCEPTED],
+        failed=counts[DeliveryState.FAILED],
+        deferred=counts[DeliveryState.QUEUED],
+        in_doubt=counts[DeliveryState.IN_DOUBT],
+    )
     log.info("slice_sent", pool=pool.value, accepted=done.accepted, failed=done.failed, in_doubt=done.in_doubt)
     if pool is Pool.BULK:
         finish_editions(app)
     with app.transaction() as tx:
-        if not sender.relay_failed and ledger.has_due(tx.session, pool):
+        if may_have_more and ledger.has_due(tx.session, pool):
             tx.ring(BELL_OF[pool])
     return done
 
 
+@dataclass(slots=True)
+class _Lease:
+    """What one claim brought and is not written ahead yet, with its mails."""
+
+    token: str
+    mails: deque[tuple[Claimed, list[bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A delivery that was written ahead and is not answered yet; *asked_at*: when its turn was asked for."""
+
+    delivery: Claimed
+    attempt: int
+    token: str
+    asked_at: float
+
+
 class _Sender:
-    """One slice of one lane; keeps one connection, and opens another where the relay's cap ends it."""
+    """One slice of one lane to one relay; *failure*: where and why the relay cannot be used."""
 
-    def __init__(self, app: App, relay: Relay, pool: Pool, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        app: App,
+        relay: Relay,
+        pool: Pool,
+        *,
+        should_stop: Callable[[], bool],
+        ends_at: float,
+        counts: Counter[DeliveryState],
+    ) -> None:
         self.app, self.relay, self.pool = app, relay, pool
-        self.worker = f"{socket.gethostname()}:{os.getpid()}"
-        self.builder = MailBuilder(app.settings)
-        self.relay_failed = False
-        self.counts: Counter[DeliveryState] = Counter()
-        self._connection: SMTPConnection | None = None
-        self._carried_mail = False  # that connection
-        self._told: list[Told] = []  # the last micro-batch's answers, until they are recorded
-        self._ends_at = time.monotonic() + SLICE_SECONDS
+        self.failure: tuple[Stage, str] | None = None
+        self.may_have_more = True
         self._should_stop = should_stop
+        self._ends_at = ends_at
+        self._counts = counts
+        self._builder = MailBuilder(app.settings)
         self._wait_factor = app.settings.wait_factor
+        self._start_window = START_WINDOW.total_seconds() * self._wait_factor
         self._sending_lease = sending_lease(timedelta(seconds=relay.timeout_seconds), wait_factor=self._wait_factor)
-
-    def run(self) -> Slice:
-        """Send micro-batches until nothing is due, time is up, somebody asks to stop, or the relay breaks off.
-
-        Whatever ends it, answers that came are recorded.
-        """
-        try:
-            while self._may_go_on() and self._send_micro_batch():
-                pass
-        finally:
-            if self._told:
-                self._turn([], "")
-            if self._connection:
-                self._connection.quit()
-        return Slice(
-            accepted=self.counts[DeliveryState.ACCEPTED],
-            failed=self.counts[DeliveryState.FAILED],
-            deferred=self.counts[DeliveryState.QUEUED],
-            in_doubt=self.counts[DeliveryState.IN_DOUBT],
+        self._window = MICRO_BATCH[pool]
+        self._name = sender_name()
+        self._journal = self._open_journal()
+        self._fleet = Fleet(
+            relay,
+            hello_name=app.settings.domain,
+            caps=admission.connection_caps(app),
+            watcher=self,
+            should_stop=should_stop,
         )
+        self._leases: deque[_Lease] = deque()
+        self._sent: dict[int, _Sent] = {}  # by delivery, in order of their turns
+        self._told: list[Told] = []  # answers that are not recorded yet
+        self._told_at = 0.0  # when the first of them came
+        self._turned_at = 0.0
+        self._claim_again_at = 0.0
+        self._is_exhausted = False
+        self._lost: TransientError | None = None  # the database, at a claim: who knows what it leased
+        self._answered_count = 0
+        self._has_worked = False
+        self._deferred_in_a_row = 0
+        self._refused: list[tuple[SendResult, Claimed]] = []
 
-    def _may_go_on(self) -> bool:
-        return not self.relay_failed and not self._should_stop() and time.monotonic() < self._ends_at
+    def run(self) -> None:
+        """Send until nothing is due, time is up, somebody asks to stop, or the relay cannot be used.
 
-    def _send_micro_batch(self) -> bool:
-        """Claim, build, take a turn and send; say whether there was a relay, and anything due."""
-        connection = self._connect()
-        if connection is None:
-            return False
-        token = uuid.uuid4().hex
-        batch = self._claim(token)
-        if not batch:
-            return False
-        mails = self._build(batch, token)
-        window_ends_at = time.monotonic() + START_WINDOW.total_seconds() * self._wait_factor
-        attempts = self._turn(list(mails), token)
-        cleared = [(each, mails[each.id]) for each in batch if each.id in attempts]
-        self._send(connection, cleared, attempts, token, window_ends_at)
-        return True
-
-    def _connect(self) -> SMTPConnection | None:
-        """Return a live session with the relay; None, with a warning, if there is none to be had."""
-        if self._connection and self._connection.is_usable:
-            return self._connection
-        if self._connection:
-            self._connection.quit()
+        Whatever ends it, answers that came are recorded and nothing stays on lease; an error leaves the journal.
+        """
+        is_settled = False
         try:
-            self._connection = open_connection(self.relay, hello_name=self.app.settings.domain)
-            self._carried_mail = False
-        except TransientError as error:
-            log.warning("relay_unavailable", error=str(error))
-            self.relay_failed, self._connection = True, None
-        return self._connection
+            if self._open():
+                self._work()
+            if self._lost:
+                raise self._lost
+            is_settled = True
+        finally:
+            try:
+                self._wind_up(is_settled=is_settled)
+            except BaseException:
+                is_settled = False
+                raise
+            finally:
+                if self._journal:
+                    self._journal.close(is_settled=is_settled)
 
-    def _claim(self, token: str) -> list[Claimed]:
+    def before_dot(self, envelope: Envelope) -> None:
+        """Note in the journal that a mail's dot may leave; called by the fleet."""
+        if self._journal:
+            self._journal.dot(envelope.ref, self._sent[envelope.ref].attempt)
+
+    def after(self, result: SendResult) -> None:
+        """Note an answer in the journal; called by the fleet."""
+        if self._journal:
+            self._journal.answer(self._sent[result.ref].attempt, result)
+
+    def _open_journal(self) -> Journal | None:
+        try:
+            return Journal.open(self.app.settings.home / JOURNALS, self._name)
+        except OSError as error:
+            log.warning("no_journal", error=str(error))  # who dies then leaves a window in doubt, not a mail
+            return None
+
+    def _open(self) -> bool:
+        try:
+            return self._fleet.open()
+        except RelayUnavailableError as error:
+            log.warning("relay_unavailable", error=str(error))
+            self._fail(error.stage, str(error))
+            return False
+
+    def _fail(self, stage: Stage, words: str) -> None:
+        self.failure = stage, words
+        admission.report_failure(self.app, self.relay, stage, words)
+
+    def _work(self) -> None:
+        while not self._should_stop():
+            if not self._fleet.is_afloat:
+                break
+            now = time.monotonic()
+            if self._told and not self._sent:
+                self._turn([], "")  # before the next claim, which may find some of these again
+            if self._may_begin(now):
+                self._claim_more(now)
+                if self._is_exhausted and not self._sent and not self._leases:
+                    break
+            elif not self._sent:
+                break
+            self._turn_if_due(now)
+            self._hear(self._fleet.run(TELL_SECONDS))
+            if self.failure:
+                break
+
+    def _may_begin(self, now: float) -> bool:
+        """Say whether mail may still be written ahead: the slice is not over, or has to wait for somebody who hangs."""
+        if now < self._ends_at:
+            return True
+        hangs = bool(self._sent) and now - next(iter(self._sent.values())).asked_at > HANGS_AFTER_SECONDS
+        return hangs and now < self._ends_at + LONGEST_SLICE_SECONDS
+
+    # Claiming.
+
+    def _claim_more(self, now: float) -> None:
+        """See to it that there is mail for the next turn."""
+        if now < self._claim_again_at or sum(len(lease.mails) for lease in self._leases) >= self._window:
+            return
+        token = uuid.uuid4().hex
+        try:
+            batch = self._claim(self._claim_size(now), token)
+        except TransientError as error:
+            self._lost, self._is_exhausted, self._claim_again_at = error, True, math.inf
+            return
+        if not batch:
+            self._wait_for_more(now)
+            return
+        self._is_exhausted, self.may_have_more = False, True
+        with self.app.reading() as tx:  # apart: a crash in here leaves them leased, to be found out one by one
+            self._touch(batch)
+            self._builder.load(tx.session, batch)
+        self._leases.append(_Lease(token, deque(self._build(batch, token))))
+        if self._journal:
+            self._journal.let_go()
+
+    def _claim(self, most: int, token: str) -> list[Claimed]:
         with self.app.transaction() as tx:
             batch = ledger.claim(
                 tx.session,
                 pool=self.pool,
-                allowance=Allowance(MICRO_BATCH[self.pool]),
-                worker=self.worker,
+                allowance=admission.admit(tx, self.relay, self.pool, most),
+                worker=self._name,
                 token=token,
                 lease=LEASE * self._wait_factor,
             )
-        with self.app.reading() as tx:  # apart: a crash in here leaves them leased, to be found out one by one
-            self.builder.load(tx.session, batch)
+            admission.charge(tx, self.relay, self.pool, Counter(each.provider for each in batch))
         return batch
 
-    def _build(self, batch: Sequence[Claimed], token: str) -> dict[int, list[bytes]]:
-        """Return the bytes of each delivery; one that cannot be built has failed and harms no other.
+    def _claim_size(self, now: float) -> int:
+        """Return how many to claim: no more than are sent well within their lease, at the speed so far."""
+        spent = now - (self._ends_at - SLICE_SECONDS)
+        speed = self._answered_count / spent if spent > 0 else 0.0
+        well_within = LEASE.total_seconds() * self._wait_factor / 4
+        return max(self._window, min(MOST_CLAIMED, int(speed * well_within)))
+
+    def _wait_for_more(self, now: float) -> None:
+        """Nothing could be claimed: find out whether that is for lack of mail, and when to look again."""
+        wait = admission.seconds_until_admitted(self.app, self.relay, self.pool)
+        self.may_have_more = 0 < wait < LONGEST_WAIT_SECONDS
+        self._is_exhausted = not self.may_have_more
+        self._claim_again_at = now + (wait if self.may_have_more else LOOK_AGAIN_SECONDS)
+
+    def _touch(self, batch: Sequence[Claimed]) -> None:
+        if self._journal:
+            self._journal.touch(each.id for each in batch)
+
+    def _build(self, batch: Sequence[Claimed], token: str) -> list[tuple[Claimed, list[bytes]]]:
+        """Return each delivery with its bytes; one that cannot be built has failed and harms no other.
 
         Where none of an edition can, the edition is paused and its mail goes back into the queue.
         """
-        mails: dict[int, list[bytes]] = {}
+        mails = []
         for delivery in batch:
             try:
-                mails[delivery.id] = self.builder.build(delivery)
+                mails.append((delivery, self._builder.build(delivery)))
             except EditionNotMailableError as error:
                 self._give_up_edition(error, delivery.id, token)
             except NewsletterError as error:
@@ -185,68 +331,137 @@ class _Sender:
             if set_state(tx.session, error.edition_id, EditionState.PAUSED, now=tx.now):
                 log.error("edition_not_mailable", edition_id=error.edition_id, error=redact(str(error)))
 
-    def _turn(self, next_ids: Sequence[int], token: str) -> dict[int, int]:
-        """Record and write ahead; without a database the answers are kept and told until they are written."""
+    # Turns.
+
+    def _turn_if_due(self, now: float) -> None:
+        """Record what was answered and write as many ahead, where a connection would else run dry or answers wait."""
+        is_late = self._told and now - self._told_at > TELL_SECONDS
+        room = self._window - len(self._sent)
+        may_begin = bool(self._leases) and not self._fleet.waiting_count and room > 0 and self._may_begin(now)
+        if may_begin and (room >= max(1, self._window // 2) or now - self._turned_at > TELL_SECONDS):
+            lease = self._leases[0]
+            chosen = [lease.mails.popleft() for _ in range(min(room, len(lease.mails)))]
+            if not lease.mails:
+                self._leases.popleft()
+            self._turn(chosen, lease.token)
+        elif is_late:
+            self._turn([], "")
+
+    def _turn(self, chosen: Sequence[tuple[Claimed, list[bytes]]], token: str) -> None:
+        """Take a turn, and hand over what it cleared; without a database the answers are kept until they are written.
+
+        Raises:
+            TransientError: there is no database and somebody asked to stop: the journal keeps the answers.
+        """
+        mails = {delivery.id: (delivery, pieces) for delivery, pieces in chosen}
+        asked_at = self._turned_at = time.monotonic()
         pause = 0.2
         while True:
+            told, self._told = self._told, []
             try:
                 with self.app.transaction() as tx:
                     attempts = ledger.take_turn(
                         tx.session,
-                        told=self._told,
-                        next_ids=next_ids,
+                        told=told,
+                        next_ids=list(mails),
                         token=token,
-                        worker=self.worker,
+                        worker=self._name,
                         lease=self._sending_lease,
                     )
+                break
             except TransientError as error:
-                log.warning("turn_not_written", told=len(self._told), error=str(error))
-                time.sleep(pause)
-                pause = min(pause * 2, 10)
-            else:
-                self._told = []
-                return attempts
-
-    def _send(
-        self,
-        connection: SMTPConnection,
-        mails: Sequence[tuple[Claimed, list[bytes]]],
-        attempts: Mapping[int, int],
-        token: str,
-        window_ends_at: float,
-    ) -> None:
-        """Hand *mails* to the relay and keep its answers; none is begun after *window_ends_at*, by monotonic time."""
-        envelopes = [
-            Envelope(
-                ref=delivery.id,
-                mail_from=self.builder.return_path(delivery),
-                rcpt_to=delivery.address,
-                pieces=pieces,
-                envelope_id=delivery.mail_token,
+                self._told = told + self._told
+                log.warning("turn_not_written", told=len(told), error=str(error))
+                if self._journal and self._should_stop():
+                    raise
+                self._rest(pause)
+                pause = min(pause * 2, LONGEST_RETRY_SECONDS)
+        start_before = asked_at + self._start_window
+        envelopes = []
+        for ref, attempt in attempts.items():
+            delivery, pieces = mails[ref]
+            self._sent[ref] = _Sent(delivery, attempt, token, asked_at)
+            envelopes.append(
+                Envelope(
+                    ref=ref,
+                    mail_from=self._builder.return_path(delivery),
+                    rcpt_to=delivery.address,
+                    pieces=pieces,
+                    envelope_id=delivery.mail_token,
+                    provider=delivery.provider,
+                    start_before=start_before,
+                )
             )
-            for delivery, pieces in mails
-        ]
-        deliveries = {delivery.id: delivery for delivery, _ in mails}
-        refused: list[SendResult] = []
-        broke_off = False
+        if envelopes:
+            self._fleet.send(envelopes)
 
-        def should_stop() -> bool:
-            return self._should_stop() or time.monotonic() > window_ends_at
+    def _rest(self, seconds: float) -> None:
+        """Let what is begun go on for *seconds*, or until somebody asks to stop."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._should_stop():
+            if self._sent:
+                self._note(self._fleet.run(left))
+            else:
+                time.sleep(min(left, TELL_SECONDS))
 
-        for result in connection.send(envelopes, should_stop=should_stop):
-            delivery = deliveries[result.ref]
-            jitter = random.random()  # noqa: S311  it spreads retries and guards nothing
-            attempt = attempts[result.ref]
-            told = tell(result, delivery, attempt, token, jitter=jitter, wait_factor=self._wait_factor)
+    # Answers.
+
+    def _hear(self, results: Sequence[SendResult]) -> None:
+        """Keep what the relay said; act upon what concerns others too."""
+        if self._note(results):
+            self._judge_relay(results)
+        if self._refused:
+            self._turn([], "")  # first, since what follows may fail and answers count
+            refused, self._refused = self._refused, []
+            for result, delivery in refused:
+                self._alarm(result, delivery)
+
+    def _note(self, results: Sequence[SendResult]) -> bool:
+        if not results:
+            return False
+        if self._journal:
+            self._journal.flush()
+        if not self._told:
+            self._told_at = time.monotonic()
+        for result in results:
+            sent = self._sent.pop(result.ref)
+            told = tell(
+                result,
+                attempt=sent.attempt,
+                token=sent.token,
+                tries=sent.delivery.tries,
+                may_retry_content=sent.delivery.edition_id is not None,
+                jitter=random.random(),  # noqa: S311  it spreads retries and guards nothing
+                wait_factor=self._wait_factor,
+            )
+            if self._may_go_elsewhere(result):
+                told = replace(told, wait=timedelta())
             self._told.append(told)
-            self.counts[told.state] += 1
-            self._carried_mail |= result.verdict is Verdict.ACCEPTED
-            broke_off |= result.verdict in _RELAY_FAILED
+            self._counts[told.state] += 1
+            if told.state is DeliveryState.QUEUED and not told.wait and not self._lost:
+                self._is_exhausted, self.may_have_more, self._claim_again_at = False, True, 0.0
             if result.verdict in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
-                refused.append(result)
-        self.relay_failed = broke_off and not self._carried_mail
-        for result in refused:  # only now, since it may fail and the answers to the whole micro-batch count
-            self._alarm(result, deliveries[result.ref])
+                self._refused.append((result, sent.delivery))
+        self._answered_count += len(results)
+        return True
+
+    def _may_go_elsewhere(self, result: SendResult) -> bool:
+        """Say whether a mail need not wait for this relay to recover, since there is another."""
+        return result.verdict is Verdict.RELAY_DEFERRED and result.stage in COUNTS and len(self.app.relays) > 1
+
+    def _judge_relay(self, results: Sequence[SendResult]) -> None:
+        """Find out whether the relay works: it took a mail; or it took none, and refuses or breaks off all."""
+        had_worked = self._has_worked
+        for result in results:
+            if result.verdict is Verdict.ACCEPTED:
+                self._has_worked, self._deferred_in_a_row = True, 0
+            elif result.verdict in (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT):
+                self._deferred_in_a_row += 1
+                if not self._has_worked or self._deferred_in_a_row > self._window:
+                    self._fail(result.stage or Stage.MAIL, str(result.answer))
+                    return
+        if self._has_worked and not had_worked:
+            admission.report_success(self.app, self.relay)
 
     def _alarm(self, result: SendResult, delivery: Claimed) -> None:
         """Stop what would fail for everybody, and tell staff what is our own fault."""
@@ -255,36 +470,23 @@ class _Sender:
         if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
             with self.app.transaction() as tx:
                 set_state(tx.session, delivery.edition_id, EditionState.PAUSED, now=tx.now)
+            self._hear(self._fleet.withdraw())  # the turn lets through what is not of that edition
 
+    # The end.
 
-_RELAY_FAILED = (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT)
-"""What ends a conversation. One that had carried mail is begun anew at once: many relays take only so many mails in
-one connection and end it with a 421 or without a word. Else what is due waits for another slice."""
-
-
-def tell(
-    result: SendResult, delivery: Claimed, attempt: int, token: str, *, jitter: float, wait_factor: float = 1
-) -> Told:
-    """Turn what the SMTP client saw of one mail into what the ledger records, without the recipient's address.
-
-    *token*: of the lease under which it was written ahead. *jitter* as in `newsletter.domain.deliveries.back_off`; *wait_factor* shortens what is waited in rehearsals.
-    """
-    reply = result.reply
-    move = next_move(
-        result.verdict, tries=delivery.tries, jitter=jitter, may_retry_content=delivery.edition_id is not None
-    )
-    words = redact(reply.text, delivery.address) if reply else None
-    return Told(
-        delivery_id=result.ref,
-        attempt=attempt,
-        token=token,
-        state=move.state,
-        outcome=result.verdict.value,
-        stage=result.stage.value if result.stage else None,
-        code=reply.code if reply else None,
-        enhanced=reply.enhanced if reply else None,
-        reply=words,
-        wait=move.wait * wait_factor,
-        costs_a_try=move.costs_a_try,
-        reason=None if move.state in (DeliveryState.ACCEPTED, DeliveryState.QUEUED) else words or result.verdict.value,
-    )
+    def _wind_up(self, *, is_settled: bool) -> None:
+        """Bring what is begun to its end, record it, and give back what is not."""
+        self._note(self._fleet.withdraw())
+        while self._sent and self._fleet.is_afloat:
+            self._note(self._fleet.run(TELL_SECONDS))
+            if self._told and time.monotonic() - self._told_at > TELL_SECONDS:
+                self._turn([], "")
+        self._note(self._fleet.close())
+        if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
+            self._fail(*self._fleet.failure)
+        if self._told:
+            self._turn([], "")
+        if is_settled and self._leases:
+            with self.app.transaction() as tx:
+                for lease in self._leases:
+                    ledger.release(tx.session, [delivery.id for delivery, _ in lease.mails], lease.token)

@@ -9,6 +9,7 @@ from newsletter.domain.deliveries import Pool
 from newsletter.domain.editions import EditionState
 from newsletter.services.context import App
 from newsletter.services.editions import approve_overdue_reviews, finish_editions
+from newsletter.services.settling import settle_journals
 from newsletter.storage import editions as edition_store
 from newsletter.storage import ledger, recovery
 
@@ -28,10 +29,11 @@ class Swept:
 
 
 def sweep(app: App) -> Swept:
-    """Take back lapsed leases, end what is overdue, settle doubts by policy, ring for work that waits.
+    """Take back leases of senders that died, end what is overdue, settle doubts by policy, ring for work that waits.
 
     Safe to run at any time, in any number of processes; each step is a short transaction of its own.
     """
+    settle_journals(app)  # first: a journal knows more than a lease that ran out
     with app.transaction() as tx:
         requeued = recovery.requeue_lapsed(tx.session)
         doubted = recovery.doubt_lapsed(tx.session)

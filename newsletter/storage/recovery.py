@@ -1,5 +1,7 @@
 """What the sweeper does in SQL: finds leases that ran out, mail past its deadline, doubts to settle."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import literal, select, text, update
@@ -30,6 +32,11 @@ def requeue_lapsed(session: Session) -> int:
     """
     now = database_now(session)
     ids = _lapsed(session, _S.LEASED, now)
+    _count_lapse(session, ids, now)
+    return len(ids)
+
+
+def _count_lapse(session: Session, ids: Collection[int], now: datetime) -> None:
     for poisoned in (False, True):
         session.execute(
             update(DeliveryRow)
@@ -47,13 +54,17 @@ def requeue_lapsed(session: Session) -> int:
             )
             .execution_options(synchronize_session=False)
         )
-    return len(ids)
 
 
 def doubt_lapsed(session: Session) -> int:
     """Record as in doubt what may have been sent by somebody who never told; return how many."""
     now = database_now(session)
     ids = _lapsed(session, _S.SENDING, now)
+    _doubt(session, ids, now)
+    return len(ids)
+
+
+def _doubt(session: Session, ids: Collection[int], now: datetime) -> None:
     given_up = select(
         DeliveryRow.id,
         DeliveryRow.attempts,
@@ -77,7 +88,56 @@ def doubt_lapsed(session: Session) -> int:
         )
         .execution_options(synchronize_session=False)
     )
-    return len(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A delivery that a dead sender has on lease; *attempt* is the last one that was written ahead."""
+
+    id: int
+    state: DeliveryState
+    attempt: int
+    token: str
+    tries: int
+    edition_id: int | None
+
+
+def load_held(session: Session, owner: str) -> list[Held]:
+    """Return what the sender *owner* has on lease, locked until the transaction ends."""
+    query = (
+        select(
+            DeliveryRow.id,
+            DeliveryRow.state,
+            DeliveryRow.attempts,
+            DeliveryRow.lease_token,
+            DeliveryRow.tries,
+            DeliveryRow.edition_id,
+        )
+        .where(text("state IN ('leased', 'sending')"), DeliveryRow.lease_owner == owner)
+        .order_by(DeliveryRow.id)
+        .with_for_update()
+    )
+    return [
+        Held(each.id, DeliveryState(each.state), each.attempts, each.lease_token or "", each.tries, each.edition_id)
+        for each in session.execute(query)
+    ]
+
+
+def requeue_held(session: Session, ids: Collection[int], *, suspects: Collection[int] = ()) -> None:
+    """Queue again what a dead sender certainly did not send. *suspects* may be what killed it: that is counted."""
+    now = database_now(session)
+    _count_lapse(session, suspects, now)
+    session.execute(
+        update(DeliveryRow)
+        .where(one_of_many(DeliveryRow.id, ids), DeliveryRow.state.in_((_S.LEASED, _S.SENDING)))
+        .values(state=_S.QUEUED, state_at=now, **NO_LEASE)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def doubt_held(session: Session, ids: Collection[int]) -> None:
+    """Record as in doubt what a dead sender had written the dot of, and heard no answer."""
+    _doubt(session, ids, database_now(session))
 
 
 def _lapsed(session: Session, state: DeliveryState, now: datetime) -> list[int]:

@@ -10,6 +10,7 @@ from dkim.canonicalization import Relaxed, Simple
 from dkim_verifier import Receiver, signatures
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from smtp_talk import talking
 
 from newsletter.demo.mailserver import MailServer
 from newsletter.domain.variants import Hole
@@ -20,8 +21,6 @@ from newsletter.mail.envelopes import Envelope
 from newsletter.mail.headers import DigestHeaders, Feedback, NoticeHeaders, Reader, Recipient
 from newsletter.mail.inspection import problems
 from newsletter.mail.message import build_notice, prepare
-from newsletter.mail.relay import Relay
-from newsletter.mail.session import open_connection
 
 DOMAIN = "news.example.org"
 SENT_AT = datetime(2026, 3, 16, 2, 0, 30, tzinfo=UTC)
@@ -151,7 +150,7 @@ def test_signatures_survive_the_relay(signers, receiver):
         for ref, told in enumerate(values)
     ]
     with MailServer() as server:
-        with open_connection(Relay.parse(server.url)) as connection:
+        with talking(server.url) as connection:
             assert len(values) == len(list(connection.send(envelopes)))
         received = [mail.content for mail in server.mails]
 

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from smtp_server import CAPABILITIES, Act, ScriptedRelay
+from smtp_talk import talking
 
 from newsletter.domain.replies import Verdict
 from newsletter.mail.envelopes import Envelope
-from newsletter.mail.relay import Relay
-from newsletter.mail.session import open_connection
 from newsletter.mail.wire import Timeouts
 
 TIMEOUTS = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, dot=5)
@@ -42,7 +41,7 @@ def run(script, capabilities, count, stop_after):
         for _ in range(8):
             if not waiting:
                 break
-            with open_connection(Relay.parse(relay.url()), timeouts=TIMEOUTS) as connection:
+            with talking(relay.url(), timeouts=TIMEOUTS) as connection:
                 batch = list(connection.send(waiting, should_stop=lambda: len(relay.accepted) >= stop_after))
             assert [each.ref for each in batch] == [each.ref for each in waiting]
             results |= {each.ref: each for each in batch}
