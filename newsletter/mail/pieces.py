@@ -6,7 +6,7 @@ soft line break, and base64, where a piece passes on what does not fill a group 
 """
 
 import re
-from binascii import b2a_base64, b2a_qp
+from binascii import a2b_base64, b2a_base64, b2a_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -100,25 +100,69 @@ class Base64Part:
     encoding: ClassVar = "base64"
 
     def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
-        first = next((place for place, each in enumerate(segments) if isinstance(each, Hole)), len(segments))
-        self.start, self._carried = _grouped(segments[:first], b"", {})
-        self._rest = segments[first:]
+        lead, rest = _apart(segments)
+        self.start, self._carried = _grouped(lead, b"")
+        self._rest = [(name, _Stretch(stretch)) for name, stretch in rest]
 
     def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
         """Return the pieces with *values*, without line breaks, in the holes."""
-        pieces, carried = _grouped(self._rest, self._carried, values)
-        return [*self.start, *pieces, base64_piece(carried)]
+        pieces, carried = self.start.copy(), self._carried
+        for name, stretch in self._rest:
+            carried += values[name]
+            completing, following, left_over = stretch.after(len(carried))
+            carried += completing
+            if following:
+                if carried:
+                    pieces.append(base64_piece(carried))
+                pieces += following
+                carried = left_over
+        pieces.append(base64_piece(carried))
+        return pieces
 
 
-def _grouped(
-    segments: Sequence[FixedSegment | Hole], carried: bytes, values: Mapping[str, bytes]
-) -> tuple[list[bytes], bytes]:
+@dataclass(slots=True)
+class _Stretch:
+    """What stands between two holes; encoded at most once for each of the three ways in which groups may fall."""
+
+    segments: Sequence[FixedSegment]
+    _encoded: dict[int, tuple[bytes, list[bytes], bytes]] = field(default_factory=dict)
+
+    def after(self, length: int) -> tuple[bytes, list[bytes], bytes]:
+        """Return what completes the group that so many bytes have begun, the pieces after it, and what is left over.
+
+        Too short for a piece, it all belongs to the group that is begun, and to the next.
+        """
+        begun = length % GROUP
+        if begun not in self._encoded:
+            self._encoded[begun] = self._encode(begun)
+        return self._encoded[begun]
+
+    def _encode(self, begun: int) -> tuple[bytes, list[bytes], bytes]:
+        pieces, left_over = _grouped(self.segments, bytes(begun))
+        completing = a2b_base64(pieces[0])[begun:] if begun and pieces else b""
+        following = pieces[1:] if begun else pieces
+        if not following:
+            return b"".join(segment.raw for segment in self.segments), [], b""
+        return completing, following, left_over
+
+
+def _apart(segments: Sequence[FixedSegment | Hole]) -> tuple[list[FixedSegment], list[tuple[str, list[FixedSegment]]]]:
+    """Return what stands before the first hole, then the name of each hole with what stands behind it."""
+    lead: list[FixedSegment] = []
+    rest: list[tuple[str, list[FixedSegment]]] = []
+    for segment in segments:
+        if isinstance(segment, Hole):
+            rest.append((segment.name, []))
+        else:
+            (rest[-1][1] if rest else lead).append(segment)
+    return lead, rest
+
+
+def _grouped(segments: Sequence[FixedSegment], carried: bytes) -> tuple[list[bytes], bytes]:
     """Encode *segments* after the bytes *carried* so far; return the pieces, and the bytes that the next one takes."""
     pieces: list[bytes] = []
     for segment in segments:
-        if isinstance(segment, Hole):
-            carried += values[segment.name]
-        elif len(segment.raw) < GROUP:
+        if len(segment.raw) < GROUP:
             carried += segment.raw
         else:
             skip = -len(carried) % GROUP
