@@ -13,6 +13,7 @@ from newsletter.services.composing import compile_edition
 from newsletter.services.context import App
 from newsletter.services.editions import fan_out_edition
 from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.polling import poll_source
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick
 from newsletter.services.websub import push_feeds
@@ -28,6 +29,7 @@ HANDLERS: Mapping[Doorbell, Callable[[App, int], object]] = {
     Doorbell.FAN_OUT_EDITION: fan_out_edition,
     Doorbell.SEND_BULK: lambda app, _: send_slice(app, Pool.BULK),
     Doorbell.SEND_TRANSACTIONAL: lambda app, _: send_slice(app, Pool.TRANSACTIONAL),
+    Doorbell.POLL_SOURCE: poll_source,
 }
 """Which service answers which doorbell; the Celery tasks are the same, a test holds them equal."""
 

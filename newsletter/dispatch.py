@@ -5,7 +5,7 @@ but the delay, because the work itself is found in SQL.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,6 +30,7 @@ class Queue(StrEnum):
     EDITIONS = "editions"
     TRANSACTIONAL = "transactional"
     BULK = "bulk"
+    INGEST = "ingest"
 
 
 class Doorbell(StrEnum):
@@ -43,6 +44,7 @@ class Doorbell(StrEnum):
     FAN_OUT_EDITION = "nl.fan_out_edition"
     SEND_BULK = "nl.send_bulk"
     SEND_TRANSACTIONAL = "nl.send_transactional"
+    POLL_SOURCE = "nl.poll_source"
 
 
 QUEUE_OF: Mapping[Doorbell, Queue] = {
@@ -54,6 +56,7 @@ QUEUE_OF: Mapping[Doorbell, Queue] = {
     Doorbell.FAN_OUT_EDITION: Queue.EDITIONS,
     Doorbell.SEND_BULK: Queue.BULK,
     Doorbell.SEND_TRANSACTIONAL: Queue.TRANSACTIONAL,
+    Doorbell.POLL_SOURCE: Queue.INGEST,
 }
 
 
@@ -85,20 +88,31 @@ class InProcessDispatcher:
 
     handlers: Mapping[Doorbell, Handler] = field(default_factory=dict)
     _waiting: dict[Ring, None] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Condition = field(default_factory=threading.Condition)
 
     def ring(self, ring: Ring) -> None:
         """Remember *ring*; the same one waiting already is enough."""
         with self._lock:
             self._waiting.setdefault(ring)
+            self._lock.notify_all()
 
-    def answer_next(self) -> bool:
-        """Run the handler of what has waited longest; say whether anything waited.
+    def wait(self, seconds: float) -> None:
+        """Wait until a doorbell is rung, or somebody calls `wake`, or *seconds* have passed."""
+        with self._lock:
+            self._lock.wait(seconds)
+
+    def wake(self) -> None:
+        """End all waiting."""
+        with self._lock:
+            self._lock.notify_all()
+
+    def answer_next(self, queues: Collection[Queue] = tuple(Queue)) -> bool:
+        """Run the handler of what has waited longest in one of *queues*; say whether anything waited there.
 
         A handler that fails is logged and does not stop the others: the next tick finds its work again.
         """
         with self._lock:
-            ring = next(iter(self._waiting), None)
+            ring = next((each for each in self._waiting if QUEUE_OF[each.doorbell] in queues), None)
             if ring is None:
                 return False
             del self._waiting[ring]

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Self
 
 import structlog
 
-from newsletter.dispatch import TICK_SECONDS, Doorbell, InProcessDispatcher, Ring
+from newsletter.dispatch import TICK_SECONDS, Doorbell, InProcessDispatcher, Queue, Ring
 from newsletter.errors import TransientError
 from newsletter.services.context import App
 from newsletter.services.sweeping import sweep
@@ -15,7 +15,12 @@ from newsletter.services.sweeping import sweep
 log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
-"""How soon a doorbell that another thread rang is answered."""
+"""How long a thread without work sleeps; a doorbell wakes it."""
+SLOW_QUEUES = (Queue.INGEST,)
+"""What waits for other people's servers, which must not delay a mail."""
+OWN_QUEUES = tuple(queue for queue in Queue if queue not in SLOW_QUEUES)
+ASKERS = 4
+STOP_SECONDS = 2.0
 
 
 def run_until_idle(app: App) -> int:
@@ -58,20 +63,31 @@ class EmbeddedWorker:
     """Answers doorbells and ticks on a thread of its own, until it is stopped; use it as a context manager.
 
     It ticks, and can be stopped, between any two answers: sending a long edition rings for its next slice each time.
+    What waits for other people's servers has threads of its own, which are not waited for at the end: whatever they
+    were about is done again.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="newsletter-worker", daemon=True)
+        self._askers = [
+            threading.Thread(target=self._answer, args=(SLOW_QUEUES,), name=f"newsletter-asker-{number}", daemon=True)
+            for number in range(ASKERS)
+        ]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in (self._thread, *self._askers):
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        if isinstance(self._app.dispatcher, InProcessDispatcher):
+            self._app.dispatcher.wake()
         self._thread.join()
+        for thread in self._askers:
+            thread.join(STOP_SECONDS)
 
     def _run(self) -> None:
         next_tick = time.monotonic()
@@ -79,9 +95,16 @@ class EmbeddedWorker:
             if time.monotonic() >= next_tick:
                 self._app.dispatcher.ring(Ring(Doorbell.TICK))
                 next_tick = time.monotonic() + TICK_SECONDS
-            if not _answer_next(self._app):
-                self._stop.wait(POLL_SECONDS)
+            self._answer_one(OWN_QUEUES)
 
+    def _answer(self, queues: Collection[Queue]) -> None:
+        while not self._stop.is_set():
+            self._answer_one(queues)
 
-def _answer_next(app: App) -> bool:
-    return isinstance(app.dispatcher, InProcessDispatcher) and app.dispatcher.answer_next()
+    def _answer_one(self, queues: Collection[Queue]) -> None:
+        """Answer the next doorbell of *queues*, or wait for one for a moment."""
+        dispatcher = self._app.dispatcher
+        if not isinstance(dispatcher, InProcessDispatcher):
+            self._stop.wait(POLL_SECONDS)
+        elif not dispatcher.answer_next(queues):
+            dispatcher.wait(POLL_SECONDS)

@@ -6,6 +6,7 @@ from newsletter.services.changes import article_changed as answer_article_change
 from newsletter.services.composing import compile_edition as answer_compile_edition
 from newsletter.services.editions import fan_out_edition as answer_fan_out_edition
 from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
+from newsletter.services.polling import poll_source as answer_poll_source
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick as answer_tick
 from newsletter.services.websub import push_feeds as answer_push_feeds
@@ -62,3 +63,9 @@ def send_bulk() -> None:
 def send_transactional() -> None:
     """Send due confirmations, if there are any."""
     send_slice(parts(), Pool.TRANSACTIONAL, should_stop=stopping.is_set)
+
+
+@celery.task(name=Doorbell.POLL_SOURCE)
+def poll_source(source_id: int) -> None:
+    """Ask a source whether it has news, if it is due."""
+    answer_poll_source(parts(), source_id)

@@ -3,8 +3,6 @@
 import re
 from dataclasses import replace
 
-import trafilatura
-
 from newsletter.domain.drafts import Draft, UnusableError
 from newsletter.ingest.decoding import decode
 from newsletter.ingest.feed import with_alt_text
@@ -43,6 +41,8 @@ def with_full_text(draft: Draft, page: bytes, *, charset: str | None = None) -> 
     own = draft.own
     text = decode(page, charset or declared_charset(page)).text
     root = parse_page(text)  # refuses what is nested too deeply, before anything looks closer
+    import trafilatura  # noqa: PLC0415  0.2 s to import, which commands that poll nothing do not need
+
     found = trafilatura.extract(
         text,
         url=own.url,

@@ -11,6 +11,7 @@ from newsletter.services.editions import open_due_editions, open_immediate_editi
 from newsletter.services.pauses import end_pauses
 from newsletter.services.retention import forget_what_is_old
 from newsletter.services.search import index_articles
+from newsletter.services.sources import ring_due_sources
 from newsletter.services.subscriptions import end_lapsed
 from newsletter.services.sweeping import sweep
 from newsletter.storage.heartbeats import beat
@@ -24,7 +25,7 @@ LATE_AFTER = timedelta(minutes=2)
 
 
 def tick(app: App) -> None:
-    """End pauses, open due editions, sweep, index articles, forget what is old, ring for feeds; repeatable.
+    """End pauses, open due editions, sweep, index articles, forget what is old, ring for sources and feeds; repeatable.
 
     A step that fails is logged and keeps no other from running; the first failure is raised when all have run. The
     sign of life tells that somebody ticks, not that all went well.
@@ -54,6 +55,7 @@ STEPS: tuple[Callable[[App], object], ...] = (
     end_lapsed,
     index_articles,
     forget_what_is_old,
+    ring_due_sources,
     _leave_sign_of_life,
 )
 """What a tick does, in this order."""

@@ -39,6 +39,7 @@ class PollRow(Base):
     lease_until: Mapped[datetime | None]
     etag: Mapped[str | None] = mapped_column(Text)
     last_modified: Mapped[str | None] = mapped_column(Text)
+    ttl_seconds: Mapped[int | None]  # how long its last document asked to be left alone
     body_digest: Mapped[str] = mapped_column(String(64), default="")
     since: Mapped[datetime | None]  # items published before it were there before us
     skipped: Mapped[list[str]] = mapped_column(default=list)  # keys of items that were there before us
@@ -97,6 +98,7 @@ class Poll:
     due_at: datetime
     etag: str | None
     last_modified: str | None
+    ttl_seconds: int | None
     body_digest: str
     since: datetime | None
     skipped: tuple[str, ...]
@@ -313,6 +315,7 @@ def _to_poll(row: PollRow, source: SourceRow) -> Poll:
         due_at=row.due_at,
         etag=row.etag,
         last_modified=row.last_modified,
+        ttl_seconds=row.ttl_seconds,
         body_digest=row.body_digest,
         since=row.since,
         skipped=tuple(row.skipped),

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_BODY = 64 * 1024
 """Bytes of a request's body; our largest form, with every box ticked, has a tenth of it."""
+LARGER_BODIES: Mapping[str, int] = {"/api/": 4 * 1024 * 1024, "/hooks/websub/": 8 * 1024 * 1024}
+"""Under these paths programs speak: articles in all languages, and feeds that hubs push, which are not kept."""
 
 HEADERS: Mapping[str, str] = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",  # pages state what else they need
@@ -38,7 +40,7 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses a request's body beyond `LARGEST_BODY`: by what it announces, and by what comes."""
+    """Refuses a request's body beyond the limit of its path: by what it announces, and by what comes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -49,7 +51,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "0")
-        is_too_large = not announced.isdecimal() or int(announced) > LARGEST_BODY
+        largest = next((most for path, most in LARGER_BODIES.items() if scope["path"].startswith(path)), LARGEST_BODY)
+        is_too_large = not announced.isdecimal() or int(announced) > largest
         received = 0
 
         async def receive_limited() -> Message:
@@ -58,7 +61,7 @@ class BodyLimit:
                 raise HTTPException(413)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > LARGEST_BODY:
+            if received > largest:
                 raise HTTPException(413)
             return message
 
