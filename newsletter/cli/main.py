@@ -24,6 +24,7 @@ from newsletter.cli import (
     editions,
     feeds,
     lists,
+    reports,
     run,
     subscribers,
 )
@@ -118,6 +119,7 @@ cli.add_typer(lists.app, name="lists")
 cli.add_typer(subscribers.app, name="subscribers")
 cli.add_typer(editions.app, name="editions")
 cli.add_typer(feeds.app, name="feeds")
+cli.add_typer(reports.app, name="reports")
 cli.add_typer(dkim.app, name="dkim")
 cli.add_typer(database.app, name="db")
 for command in (edition_edits.edit, edition_edits.diff, edition_edits.mend, edition_checks.check):

@@ -15,6 +15,9 @@ NOTICE_DEADLINE = timedelta(hours=12)
 REQUEST_LIMIT = (timedelta(days=1), 5)
 """At most so many mails of this sort to one reader in that span: a forwarded link must not become a weapon."""
 
+ADDRESS_LIMIT = 2
+"""At most so many mails to one new address in the same span, whoever asks for it."""
+
 
 class RequestKind(StrEnum):
     """What was asked for."""

@@ -96,6 +96,7 @@ class MailBuilder:
                 token=delivery.mail_token,
                 sent_at=delivery.mail_at,
                 unsubscribe_url=unsubscribe_url,
+                unsubscribe_mailto=self._mailto(unsubscribe_url),
             ),
             {
                 "unsubscribe_url": unsubscribe_url,
@@ -114,6 +115,12 @@ class MailBuilder:
 
     def _url(self, page: str, purpose: TokenPurpose, uid: str) -> str:
         return f"{self.settings.base_url}/{page}/{self._tokens.sign(purpose, uid)}"
+
+    def _mailto(self, unsubscribe_url: str) -> str | None:
+        """Return the address by which a reader leaves by mail; None: no mailbox takes reports."""
+        token = unsubscribe_url.rpartition("/")[2]
+        reports = self.settings.reports_address
+        return f"mailto:{reports}?subject=unsubscribe%20{token}" if reports else None
 
     def _notice(self, delivery: Claimed) -> list[bytes]:
         content = delivery.content

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from newsletter.dispatch import Doorbell
 from newsletter.domain.addresses import Address
-from newsletter.domain.requests import REQUEST_LIMIT, ReaderRequest, RequestKind, is_open
+from newsletter.domain.requests import ADDRESS_LIMIT, REQUEST_LIMIT, ReaderRequest, RequestKind, is_open
 from newsletter.domain.subscriptions import Consent, ConsentAct, EndReason, Subscriber, SubscriptionState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
@@ -84,14 +84,15 @@ def _ask(app: App, uid: str, kind: RequestKind, address: Address | None = None) 
 def _may_move_to(tx: Transaction, address: Address) -> bool:
     """Say whether a new address may be asked; who is subscribed with it already is told that instead."""
     hashed = address_hmac(tx.settings.secret, address.key)
-    if load_suppression(tx.session, hashed):
+    span, _ = REQUEST_LIMIT
+    asked = storage.count_asked(tx.session, address.key, since=tx.now - span)  # this one among them
+    if load_suppression(tx.session, hashed) or asked > ADDRESS_LIMIT:
         return False
     owner = subscriber_store.load_subscriber(tx.session, address.key)
     if owner is None:
         return True
     theirs = subscription_store.load_subscriptions(tx.session, [owner.id])
     confirmed = [each for each in theirs if each.state is SubscriptionState.CONFIRMED]
-    span, _ = REQUEST_LIMIT
     if confirmed and not load_confirmation_times(tx.session, hashed, since=tx.now - span):
         queue_reminder(tx, confirmed[0].id)
     return False

@@ -75,6 +75,14 @@ def count_requests(session: Session, subscriber_id: int, *, since: datetime) -> 
     return session.scalar(statement) or 0
 
 
+def count_asked(session: Session, address_key: str, *, since: datetime) -> int:
+    """Return how many open requests, whoever's, named an address after *since*."""
+    statement = select(func.count()).where(
+        ReaderRequestRow.asked_at > since, ReaderRequestRow.address_key == address_key
+    )
+    return session.scalar(statement) or 0
+
+
 def finish_request(session: Session, request_id: int, *, now: datetime) -> bool:
     """Use a request up, so that its link works once, and forget the address in it; return whether this call did it."""
     finish = (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.web.validators import http_date, is_not_modified, parse_date, prefers_gzip
+from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified, parse_date
 
 NOON = datetime(2026, 3, 16, 12, tzinfo=UTC)
 ETAG = "0123456789abcdef"
@@ -74,13 +74,13 @@ def test_the_tag_wins_over_the_date():
 def test_no_header_is_too_strange(tag, date):
     answer(tag, date)
     answer(None, date)
-    prefers_gzip(tag)
+    choose_coding(tag)
 
 
 @pytest.mark.parametrize("value", [f'"{"-gz" * 20_000}x"', '"' * 60_000, " " * 60_000 + "a b", "," * 60_000])
 def test_a_long_header_takes_no_time(value):
     assert not answer(value)
-    assert not prefers_gzip(value)
+    assert Coding.PLAIN is choose_coding(value)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  hypothesis adds the zone
@@ -91,31 +91,36 @@ def test_dates_come_back(moment):
 @pytest.mark.parametrize(
     ("accept_encoding", "expected"),
     [
-        (None, False),
-        ("", False),
-        ("gzip", True),
-        ("GZIP", True),
-        ("x-gzip", True),
-        ("gzip, deflate, br, zstd", True),
-        ("gzip;q=1.0, *;q=0.5", True),
-        ("gzip; q=0.5", True),
-        ("gzip;q=0", False),
-        ("gzip;q=0.000", False),
-        ("gzip;q=0.5, identity", False),
-        ("gzip;q=0.5, identity;q=0.5", True),
-        ("identity", False),
-        ("identity;q=0", True),
-        ("identity;q=0, gzip;q=0.1", True),
-        ("identity;q=0, gzip;q=0", False),
-        ("*", True),
-        ("*;q=0", False),
-        ("*;q=0, gzip", True),
-        ("br, *;q=0", False),
-        ("deflate", False),
-        ("gzip;q=abc", False),
-        ("gzip;q=7", False),
-        ("compress;q=0.5, gzip;q=1.0", True),
+        (None, ""),
+        ("", ""),
+        ("gzip", "gzip"),
+        ("GZIP", "gzip"),
+        ("x-gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("gzip;q=1.0, *;q=0.5", "gzip"),
+        ("gzip; q=0.5", "gzip"),
+        ("gzip;q=0", ""),
+        ("gzip;q=0.000", ""),
+        ("gzip;q=0.5, identity", ""),
+        ("gzip;q=0.5, identity;q=0.5", "gzip"),
+        ("identity", ""),
+        ("identity;q=0", "gzip"),
+        ("identity;q=0, gzip;q=0.1", "gzip"),
+        ("identity;q=0, gzip;q=0", ""),
+        ("*", "gzip"),
+        ("*;q=0", ""),
+        ("*;q=0, gzip", "gzip"),
+        ("br, *;q=0", "br"),
+        ("br;q=0.9, gzip", "gzip"),
+        ("br, gzip;q=0.5", "br"),
+        ("br;q=0, gzip;q=0", ""),
+        ("br;q=0.5, identity", ""),
+        ("identity;q=0, br;q=0.1", "br"),
+        ("deflate", ""),
+        ("gzip;q=abc", ""),
+        ("gzip;q=7", ""),
+        ("compress;q=0.5, gzip;q=1.0", "gzip"),
     ],
 )
 def test_codings_are_chosen_by_weight(accept_encoding, expected):
-    assert expected is prefers_gzip(accept_encoding)
+    assert expected == choose_coding(accept_encoding)

@@ -1,0 +1,91 @@
+"""The report mailbox: leaving by mail, bounces and complaints, by mails that were really sent."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from newsroom import Newsroom, read
+
+from newsletter.domain.deliveries import DeliveryState
+from newsletter.domain.subscriptions import EndReason
+from newsletter.domain.suppressions import SuppressionReason
+from newsletter.mail.reports import ReportKind
+from newsletter.services.report_mailbox import take_report
+from newsletter.services.subscribers import export_subscriber
+
+ADDRESS = "aida@readers.example"
+
+
+@pytest.fixture
+def sent(mailing_newsroom: Newsroom) -> tuple[Newsroom, bytes]:
+    """A newsroom with a mailbox for reports, and the digest that its one reader was sent."""
+    newsroom = mailing_newsroom
+    settings = newsroom.app.settings.model_copy(update={"reports_address": "reports@news.example.org"})
+    newsroom.app = replace(newsroom.app, settings=settings)
+    newsroom.subscribe("aida")
+    newsroom.publish("Water comes back")
+    newsroom.fan_out()
+    newsroom.send()
+    return newsroom, newsroom.mails()["aida"][0]
+
+
+def last_end(newsroom: Newsroom) -> tuple[EndReason | None, SuppressionReason | None]:
+    facts = export_subscriber(newsroom.app, ADDRESS)
+    return facts.subscriptions[-1].end_reason, facts.suppression.reason if facts.suppression else None
+
+
+def bounce_of(digest: bytes, *, status: str = "5.1.1", kind: str = "delivery-status") -> bytes:
+    return (
+        "Message-ID: <1@mx.example.net>\r\nMIME-Version: 1.0\r\n"
+        f'Content-Type: multipart/report; report-type={kind}; boundary="b"\r\n\r\n'
+        f"--b\r\nContent-Type: message/delivery-status\r\n\r\nA: b\r\n\r\nAction: failed\r\nStatus: {status}\r\n\r\n"
+        f"--b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: {read(digest)['message-id']}\r\n\r\n--b--\r\n"
+    ).encode()
+
+
+def test_the_mail_names_both_ways_to_leave_and_the_one_by_mail_works(sent):
+    newsroom, digest = sent
+    by_web, by_mail = re.findall(r"<([^>]+)>", read(digest)["list-unsubscribe"])
+    subject = by_mail.partition("?subject=")[2].replace("%20", " ")
+    report = take_report(newsroom.app, f"From: {ADDRESS}\r\nSubject: {subject}\r\n\r\n".encode())
+    again = take_report(newsroom.app, f"From: somebody@example.net\r\nSubject: {subject}\r\n\r\n".encode())
+
+    assert by_web.startswith("https://news.example.org/unsubscribe/")
+    assert by_mail.startswith("mailto:reports@news.example.org?subject=unsubscribe%20")
+    assert [ReportKind.LEAVING] * 2 == [report.kind, again.kind]
+    assert (EndReason.UNSUBSCRIBED, None) == last_end(newsroom)
+
+
+def test_a_token_that_is_not_ours_ends_nothing(sent):
+    newsroom, _ = sent
+    report = take_report(newsroom.app, f"Subject: unsubscribe {'A' * 60}\r\n\r\n".encode())
+
+    assert ReportKind.OTHER is report.kind
+    assert (None, None) == last_end(newsroom)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "end"),
+    [
+        ("5.1.1", "delivery-status", (EndReason.BOUNCED, SuppressionReason.HARD_BOUNCE)),
+        ("5.2.2", "delivery-status", (None, None)),
+        ("", "feedback-report", (EndReason.COMPLAINED, SuppressionReason.COMPLAINT)),
+    ],
+)
+def test_a_report_counts_once_and_ends_what_it_must(sent, status, kind, end):
+    newsroom, digest = sent
+    content = bounce_of(digest, status=status, kind=kind)
+    reports = [take_report(newsroom.app, content) for _ in range(2)]
+
+    assert reports[0] == reports[1]
+    assert ReportKind.OTHER is not reports[0].kind
+    assert end == last_end(newsroom)
+    assert DeliveryState.ACCEPTED == export_subscriber(newsroom.app, ADDRESS).mails[-1].state
+
+
+def test_a_bounce_of_a_mail_that_is_not_ours_ends_nobody(sent):
+    newsroom, digest = sent
+    forged = bounce_of(digest).replace(read(digest)["message-id"].encode(), b"<guess@news.example.org>")
+
+    assert ReportKind.OTHER is take_report(newsroom.app, forged).kind
+    assert (None, None) == last_end(newsroom)
