@@ -3,7 +3,6 @@
 import threading
 import time
 from functools import partial
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from newsletter.errors import ConflictError, InvalidError
 from newsletter.services import editions as editions_service
 from newsletter.services.context import App
 from newsletter.services.editions import Progress as Accounts
-from newsletter.services.reports import find_progress, list_progress, preview_edition
+from newsletter.services.reports import find_progress, list_progress
 from newsletter.services.sends import SendPlan, plan_send, send_pending_articles, start_send
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was, is and will be sent.")
@@ -71,29 +70,6 @@ def show(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False)
 def vars_of(value: object) -> dict[str, object]:
     """Return a frozen value's fields by name."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}  # type: ignore[attr-defined]
-
-
-@app.command()
-def preview(
-    context: typer.Context,
-    edition_id: EditionId,
-    language: Annotated[str | None, typer.Option(help="As readers of this language see it.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the HTML to this file.")] = None,
-) -> None:
-    """Show an edition's text, or write its HTML to a file, before or after it is sent.
-
-    Example:  newsletter editions preview 12 --language ru --html digest.html
-    """
-    view = preview_edition(get_app(context), edition_id, language)
-    if html:
-        try:
-            html.write_text(view.html, encoding="utf-8")
-        except OSError as error:
-            raise InvalidError(f"{html} cannot be written: {error.strerror}; choose another place") from error
-        console.print(f"{view.subject} → {html}", soft_wrap=True)
-    else:
-        console.print(view.subject, style="bold", soft_wrap=True)
-        typer.echo(view.text)
 
 
 @app.command()
@@ -242,7 +218,7 @@ def send(
         follow(parts, edition_id, quiet=as_json)
     found = find_progress(parts, edition_id)
     _print_accounts(parts, found, as_json=as_json)
-    if parts.relay is None and not as_json and found.state is EditionState.SENDING:
+    if not parts.relays and not as_json and found.state is EditionState.SENDING:
         console.print("The mails wait in the queue: NEWSLETTER_SMTP_URL names no relay.", style="yellow")
     if found.state is EditionState.PAUSED:
         raise ConflictError(

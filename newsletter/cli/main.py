@@ -24,6 +24,7 @@ from newsletter.cli import (
     editions,
     feeds,
     lists,
+    previews,
     reports,
     run,
     subscribers,
@@ -122,8 +123,15 @@ cli.add_typer(feeds.app, name="feeds")
 cli.add_typer(reports.app, name="reports")
 cli.add_typer(dkim.app, name="dkim")
 cli.add_typer(database.app, name="db")
-for command in (edition_edits.edit, edition_edits.diff, edition_edits.mend, edition_checks.check):
+for command in (
+    edition_edits.edit,
+    edition_edits.diff,
+    edition_edits.mend,
+    edition_checks.check,
+    previews.preview,
+):
     editions.app.command()(command)
+editions.app.command("test-send")(previews.send_a_test)
 cli.command()(editions.send)
 cli.command()(audit.audit)
 cli.command()(demo.demo)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 
 from newsletter.bootstrap import HANDLERS
 from newsletter.cli import editions as editions_cli
+from newsletter.cli import previews as previews_cli
 from newsletter.cli.editions import follow, send
 from newsletter.dispatch import Doorbell, InProcessDispatcher, Ring
 from newsletter.domain.deliveries import DeliveryState
@@ -129,7 +130,7 @@ class TestEditions:
 
     def test_a_preview_that_cannot_be_written_says_so(self, newsroom, tmp_path):
         edition_id = newsroom.fan_out()
-        told = run(newsroom, str(edition_id), "--html", str(tmp_path), of=editions_cli.preview)
+        told = run(newsroom, str(edition_id), "--html", str(tmp_path), of=previews_cli.preview)
 
         assert isinstance(told.exception, InvalidError)
         assert "cannot be written: Is a directory" in str(told.exception)
