@@ -361,6 +361,11 @@ def period_span(period: str) -> tuple[datetime, datetime]:
     return begins, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
 
 
+def private_stem(token: str) -> str:
+    """Return what a reader's own address has between /feeds/ and the suffix."""
+    return f"private/{token}"
+
+
 def archive_stem(period: str, stem: str) -> str:
     """Return what the address of a feed's archive of a month has between /feeds/ and the suffix."""
     return f"archive/{period}/{stem}"

@@ -98,10 +98,13 @@ def plans_of(tx: Transaction, writer: FeedWriter, feeds: Iterable[Feed]) -> dict
     return plans
 
 
-def prepare(tx: Transaction, feeds: Sequence[Feed]) -> list[Work]:
-    """Read what *feeds* are built from; their change counts are older than it, so that nothing is missed."""
+def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan] | None = None) -> list[Work]:
+    """Read what *feeds* are built from; their change counts are older than it, so that nothing is missed.
+
+    *plans* by slug, where they are known; a feed without one is left out.
+    """
     writer = load_writer(tx)
-    plans = plans_of(tx, writer, feeds)
+    plans = plans_of(tx, writer, feeds) if plans is None else plans
     parents = ancestors(writer.topics)
     planned = [feed for feed in feeds if feed.slug in plans]
     wanted = {feed.id: _wanted(plans[feed.slug], parents) for feed in planned}

@@ -180,17 +180,6 @@ def count_feeds(session: Session, facet: Facet) -> int:
     return session.scalar(select(func.count()).select_from(FeedRow).where(FeedRow.facet == facet)) or 0
 
 
-def longest_unasked(session: Session, facet: Facet, *, before: datetime, limit: int) -> list[tuple[int, str]]:
-    """Return id and slug of feeds that nobody has asked for since *before*, the longest forgotten first."""
-    statement = (
-        select(FeedRow.id, FeedRow.slug)
-        .where(FeedRow.facet == facet, FeedRow.asked_at < before)
-        .order_by(FeedRow.asked_at, FeedRow.id)
-        .limit(limit)
-    )
-    return [(row.id, row.slug) for row in session.execute(statement)]
-
-
 def load_former(session: Session, slug: str) -> FormerFeed | None:
     """Return what became of the feed that had this slug; None: there never was one, or it is there."""
     row = session.get(FormerFeedRow, slug)

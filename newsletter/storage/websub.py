@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, LargeBinary, String, Text, delete, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, mapped_column
 
+from newsletter.domain.feeds import Facet
 from newsletter.domain.websub import HubRequest, Mode
 from newsletter.storage.base import Base, Code, PrimaryKey, one_of
 from newsletter.storage.bulk import chunks, insert_into
@@ -333,6 +334,22 @@ def followed_feeds(session: Session, *, asked_before: datetime) -> list[int]:
         .order_by(FeedRow.id)
     )
     return list(session.scalars(statement))
+
+
+def longest_unasked(session: Session, facet: Facet, *, before: datetime) -> int | None:
+    """Return the id of the feed that nobody has asked for the longest, nor since *before*, and that nobody follows."""
+    follows = (
+        select(FollowerRow.id)
+        .join(FeedDocumentRow, FeedDocumentRow.name == FollowerRow.document)
+        .where(FeedDocumentRow.feed_id == FeedRow.id)
+    )
+    statement = (
+        select(FeedRow.id)
+        .where(FeedRow.facet == facet, FeedRow.asked_at < before, ~follows.exists())
+        .order_by(FeedRow.asked_at, FeedRow.id)
+        .limit(1)
+    )
+    return session.scalar(statement)
 
 
 def _is_free(claimed_until: InstrumentedAttribute[datetime | None], now: datetime) -> ColumnElement[bool]:

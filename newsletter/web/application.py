@@ -32,11 +32,10 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *search.routes(app),
             *archive.routes(app),
             *articles.routes(app),
-            *feeds.routes(app),
             *source_hooks.routes(app),
             *health.routes(app),
         ],
-        middleware=[Middleware(SecurityHeaders), Middleware(BodyLimit)],
+        middleware=[Middleware(feeds.FeedsFirst, newsroom=app), Middleware(SecurityHeaders), Middleware(BodyLimit)],
         exception_handlers={
             HTTPException: problems.http,
             NewsletterError: problems.ours,

@@ -1,45 +1,98 @@
 """Feeds on the web: stored documents with their validators, as bytes, to whoever asks and however often.
 
-A raw ASGI endpoint: readers poll feeds all day, and what they get is ready. No cookie, no redirect but from a short
-address to the full one, no HTML, no look at the article tables.
+A raw ASGI endpoint in front of everything else: readers poll feeds all day, and what they get is ready. No cookie, no
+HTML, one redirect at most, no look at the article tables. One address is one document, whoever asks: a browser gets
+the same bytes as a reader, and a style sheet makes them readable (ADR 14).
 """
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
+import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from newsletter.domain.feeds import OPML_NAME, FeedFormat, document_name, feed_address
+from newsletter.domain.feeds import (
+    CALENDAR,
+    CUSTOM_STEM,
+    OPML_NAME,
+    PERIOD,
+    FeedFormat,
+    FeedQuery,
+    custom_slug,
+    document_name,
+)
+from newsletter.errors import ConflictError, InvalidError, NewsletterError, NotFoundError, TransientError
+from newsletter.rendering.languages import load_language
+from newsletter.rendering.pages import render_feed_stylesheet
+from newsletter.services import feed_requests, private_feeds
 from newsletter.services.context import App
 from newsletter.services.feed_documents import DocumentCache, ServedDocument
-from newsletter.web.validators import http_date, is_not_modified, prefers_gzip
+from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, query_address
+from newsletter.services.hub import ask_hub
+from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
+from newsletter.web.visits import site_of
+
+log = structlog.get_logger()
 
 CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400"
 """How often to ask again: the only hint that all readers understand (RFC 9111, RFC 5861)."""
+ARCHIVE_CACHE_CONTROL = "public, max-age=86400, stale-if-error=604800"
+"""Archives seldom change; but what was withdrawn must not be shown by caches for a year."""
+PRIVATE_CACHE_CONTROL = "private, max-age=300"
 REDIRECT_CACHE_CONTROL = "public, max-age=86400"
 MISSING_CACHE_CONTROL = "public, max-age=60"
 RETRY_AFTER_SECONDS = "5"
 METHODS = "GET, HEAD, OPTIONS"
+LARGEST_FORM = 16 * 1024
+"""Bytes of a subscriber's request; a callback and a topic have 2 KB each at most."""
+LONGEST_QUERY = 4000
+ASKED_EVERY_SECONDS = 600.0
+MOST_NOTED = 5000
 
-_NAME = re.compile(r"([a-z0-9-]{1,150})\.(atom|rss|json)")
+_SUFFIX = f"(atom|rss|json|{CALENDAR})"
+_NAMED = re.compile(rf"([a-z0-9-]{{1,150}})\.{_SUFFIX}")
+_CUSTOM = re.compile(rf"{CUSTOM_STEM}(?:\.{_SUFFIX})?")
+_PRIVATE = re.compile(rf"private/([A-Za-z0-9_-]{{32}})\.{_SUFFIX}")
+_ARCHIVE = re.compile(rf"archive/({PERIOD.pattern})/([a-z0-9-]{{1,150}})\.(atom|rss|json)")
 
 RawHeaders = list[tuple[bytes, bytes]]
 
 
 def routes(app: App) -> list[BaseRoute]:
-    """Return the routes of feeds and of the list of all feeds."""
-    cache = DocumentCache(app, time.monotonic)
-    feeds = FeedEndpoint(app, cache)
-    return [
-        Route("/feeds/{name}", feeds, name="feed"),
-        Route("/feeds.opml", FeedEndpoint(app, cache, fixed_name=OPML_NAME), name="feeds-opml"),
-    ]
+    """Return the routes of feeds and of the list of all feeds, for an application without `FeedsFirst`."""
+    feeds = FeedEndpoint(app)
+    return [Route("/feeds/{name:path}", feeds, name="feed"), Route("/feeds.opml", feeds, name="feeds-opml")]
+
+
+class FeedsFirst:
+    """Answers what asks for a feed before anything else looks at it, and passes on the rest."""
+
+    def __init__(self, app: ASGIApp, *, newsroom: App) -> None:
+        self._app = app
+        self._feeds = FeedEndpoint(newsroom)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a feed, pass on any other."""
+        if scope["type"] == "http" and scope["path"].startswith(("/feeds/", "/feeds.opml")):
+            await self._feeds(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a document is served: *links* it names, and whether it is its reader's alone."""
+
+    cache_control: str = CACHE_CONTROL
+    links: str = ""
+    is_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,90 +104,217 @@ class Representation:
     body: bytes
 
 
-class FeedEndpoint:
-    """Answers requests for feed documents; *fixed_name*: for one document, whatever the path says."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as far as its answer depends on it."""
 
-    def __init__(self, app: App, cache: DocumentCache, *, fixed_name: str = "") -> None:
+    name: str
+    query: str
+    headers: dict[bytes, str]
+    is_head: bool
+
+
+class FeedEndpoint:
+    """Answers requests for feed documents."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
         self._settings = app.settings
-        self._cache = cache
-        self._fixed_name = fixed_name
-        self._represented: WeakKeyDictionary[ServedDocument, dict[bool, Representation]] = WeakKeyDictionary()
+        self._cache = DocumentCache(app, time.monotonic)
+        self._archives = Archives(app, time.monotonic)
+        self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, str], Representation]] = (
+            WeakKeyDictionary()
+        )
+        self._noted: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        del receive
-        method = scope["method"]
-        if method == "OPTIONS":
-            await _answer(send, 204, _preflight_headers())
+        """Answer one request; whatever goes wrong is said in a sentence and never cached."""
+        try:
+            await self._answer(scope, receive, send)
+        except NotFoundError as error:
+            text = f"{_sentence(error)} All feeds are listed at {self._settings.base_url}/feeds.opml"
+            await _say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),), is_head=_is_head(scope))
+        except InvalidError as error:
+            await _say(send, 400, _sentence(error), is_head=_is_head(scope))
+        except (TransientError, ConflictError) as error:
+            log.warning("feed_not_served", error=str(error))
+            more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
+            await _say(send, 503, "This cannot be answered right now; ask again soon.", more, is_head=_is_head(scope))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        if path == "/feeds/hub":
+            await self._hub(method, receive, send)
+        elif method == "OPTIONS":
+            await _send(send, 204, _preflight_headers())
         elif method not in ("GET", "HEAD"):
             await _say(send, 405, "Feeds are read with GET or HEAD.", (("allow", METHODS),))
         else:
-            await self._get(scope, send)
+            name = path.removeprefix("/feeds/") if path != "/feeds.opml" else OPML_NAME
+            query = scope.get("query_string", b"").decode("latin-1")
+            await self._get(Asked(name, query, _request_headers(scope), method == "HEAD"), path, send)
 
-    async def _get(self, scope: Scope, send: Send) -> None:
-        name = self._fixed_name or scope["path_params"]["name"]
-        is_head = scope["method"] == "HEAD"
+    async def _get(self, asked: Asked, path: str, send: Send) -> None:
+        name = asked.name
+        if path == "/feeds.opml" or (known := _NAMED.fullmatch(name)):
+            await self._named(asked, None if path == "/feeds.opml" else known, send)
+        elif custom := _CUSTOM.fullmatch(name):
+            await self._custom(asked, custom[1], send)
+        elif private := _PRIVATE.fullmatch(name):
+            await self._private(asked, private[1], private[2], send)
+        elif archive := _ARCHIVE.fullmatch(name):
+            await self._archive(asked, archive[1], archive[4], FeedFormat(archive[5]), send)
+        elif name == "style.css":
+            await self._style(send, is_head=asked.is_head)
+        elif name == "":
+            await self._redirect(f"{self._settings.base_url}/feeds", send, is_head=asked.is_head)
+        else:
+            raise NotFoundError("there is no feed of this name")
+
+    async def _named(self, asked: Asked, known: "re.Match[str] | None", send: Send) -> None:
+        """Serve what is stored under its own name: a named feed, or the list of all."""
+        if known and known[1] == CUSTOM_STEM:
+            await self._custom(asked, known[2], send)
+            return
+        document = self._cache.peek(asked.name) or await run_in_threadpool(self._cache.load, asked.name)
+        if document is not None:
+            await self._serve(asked, document, self._public_terms(asked.name, is_listed=known is None), send)
+        elif known is None:
+            await self._tell(ToCome(), asked, send)
+        else:
+            answer = await run_in_threadpool(feed_requests.look_for_named, self._app, known[1], known[2])
+            await self._tell(answer, asked, send)
+
+    async def _custom(self, asked: Asked, suffix: str | None, send: Send) -> None:
+        """Serve a combination at its one address; any other way to say it leads there."""
+        query = _read_query(asked.query, self._settings.default_language)
+        if suffix is None or query.text != asked.query or query.named_slug:
+            address = query_address(self._app, query, suffix or FeedFormat.ATOM)
+            await self._redirect(address, send, is_head=asked.is_head)
+            return
+        slug = custom_slug(query.text)
+        make = partial(feed_requests.make_custom, self._app, query, suffix)
+        answer = await self._find_or_make(slug, suffix, make)
+        await self._tell(answer, asked, send, self._public_terms(f"{asked.name}?{query.text}"))
+
+    async def _private(self, asked: Asked, token: str, suffix: str, send: Send) -> None:
+        """Serve what a reader chose, at an address of their own; the document is that of all who chose the same."""
+        plan = await run_in_threadpool(private_feeds.find_plan, self._app, token)
+        if plan is None:
+            await self._tell(Gone(), asked, send)
+            return
+        make = partial(feed_requests.make_choice, self._app, plan, suffix)
+        answer = await self._find_or_make(plan.slug, suffix, make)
+        await self._tell(answer, asked, send, Terms(PRIVATE_CACHE_CONTROL, is_private=True))
+
+    async def _archive(self, asked: Asked, period: str, stem: str, form: FeedFormat, send: Send) -> None:
+        subject: str | FeedQuery = stem
+        if stem == CUSTOM_STEM:
+            subject = _read_query(asked.query, self._settings.default_language)
+            if subject.text != asked.query:
+                raise NotFoundError("an archive has one address only, which its feed names")
+        document = await run_in_threadpool(self._archives.find, subject, period, form)
+        links = f'<{self._settings.base_url}/feeds/{asked.name}{"?" if asked.query else ""}{asked.query}>; rel="self"'
+        await self._serve(asked, document, Terms(ARCHIVE_CACHE_CONTROL, links if stem == CUSTOM_STEM else ""), send)
+
+    async def _find_or_make(self, slug: str, suffix: str, make: Callable[[], Answer]) -> Answer:
+        """Return a feed that is kept as long as somebody asks, from the copies, the database, or made now."""
+        name = document_name(slug, suffix)
         document = self._cache.peek(name)
-        if document is None and (self._fixed_name or _NAME.fullmatch(name)):
+        if document is None:
             document = await run_in_threadpool(self._cache.load, name)
         if document is None:
-            await self._miss(name, send, is_head=is_head)
-            return
-        headers = _request_headers(scope)
-        chosen = self._represent(document, is_gzip=prefers_gzip(headers.get("accept-encoding")))
+            return await run_in_threadpool(make)
+        now = time.monotonic()
+        if now - self._noted.get(slug, -ASKED_EVERY_SECONDS) >= ASKED_EVERY_SECONDS:
+            if len(self._noted) >= MOST_NOTED:
+                self._noted.clear()
+            self._noted[slug] = now
+            await run_in_threadpool(feed_requests.note_asked, self._app, slug)
+        return document
+
+    async def _tell(self, answer: Answer, asked: Asked, send: Send, terms: Terms | None = None) -> None:
+        """Serve a document, or say where it is, that it is gone, or that it is being made."""
+        say = partial(_say, send, is_head=asked.is_head)
+        match answer:
+            case ServedDocument():
+                await self._serve(asked, answer, terms or Terms(), send)
+            case Moved(address):
+                await self._redirect(address, send, is_head=asked.is_head)
+            case Gone():
+                more = (("cache-control", MISSING_CACHE_CONTROL),)
+                text = "This feed is closed; nothing will be published here again."
+                await say(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
+            case ToCome():
+                more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
+                await say(503, "This feed is being made; ask again in a few seconds.", more)
+
+    async def _redirect(self, address: str, send: Send, *, is_head: bool) -> None:
+        more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
+        await _say(send, 301, f"This feed is at {address}", more, is_head=is_head)
+
+    async def _serve(self, asked: Asked, document: ServedDocument, terms: Terms, send: Send) -> None:
+        headers = asked.headers
+        coding = choose_coding(headers.get(b"accept-encoding"))
+        made = self._represented.setdefault(document, {})
+        key = (coding, terms.cache_control)
+        chosen = made.get(key)
+        if chosen is None:
+            chosen = made[key] = _represent(document, coding, terms)
         if is_not_modified(
-            if_none_match=headers.get("if-none-match"),
-            if_modified_since=headers.get("if-modified-since"),
+            if_none_match=headers.get(b"if-none-match"),
+            if_modified_since=headers.get(b"if-modified-since"),
             etag=document.etag,
             last_modified=document.last_modified,
         ):
-            await _answer(send, 304, chosen.not_modified)
+            await _send(send, 304, chosen.not_modified)
         else:
-            await _answer(send, 200, chosen.found, b"" if is_head else chosen.body)
+            await _send(send, 200, chosen.found, b"" if asked.is_head else chosen.body)
 
-    async def _miss(self, name: str, send: Send, *, is_head: bool) -> None:
-        """Send a short address on to the full one; else say whether the feed is to come or unknown."""
-        say = partial(_say, is_head=is_head)
-        known = _NAME.fullmatch(name)
-        if known:
-            slug, form = known[1], FeedFormat(known[2])
-            full = f"{slug}-{self._settings.default_language.lower()}"
-            if await run_in_threadpool(self._cache.load, document_name(full, form)):
-                address = feed_address(self._settings.base_url, full, form)
-                more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
-                await say(send, 301, f"This feed is at {address}", more)
-                return
-        is_to_come = bool(self._fixed_name) or (
-            known is not None and await run_in_threadpool(self._cache.is_to_come, known[1])
-        )
-        if is_to_come:
-            more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
-            await say(send, 503, "This feed is being made; ask again in a few seconds.", more)
+    def _public_terms(self, name: str, *, is_listed: bool = False) -> Terms:
+        address = f"{self._settings.base_url}/{'' if is_listed else 'feeds/'}{name}"
+        hub = "" if is_listed or f".{CALENDAR}" in name or not self._settings.hub_url else self._settings.hub_url
+        return Terms(links=(f'<{hub}>; rel="hub", ' if hub else "") + f'<{address}>; rel="self"')
+
+    async def _hub(self, method: str, receive: Receive, send: Send) -> None:
+        """Take what a subscriber asks of the hub (WebSub, 5.1): 202, whatever its callback will say."""
+        if method != "POST":
+            await _say(
+                send, 405, "This is a WebSub hub; ask with POST.", (("allow", "POST"),), is_head=method == "HEAD"
+            )
             return
-        text = f"There is no feed of this name. All feeds are listed at {self._settings.base_url}/feeds.opml"
-        await say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),))
+        form = await _read_form(receive)
+        await run_in_threadpool(ask_hub, self._app, form)
+        await _say(send, 202, "Your callback will be asked to confirm.", (("cache-control", "no-store"),))
 
-    def _represent(self, document: ServedDocument, *, is_gzip: bool) -> Representation:
-        made = self._represented.setdefault(document, {})
-        if is_gzip not in made:
-            made[is_gzip] = self._make(document, is_gzip=is_gzip)
-        return made[is_gzip]
-
-    def _make(self, document: ServedDocument, *, is_gzip: bool) -> Representation:
-        """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3)."""
-        address = f"{self._settings.base_url}/{'' if self._fixed_name else 'feeds/'}{document.name}"
-        shared = (
-            ("etag", f'"{document.etag}{"-gz" if is_gzip else ""}"'),
-            ("last-modified", http_date(document.last_modified)),
-            ("cache-control", CACHE_CONTROL),
-            ("vary", "Accept-Encoding"),
-            ("link", f'<{address}>; rel="self"'),
+    async def _style(self, send: Send, *, is_head: bool) -> None:
+        language = load_language(self._settings.default_language, self._settings.home)
+        body = render_feed_stylesheet(site_of(self._settings), language, home=self._settings.home).encode()
+        headers: tuple[tuple[str, str], ...] = (
+            ("content-type", "text/css; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("cache-control", REDIRECT_CACHE_CONTROL),
             *_OPEN_TO_ALL,
         )
-        body = document.gzipped if is_gzip else document.body
-        coding = (("content-encoding", "gzip"),) if is_gzip else ()
-        content = (("content-type", _content_type(document.name)), ("content-length", str(len(body))), *coding)
-        return Representation(_raw((*content, *shared)), _raw(shared), body)
+        await _send(send, 200, _raw(headers), b"" if is_head else body)
+
+
+def _represent(document: ServedDocument, coding: Coding, terms: Terms) -> Representation:
+    """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3)."""
+    shared = [
+        ("etag", f'"{document.etag}{coding.tag_suffix}"'),
+        ("last-modified", http_date(document.last_modified)),
+        ("cache-control", terms.cache_control),
+        ("vary", "Accept-Encoding"),
+        ("content-security-policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'"),
+    ]
+    if terms.links:
+        shared.append(("link", terms.links))
+    shared += _CLOSED if terms.is_private else _OPEN_TO_ALL
+    body = {Coding.GZIP: document.gzipped, Coding.BROTLI: document.brotli}.get(coding) or document.body
+    packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
+    content = [("content-type", _content_type(document.name)), ("content-length", str(len(body))), *packed]
+    return Representation(_raw((*content, *shared)), _raw(shared), body)
 
 
 _OPEN_TO_ALL = (
@@ -142,12 +322,42 @@ _OPEN_TO_ALL = (
     ("access-control-expose-headers", "ETag, Link"),
     ("x-content-type-options", "nosniff"),
 )
+_CLOSED = (("x-robots-tag", "noindex"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff"))
+
+
+@lru_cache(maxsize=2048)
+def _read_query(text: str, default_language: str) -> FeedQuery:
+    if len(text) > LONGEST_QUERY:
+        raise InvalidError("this address is too long for a feed")
+    try:
+        return FeedQuery.parse(text, default_language=default_language)
+    except ValueError as error:
+        raise InvalidError(str(error)) from error
+
+
+async def _read_form(receive: Receive) -> dict[str, str]:
+    """Return the fields of a form, each once, as the first is; nobody sends a hub anything long."""
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False) and message["type"] == "http.request"
+        if len(body) > LARGEST_FORM:
+            raise InvalidError("this form is too large")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
+    except ValueError as error:
+        raise InvalidError("this is no form in UTF-8") from error
+    return dict(reversed(pairs))
 
 
 def _content_type(name: str) -> str:
     suffix = name.rpartition(".")[2]
     if suffix == "opml":
         return "text/x-opml; charset=utf-8"
+    if suffix == CALENDAR:
+        return "text/calendar; charset=utf-8"
     form = FeedFormat(suffix)
     return form.media_type if form is FeedFormat.JSON else f"{form.media_type}; charset=utf-8"
 
@@ -165,17 +375,26 @@ def _preflight_headers() -> RawHeaders:
     )
 
 
-def _request_headers(scope: Scope) -> dict[str, str]:
+def _request_headers(scope: Scope) -> dict[bytes, str]:
     """Return the headers that decide about an answer; several lines of one are one list (5.3)."""
-    found: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        if raw_name in _DECIDING:
-            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+    found: dict[bytes, str] = {}
+    for name, raw_value in scope["headers"]:
+        if name in _DECIDING:
+            value = raw_value.decode("latin-1")
             found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
 
 _DECIDING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+
+
+def _is_head(scope: Scope) -> bool:
+    return bool(scope["method"] == "HEAD")
+
+
+def _sentence(error: NewsletterError) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _raw(headers: Sequence[tuple[str, str]]) -> RawHeaders:
@@ -188,9 +407,9 @@ async def _say(
     """Answer with a sentence: a reader's log is the only place where somebody may see it."""
     body = f"{text}\n".encode()
     headers = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))), *_OPEN_TO_ALL, *more)
-    await _answer(send, status, _raw(headers), b"" if is_head else body)
+    await _send(send, status, _raw(headers), b"" if is_head else body)
 
 
-async def _answer(send: Send, status: int, headers: RawHeaders, body: bytes = b"") -> None:
+async def _send(send: Send, status: int, headers: RawHeaders, body: bytes = b"") -> None:
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from enum import StrEnum
+from functools import lru_cache
 
 LONGEST_TAG = 100
 """Characters of an entity tag; ours have a third of it."""
@@ -48,20 +50,45 @@ def http_date(moment: datetime) -> str:
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
-def prefers_gzip(accept_encoding: str | None) -> bool:
-    """Say whether a client takes gzip at least as gladly as plain bytes (12.5.3).
+class Coding(StrEnum):
+    """A content coding that feeds are kept in; its value is what the header says, and nothing for plain bytes."""
 
-    Without the header, or where it refuses both, plain bytes are sent: some client that says so still reads them.
+    PLAIN = ""
+    GZIP = "gzip"
+    BROTLI = "br"
+
+    @property
+    def tag_suffix(self) -> str:
+        """What tells the entity tag of this representation from those of the others (8.8.3.3)."""
+        return {"": "", "gzip": "-gz", "br": "-br"}[self]
+
+
+def choose_coding(accept_encoding: str | None) -> Coding:
+    """Return the coding that a client likes best, of several liked alike the smallest (12.5.3).
+
+    Without the header, or where it refuses all there are, plain bytes are sent: some client that says so still reads
+    them.
     """
     if accept_encoding is None:
-        return False
+        return Coding.PLAIN
+    return _choose_coding(accept_encoding)
+
+
+@lru_cache(maxsize=512)
+def _choose_coding(accept_encoding: str) -> Coding:
     weights = dict(_codings(accept_encoding))
     others = weights.get("*")
-    gzip = weights.get("gzip", weights.get("x-gzip", others))
-    identity = weights.get("identity", others)
-    if identity == 0.0 and gzip is None:
-        return True
-    return bool(gzip) and (gzip or 0.0) >= (identity or 0.0)
+    plain = weights.get("identity", others)
+    best, best_weight = Coding.PLAIN, plain or 0.0
+    for coding, weight in (
+        (Coding.GZIP, weights.get("gzip", weights.get("x-gzip", others))),
+        (Coding.BROTLI, weights.get("br")),  # where it is named: not everybody who says * has it
+    ):
+        if weight and weight >= best_weight:
+            best, best_weight = coding, weight
+    if best is Coding.PLAIN and plain == 0.0 and weights.get("gzip", others) is None:
+        return Coding.GZIP  # plain bytes are refused, and gzip is what nobody fails to read
+    return best
 
 
 def _codings(accept_encoding: str) -> Iterable[tuple[str, float]]:

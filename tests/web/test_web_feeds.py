@@ -96,7 +96,8 @@ def test_each_format_has_its_media_type(client, path, content_type):
 
 
 SERVED_AS = {"gzip": "gzip", "identity;q=0": "gzip", "br, gzip": "br", "br;q=0, gzip;q=0.5": "gzip"}
-CASES = list(
+CODINGS = ("", "gzip", "gzip;q=0", "identity;q=0", "br, gzip", "br;q=0, gzip;q=0.5", "*;q=0")
+CASES = list(product(("GET", "HEAD"), CODINGS, ("none", "tag", "date", "stale")))
     product(
         ("GET", "HEAD"),
         ("", "gzip", "gzip;q=0", "identity;q=0", "br, gzip", "br;q=0, gzip;q=0.5", "*;q=0"),

@@ -28,6 +28,21 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
 
     op.create_table(
+        "delivery_attempt",
+        sa.Column("delivery_id", IDENTIFIER, nullable=False),
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("worker", sa.String(length=200), nullable=False),
+        sa.Column("lease_token", sa.String(length=36), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("stage", sa.String(length=40), nullable=True),
+        sa.Column("code", sa.Integer(), nullable=True),
+        sa.Column("enhanced", sa.String(length=12), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("delivery_id", "n", name=op.f("pk_delivery_attempt")),
+    )
+    op.create_table(
         "feed_authority",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("domain", sa.String(length=255), nullable=False),
@@ -625,6 +640,33 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_feed_entry_article_id"), ["article_id"], unique=False)
 
     op.create_table(
+        "private_feed",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
+        sa.Column("list_id", IDENTIFIER, nullable=False),
+        sa.Column("serial", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["list.id"], name=op.f("fk_private_feed_list_id_list"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"],
+            ["subscriber.id"],
+            name=op.f("fk_private_feed_subscriber_id_subscriber"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_private_feed")),
+        sa.UniqueConstraint("digest", name=op.f("uq_private_feed_digest")),
+        sa.UniqueConstraint(
+            "subscriber_id", "list_id", "serial", name=op.f("uq_private_feed_subscriber_id_list_id_serial")
+        ),
+    )
+    with op.batch_alter_table("private_feed", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_private_feed_list_id"), ["list_id"], unique=False)
+
+    op.create_table(
         "search_entry",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("article_id", IDENTIFIER, nullable=False),
@@ -1000,24 +1042,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_variant_item_article_id"), ["article_id"], unique=False)
 
     op.create_table(
-        "delivery_attempt",
-        sa.Column("delivery_id", IDENTIFIER, nullable=False),
-        sa.Column("n", sa.Integer(), nullable=False),
-        sa.Column("worker", sa.String(length=200), nullable=False),
-        sa.Column("lease_token", sa.String(length=36), nullable=False),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("outcome", sa.String(length=40), nullable=False),
-        sa.Column("stage", sa.String(length=40), nullable=True),
-        sa.Column("code", sa.Integer(), nullable=True),
-        sa.Column("enhanced", sa.String(length=12), nullable=True),
-        sa.Column("reply", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_attempt_delivery_id_delivery"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("delivery_id", "n", name=op.f("pk_delivery_attempt")),
-    )
-    op.create_table(
         "delivery_event",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("source", sa.String(length=80), nullable=False),
@@ -1041,7 +1065,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_delivery_event_delivery_id"))
 
     op.drop_table("delivery_event")
-    op.drop_table("delivery_attempt")
     with op.batch_alter_table("variant_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_variant_item_article_id"))
 
@@ -1115,6 +1138,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_search_entry_words", postgresql_using="gin")
 
     op.drop_table("search_entry")
+    with op.batch_alter_table("private_feed", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_private_feed_list_id"))
+
+    op.drop_table("private_feed")
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_entry_article_id"))
 
@@ -1197,6 +1224,7 @@ def downgrade() -> None:
 
     op.drop_table("feed_follower")
     op.drop_table("feed_authority")
+    op.drop_table("delivery_attempt")
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_at"))
         batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
