@@ -27,11 +27,16 @@ HANDLERS: Mapping[Doorbell, Callable[[App, int], object]] = {
     Doorbell.PUSH_FEEDS: lambda app, _: push_feeds(app),
     Doorbell.COMPILE_EDITION: compile_edition,
     Doorbell.FAN_OUT_EDITION: fan_out_edition,
-    Doorbell.SEND_BULK: lambda app, _: send_slice(app, Pool.BULK),
-    Doorbell.SEND_TRANSACTIONAL: lambda app, _: send_slice(app, Pool.TRANSACTIONAL),
+    Doorbell.SEND_BULK: lambda app, _: send_slice(app, Pool.BULK, should_stop=_stop_of(app)),
+    Doorbell.SEND_TRANSACTIONAL: lambda app, _: send_slice(app, Pool.TRANSACTIONAL, should_stop=_stop_of(app)),
     Doorbell.POLL_SOURCE: poll_source,
 }
 """Which service answers which doorbell; the Celery tasks are the same, a test holds them equal."""
+
+
+def _stop_of(app: App) -> Callable[[], bool]:
+    """Return what says whether this process is about to end."""
+    return app.dispatcher.stopping.is_set if isinstance(app.dispatcher, InProcessDispatcher) else lambda: False
 
 
 def build_app(settings: Settings, *, clock: Clock = system_clock, dispatcher: Dispatcher | None = None) -> App:

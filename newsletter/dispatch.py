@@ -83,10 +83,11 @@ Handler = Callable[[int | None], object]
 class InProcessDispatcher:
     """The embedded dispatcher: remembers rings, each once, until their handlers are run in this process.
 
-    Any thread may ring, and any may answer.
+    Any thread may ring, and any may answer. *stopping* is set when what is being answered should come to an end.
     """
 
     handlers: Mapping[Doorbell, Handler] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
     _waiting: dict[Ring, None] = field(default_factory=dict)
     _lock: threading.Condition = field(default_factory=threading.Condition)
 

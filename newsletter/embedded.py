@@ -18,9 +18,13 @@ POLL_SECONDS = 0.5
 """How long a thread without work sleeps; a doorbell wakes it."""
 SLOW_QUEUES = (Queue.INGEST,)
 """What waits for other people's servers, which must not delay a mail."""
-OWN_QUEUES = tuple(queue for queue in Queue if queue not in SLOW_QUEUES)
+MAIL_QUEUES = (Queue.TRANSACTIONAL, Queue.BULK)
+"""Lanes with a thread each: a confirmation waits for no digest, a tick for neither, whatever the relay does."""
+OWN_QUEUES = tuple(queue for queue in Queue if queue not in SLOW_QUEUES + MAIL_QUEUES)
 ASKERS = 4
 STOP_SECONDS = 2.0
+MAIL_STOP_SECONDS = 30.0
+"""How long the answer to a dot is awaited at the end; one that comes later leaves its mail in doubt."""
 
 
 def run_until_idle(app: App) -> int:
@@ -60,32 +64,41 @@ def answer_doorbells(app: App) -> int:
 
 
 class EmbeddedWorker:
-    """Answers doorbells and ticks on a thread of its own, until it is stopped; use it as a context manager.
+    """Answers doorbells and ticks on threads of its own, until it is stopped; use it as a context manager.
 
-    It ticks, and can be stopped, between any two answers: sending a long edition rings for its next slice each time.
-    What waits for other people's servers has threads of its own, which are not waited for at the end: whatever they
-    were about is done again.
+    It ticks, and can be stopped, between any two answers. Mail has a thread for each lane, which ends its slice as soon
+    as somebody asks to stop. What waits for other people's servers has threads of its own, which are not waited for at
+    the end: whatever they were about is done again.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="newsletter-worker", daemon=True)
+        self._mailers = [
+            threading.Thread(target=self._answer, args=((queue,),), name=f"newsletter-mailer-{queue}", daemon=True)
+            for queue in MAIL_QUEUES
+        ]
         self._askers = [
             threading.Thread(target=self._answer, args=(SLOW_QUEUES,), name=f"newsletter-asker-{number}", daemon=True)
             for number in range(ASKERS)
         ]
 
     def __enter__(self) -> Self:
-        for thread in (self._thread, *self._askers):
+        if isinstance(self._app.dispatcher, InProcessDispatcher):
+            self._app.dispatcher.stopping.clear()
+        for thread in (self._thread, *self._mailers, *self._askers):
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         if isinstance(self._app.dispatcher, InProcessDispatcher):
+            self._app.dispatcher.stopping.set()
             self._app.dispatcher.wake()
         self._thread.join()
+        for thread in self._mailers:
+            thread.join(MAIL_STOP_SECONDS)
         for thread in self._askers:
             thread.join(STOP_SECONDS)
 

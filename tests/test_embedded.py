@@ -101,6 +101,37 @@ def test_a_long_edition_stops_neither_the_tick_nor_the_worker(embedded_app, bell
     assert not [each for each in threading.enumerate() if each.name == "newsletter-worker"]
 
 
+@pytest.mark.parametrize("stuck", [Doorbell.SEND_BULK, Doorbell.SEND_TRANSACTIONAL])
+def test_a_lane_of_mail_that_hangs_delays_neither_the_other_nor_the_tick(embedded_app, bells, monkeypatch, stuck):
+    monkeypatch.setattr(embedded, "TICK_SECONDS", 0.01)
+    others = {Doorbell.SEND_BULK, Doorbell.SEND_TRANSACTIONAL, Doorbell.FAN_OUT_EDITION} - {stuck}
+    released = threading.Event()
+    bells.answer(stuck, lambda _: released.wait(5))
+    with EmbeddedWorker(embedded_app):
+        bells.ring(Ring(stuck))
+        for doorbell in others:
+            bells.ring(Ring(doorbell))
+        wait_until(lambda: others <= set(bells.heard) and bells.heard.count(Doorbell.TICK) >= 3)
+        assert not released.is_set()
+        released.set()
+
+
+def test_a_slice_hears_that_the_worker_stops(embedded_app, bells):
+    begun = threading.Event()
+
+    def send(_: int | None) -> None:
+        begun.set()
+        assert bells.stopping.wait(5)
+        bells.heard.append(Doorbell.SEND_BULK)
+
+    bells.answer(Doorbell.SEND_BULK, send)
+    with EmbeddedWorker(embedded_app):
+        bells.ring(Ring(Doorbell.SEND_BULK))
+        assert begun.wait(5)
+
+    assert Doorbell.SEND_BULK in bells.heard
+
+
 def test_the_composition_root_makes_a_service_that_runs_by_itself(settings: Settings, clock: Clock):
     """Nothing is configured: the database is made, and every doorbell has somebody who answers it."""
     app = build_app(settings, clock=clock)
