@@ -18,8 +18,6 @@ log = structlog.get_logger()
 Age = tuple[int, int]
 
 GUARD = "the restore guard"
-FIRST_STEPS = 3
-"""Steps of a new database in which the first witness may be late, since it is written after the step has committed."""
 
 
 def watch(app: App) -> bool:
@@ -31,18 +29,22 @@ def watch(app: App) -> bool:
     """
     with app.transaction() as tx:
         server = lineage.ask_server(tx.session)
-        lineage.found_lineage(tx.session, server)
-        found = lineage.load_lineage(tx.session)
-        assert found is not None
-        witness = Witness(app.settings.home, found.uid)
-        seen = witness.read()  # before the step: whoever wrote it had committed, so our step must be beyond it
+        is_new = lineage.load_lineage(tx.session) is None
+        begun = lineage.found_lineage(tx.session, server)
+        witness = Witness(app.settings.home, begun.uid)
+        if is_new:
+            witness.write(begun.age)  # before anybody can see the lineage, so that to have none is to be elsewhere
+        seen = witness.read()  # before we look: whoever wrote it had committed that
+        found = lineage.found_lineage(tx.session, server)
+        is_missed = seen is None and app.database.is_sqlite and witness.can_be_kept()
+        why = _why_older(found, seen, server, is_missed=is_missed)
+        if why:  # it takes no step, so that the time of the last one tells how old the restored state is
+            if stops.put_stop(tx.session, StopKind.RESTORE, reason=why, by=GUARD):
+                log.error("restore_noticed", why=why)
+            return False
         now = lineage.step(tx.session)
-        why = _why_older(now, seen, server, is_sqlite=app.database.is_sqlite)
-        if why and stops.put_stop(tx.session, StopKind.RESTORE, reason=why, by=GUARD):
-            log.error("restore_noticed", why=why)
-    if not why:
-        witness.write(now.age)
-    return not why
+    witness.write(now.age)
+    return True
 
 
 def may_claim(tx: Transaction) -> bool:
@@ -61,11 +63,14 @@ def may_claim(tx: Transaction) -> bool:
     return False
 
 
-def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_sqlite: bool) -> str:
-    """Return what tells that the database was restored or copied; empty: nothing does."""
-    if seen is not None and found.age <= seen:
+def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_missed: bool) -> str:
+    """Return what tells that the database was restored or copied; empty: nothing does.
+
+    *is_missed*: there should be a witness, since the embedded database and its home folder are one installation.
+    """
+    if seen is not None and found.age < seen:
         return _behind(found, seen)
-    if seen is None and is_sqlite and found.steps > FIRST_STEPS:
+    if is_missed and found.steps:
         return "the database file has worked before, but not in this home folder: it was copied here, or restored"
     if server.cluster and found.cluster and server.cluster != found.cluster:
         return "the database lives on another PostgreSQL server than before: it was restored there, or is a copy"
@@ -78,7 +83,7 @@ def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_sqlite: b
 
 
 def _behind(found: Lineage, seen: Age) -> str:
-    steps = seen[1] - found.steps + 1 if seen[0] == found.epoch else None
+    steps = seen[1] - found.steps if seen[0] == found.epoch else None
     told = f"{steps:,} steps" if steps else "an acknowledged restore"
     return f"the database is {told} behind what this machine has seen of it: an older state of it was restored"
 
@@ -96,6 +101,14 @@ class Witness:
             return int(epoch), int(steps)
         except (OSError, ValueError):
             return None
+
+    def can_be_kept(self) -> bool:
+        """Say whether the home folder can be written."""
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return False
+        return os.access(self._path.parent, os.W_OK)
 
     def write(self, age: Age) -> None:
         """Keep *age* if it is beyond what is kept; a folder that cannot be written is logged, and mail goes on."""

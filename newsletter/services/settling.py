@@ -10,6 +10,7 @@ from newsletter.domain.replies import Verdict
 from newsletter.mail.journal import Testament, testaments
 from newsletter.mail.smtp import SendResult
 from newsletter.services.context import App
+from newsletter.services.guard import watch
 from newsletter.storage import ledger, recovery
 
 log = structlog.get_logger()
@@ -61,6 +62,8 @@ def settle_journals(app: App) -> int:
     Nothing was sent: back into the queue. An answer had come: recorded, as its sender would have. The dot was written
     and no answer noted: in doubt. What a sender died of making counts a lapse, see `recovery.requeue_lapsed`.
     """
+    if not watch(app):
+        return 0  # journals know more than a restored database does: they are evidence, see `services.restores`
     return sum(_settle(app, each) for each in testaments(app.settings.home / JOURNALS))
 
 

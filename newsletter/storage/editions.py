@@ -70,6 +70,10 @@ class EditionRow(Base):
     created_at: Mapped[datetime]
 
 
+BEFORE_SENDING = (EditionState.PLANNED, EditionState.REVIEW, EditionState.APPROVED)
+"""States in which an edition has no delivery that could be sent."""
+
+
 class EditionItemRow(Base):
     """An article in an edition; in the order of the edition."""
 
@@ -178,9 +182,9 @@ def set_state(session: Session, edition_id: int, state: EditionState, *, now: da
     return int(moved.rowcount) > 0  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
-def hold_review(session: Session, edition_id: int) -> None:
-    """Let an edition in review wait until somebody decides, whatever time was set for it."""
-    session.execute(update(EditionRow).where(EditionRow.id == edition_id).values(review_until=None))
+def hold_review(session: Session, edition_id: int, *, until: datetime | None = None) -> None:
+    """Let an edition in review wait until a time, None: until somebody decides, whatever time was set for it."""
+    session.execute(update(EditionRow).where(EditionRow.id == edition_id).values(review_until=until))
 
 
 def taken_items(

@@ -73,11 +73,14 @@ def _asked(session: Session, question: str) -> str | None:
         return None
 
 
-def found_lineage(session: Session, server: Server) -> None:
-    """Begin the lineage of a new database; one that has begun stays as it is."""
+def found_lineage(session: Session, server: Server) -> Lineage:
+    """Return which database this is; a new one begins its lineage."""
+    if known := load_lineage(session):
+        return known
     row = {"id": ONLY, "uid": secrets.token_hex(16), "epoch": 1, "steps": 0, "at": database_now(session)}
     row |= {"cluster": server.cluster, "timeline": server.timeline}
     session.execute(insert_into(session, LineageRow).values(row).on_conflict_do_nothing())
+    return found_lineage(session, server)  # ours, or that of another who was first
 
 
 def load_lineage(session: Session) -> Lineage | None:
