@@ -106,7 +106,7 @@ class Journal:
 
 
 @dataclass(frozen=True, slots=True)
-class Testament:
+class Bequest:
     """What a dead sender left: the attempts whose dot may have left, those that have ended, and what it died of.
 
     *is_complete*: whether a dot that is not in here was certainly not written.
@@ -124,7 +124,7 @@ class Testament:
         self._path.unlink(missing_ok=True)
 
 
-def testaments(folder: Path) -> Iterator[Testament]:
+def bequests(folder: Path) -> Iterator[Bequest]:
     """Yield what dead senders left in *folder*, each locked against other readers until the next is asked for."""
     names = [each.name for each in os.scandir(folder)] if folder.is_dir() else []
     for path in (folder / name for name in sorted(names) if not name.startswith(".")):
@@ -142,7 +142,7 @@ def testaments(folder: Path) -> Iterator[Testament]:
             os.close(descriptor)
 
 
-def _read(path: Path) -> Testament:
+def _read(path: Path) -> Bequest:
     first, *lines = path.read_text("utf-8", "replace").split("\n")[:-1] or [""]  # what has no end was not written
     dots: set[tuple[int, int]] = set()
     ends: dict[tuple[int, int], SendResult] = {}
@@ -159,7 +159,7 @@ def _read(path: Path) -> Testament:
             touched = frozenset(map(int, rest.split())) if kind == "touch" else frozenset()
     is_complete = bool(boot_id()) and first == f"boot {boot_id()}"
     ended = [(attempt, result) for (_, attempt), result in ends.items()]
-    return Testament(path.name, is_complete, frozenset(dots), ended, touched, path)
+    return Bequest(path.name, is_complete, frozenset(dots), ended, touched, path)
 
 
 def _read_end(words: str) -> tuple[int, SendResult]:

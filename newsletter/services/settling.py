@@ -7,7 +7,7 @@ import structlog
 
 from newsletter.domain.deliveries import DeliveryState, Told, next_move
 from newsletter.domain.replies import Verdict
-from newsletter.mail.journal import Testament, testaments
+from newsletter.mail.journal import Bequest, bequests
 from newsletter.mail.smtp import SendResult
 from newsletter.services.context import App
 from newsletter.services.guard import watch
@@ -64,10 +64,10 @@ def settle_journals(app: App) -> int:
     """
     if not watch(app):
         return 0  # journals know more than a restored database does: they are evidence, see `services.restores`
-    return sum(_settle(app, each) for each in testaments(app.settings.home / JOURNALS))
+    return sum(_settle(app, each) for each in bequests(app.settings.home / JOURNALS))
 
 
-def _settle(app: App, left: Testament) -> int:
+def _settle(app: App, left: Bequest) -> int:
     ends = {(result.ref, attempt): result for attempt, result in left.ends if result.verdict is not Verdict.UNSENT}
     with app.transaction() as tx:
         held = recovery.load_held(tx.session, left.name)
