@@ -5,25 +5,17 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, get_app, parse_instant, plain, print_facts, table_of
 from newsletter.services.audit import MOST_LISTED, list_acts
 
 _FIELDS = ("id", "at", "actor", "act", "about")
 
 
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no time; write it like 2024-12-09T08:00:00+06:00") from error
-    if instant.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no zone; write it like 2024-12-09T08:00:00+06:00")
-    return instant
-
-
 def audit(
     context: typer.Context,
-    since: Annotated[datetime | None, typer.Option(parser=_instant, metavar="TIME", help="From this time on.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="From this time on.")
+    ] = None,
     actor: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
     about: Annotated[str | None, typer.Option(help="Only about this: 'edition 12', or all of a noun: edition.")] = None,
     before: Annotated[int | None, typer.Option(help="Go on before this number, the last one shown.")] = None,

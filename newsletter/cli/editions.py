@@ -1,14 +1,27 @@
 """`newsletter editions` and `newsletter send`: look an edition over, let it go, stop it, follow it."""
 
+import sys
 import threading
 import time
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
+from newsletter.cli.edition_checks import print_findings
+from newsletter.cli.output import (
+    AsJSON,
+    console,
+    errors,
+    facts_table,
+    get_app,
+    parse_instant,
+    plain,
+    print_facts,
+    table_of,
+)
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import ENDED, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
@@ -16,6 +29,7 @@ from newsletter.embedded import answer_doorbells, work_off
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services import editions as editions_service
 from newsletter.services.context import App
+from newsletter.services.edition_checks import CheckLevel, check_edition
 from newsletter.services.editions import Progress as Accounts
 from newsletter.services.reports import find_progress, list_progress
 from newsletter.services.sends import SendPlan, plan_send, send_pending_articles, start_send
@@ -73,12 +87,26 @@ def vars_of(value: object) -> dict[str, object]:
 
 
 @app.command()
-def approve(context: typer.Context, edition_id: EditionId) -> None:
-    """Let an edition that waits for review go out.
+def approve(
+    context: typer.Context,
+    edition_id: EditionId,
+    at: Annotated[
+        datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="Let it go out by itself then.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, whatever the checks warn of.")] = False,
+) -> None:
+    """Let an edition that waits for review go out, now or at a time.
 
     Example:  newsletter editions approve 12
+
+    Example:  newsletter editions approve 12 --at 2024-12-09T08:00:00+06:00
     """
     parts = get_app(context)
+    _ask_about_warnings(parts, edition_id, yes=yes)
+    if at:
+        editions_service.schedule_edition(parts, edition_id, at)
+        console.print(f"Edition {edition_id} goes out at {at:%Y-%m-%d %H:%M %Z}.")
+        return
     editions_service.approve_edition(parts, edition_id, actor=parts.actor)
     answer_doorbells(parts)
     _say_state(parts, edition_id)
@@ -174,6 +202,25 @@ _FOLLOWING = {
 }
 
 
+def _ask_about_warnings(parts: App, edition_id: int, *, yes: bool) -> None:
+    """Show what the checks found, and ask whether it is to be sent all the same; errors are refused by the service.
+
+    Where nobody is there to answer, warnings are only shown.
+    """
+    if find_progress(parts, edition_id).state is not EditionState.REVIEW or yes:
+        return
+    found = check_edition(parts, edition_id)
+    if found:
+        print_findings(found)
+    if any(each.level is CheckLevel.ERROR for each in found) or not found or not sys.stdin.isatty():
+        return
+    if not typer.confirm(f"Send it all the same? If not, edition {edition_id} waits as a draft", err=True):
+        console.print(
+            f"It waits:  newsletter editions edit {edition_id}, then  newsletter editions approve {edition_id}"
+        )
+        raise typer.Abort
+
+
 def _say_state(parts: App, edition_id: int) -> None:
     console.print(f"Edition {edition_id} is {find_progress(parts, edition_id).state.value}.")
 
@@ -185,6 +232,10 @@ def send(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Return when the edition has ended.")] = False,
+    draft: Annotated[bool, typer.Option("--draft", help="Only compose it; it waits until you approve it.")] = False,
+    at: Annotated[
+        datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="Compose it now, let it go out then.")
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Compose and send what is due now: the newest slot of a list, once.
@@ -208,12 +259,13 @@ def send(
     if as_json and not yes:
         raise InvalidError("--json sends without asking only with --yes")
     if not as_json:
-        _show_plan(plan)
+        _show_plan(parts, plan)
     if dry_run or (plan.skip_reason and not yes):
         return
-    if not yes:
-        typer.confirm(f"Send now? Readers: {plan.readers:,}", abort=True, err=True)
-    edition_id = start_send(parts, slug, plan.cadence, actor=parts.actor)
+    edition_id = _start(parts, plan, is_draft=draft, at=at, yes=yes)
+    if draft or at:
+        _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
+        return
     if parts.settings.is_embedded or wait:
         follow(parts, edition_id, quiet=as_json)
     found = find_progress(parts, edition_id)
@@ -227,6 +279,24 @@ def send(
         )
 
 
+def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, yes: bool) -> int:
+    """Compose what was planned, ask as long as somebody wants to be asked, and let it go, now or later."""
+    if is_draft:
+        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True)
+    if yes and at is None:
+        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor)
+    if not yes:
+        question = f"Send at {at:%Y-%m-%d %H:%M %Z}?" if at else "Send now?"
+        typer.confirm(f"{question} Readers: {plan.readers:,}", abort=True, err=True)
+    edition_id = start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True)
+    _ask_about_warnings(parts, edition_id, yes=yes)
+    if at:
+        editions_service.schedule_edition(parts, edition_id, at)
+    else:
+        editions_service.approve_edition(parts, edition_id, actor=parts.actor)
+    return edition_id
+
+
 def _send_articles(parts: App, slug: str, *, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         raise InvalidError("an immediate list sends each article by itself; `newsletter articles list` shows them")
@@ -237,8 +307,8 @@ def _send_articles(parts: App, slug: str, *, dry_run: bool, as_json: bool) -> No
     print_facts(found, as_json=as_json, table=table_of(["edition", "state", "deliveries"], rows))
 
 
-def _show_plan(plan: SendPlan) -> None:
-    told = {
+def _show_plan(parts: App, plan: SendPlan) -> None:
+    told: dict[str, object] = {
         "list": plan.list_slug,
         "slot": f"{plan.slot_key} ({plan.cadence.value})",
         "readers": f"{plan.readers:,} of {plan.reader_count:,}"
@@ -247,6 +317,7 @@ def _show_plan(plan: SendPlan) -> None:
         "variants": plan.variants,
         "largest": f"{plan.largest_html_bytes / 1000:.0f} KB of HTML" if plan.variants else None,
         "items": plan.items,
+        "mails": _pace(parts, plan.readers) if plan.readers else None,
     }
     console.print(facts_table(told))
     for title in plan.titles[:PREVIEW_LINES]:
@@ -255,6 +326,16 @@ def _show_plan(plan: SendPlan) -> None:
         console.print(f"  … and {len(plan.titles) - PREVIEW_LINES} more", style="dim")
     if plan.skip_reason:
         console.print(f"Nothing to send: {_why_nothing(plan, plan.skip_reason)}.", style="yellow")
+
+
+def _pace(parts: App, mails: int) -> str:
+    """Say how long so many mails take at the rate that the relays' URLs allow."""
+    if not parts.relays:
+        return "they wait: no relay is configured"
+    if any(relay.rate is None for relay in parts.relays):
+        return "the first at once, the others as fast as the relay takes them; no rate is set"
+    rate = sum(relay.rate or 0 for relay in parts.relays)
+    return f"the first at once, the last after about {timedelta(seconds=round(mails / rate))} at {rate:g} per second"
 
 
 def _why_nothing(plan: SendPlan, reason: SkipReason) -> str:

@@ -21,6 +21,17 @@ errors = Console(stderr=True, highlight=False, markup=False)
 AsJSON = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, for scripts.")]
 
 
+def parse_instant(text: str) -> datetime:
+    """Read a time with its zone, as an option gives it."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no time; write it like 2024-12-09T08:00:00+06:00") from error
+    if instant.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} has no zone; write it like 2024-12-09T08:00:00+06:00")
+    return instant
+
+
 def get_app(context: typer.Context) -> App:
     """Return this process's parts, made on first use with the database brought up to date."""
     app: App = context.obj()

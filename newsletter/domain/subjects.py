@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-LONGEST = 78
+LONGEST = 90
 """Characters; phones show about half of it, and longer ones are cut everywhere."""
 
 SHORTEST_SHOUT = 8

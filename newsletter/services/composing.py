@@ -64,9 +64,10 @@ class Composition:
         return None if self.variants else SkipReason.EMPTY
 
 
-def compile_edition(app: App, edition_id: int) -> None:
+def compile_edition(app: App, edition_id: int, *, is_held: bool = False) -> None:
     """Compose a planned edition and store it: approved, waiting for review, or skipped with the reason.
 
+    *is_held*: it waits for review until somebody decides, whatever its list asks for.
     One transaction, in which the list is locked, so that two editions of one list never take the same article.
     Repeating it, or running it for an edition that is past this, changes nothing.
     """
@@ -86,7 +87,7 @@ def compile_edition(app: App, edition_id: int) -> None:
             _skip(tx, edition_id, composition.skip_reason)
             return
         _store(tx, edition_id, composition)
-        _release(tx, edition_id, mailing_list)
+        _release(tx, edition_id, mailing_list, is_held=is_held)
         log.info(
             "edition_compiled",
             edition_id=edition_id,
@@ -249,7 +250,10 @@ def compose_again(tx: Transaction, mailing_list: MailingList, edition: Edition) 
     return composition
 
 
-def _release(tx: Transaction, edition_id: int, mailing_list: MailingList) -> None:
+def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_held: bool) -> None:
+    if is_held:
+        edition_store.set_state(tx.session, edition_id, EditionState.REVIEW, now=tx.now)
+        return
     if mailing_list.review_minutes is None:
         edition = edition_store.load_edition(tx.session, edition_id)
         errors = edition and [each for each in check_in(tx, edition) if each.level is CheckLevel.ERROR]

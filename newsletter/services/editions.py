@@ -170,6 +170,26 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
         approve_in(tx, edition_id, actor=actor)
 
 
+def schedule_edition(app: App, edition_id: int, at: datetime) -> None:
+    """Let a reviewed edition go out by itself at a time; a later call sets another one.
+
+    Raises:
+        NotFoundError: there is no such edition.
+        ConflictError: it is not waiting for review, a check found an error, or the time is past or after its deadline.
+    """
+    with app.transaction() as tx:
+        edition = _load(tx, edition_id)
+        if edition.state is not EditionState.REVIEW:
+            raise ConflictError(f"edition {edition_id} is {edition.state}; only one in review can be scheduled")
+        if not tx.now <= at < edition.deadline_at:
+            raise ConflictError(
+                f"edition {edition_id} can go out from now until its deadline, {edition.deadline_at:%Y-%m-%d %H:%M %Z}"
+            )
+        require_sendable(tx, edition)
+        edition_store.hold_review(tx.session, edition_id, until=at)
+        record_act(tx, "scheduled", f"edition {edition_id}", at=at.isoformat())
+
+
 def approve_in(tx: Transaction, edition_id: int, *, actor: str) -> None:
     """Approve within the caller's transaction and ring for its fan-out.
 

@@ -93,10 +93,11 @@ def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
         )
 
 
-def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str) -> int:
+def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str, is_draft: bool = False) -> int:
     """Open, compose and approve the newest due slot of a list; return the edition's id. Sending follows by doorbell.
 
-    Items visible now are in. Repeating it goes on with the same edition, since a slot has only one.
+    Items visible now are in. Repeating it goes on with the same edition, since a slot has only one. *is_draft*: it
+    stays in review until somebody approves it.
 
     Raises:
         NotFoundError, InvalidError, ConflictError: as `plan_send`.
@@ -114,7 +115,9 @@ def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str) -> i
             )
         if edition_id is None:
             raise ConflictError(f"somebody else has just opened {slug} {slot.key}; see `newsletter editions list`")
-    compile_edition(app, edition_id)
+    compile_edition(app, edition_id, is_held=is_draft)
+    if is_draft:
+        return edition_id
     with app.transaction() as tx:
         edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
         if edition is not None and edition.state is EditionState.REVIEW:

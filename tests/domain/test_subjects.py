@@ -37,7 +37,7 @@ def test_an_honest_headline_raises_no_doubt(subject):
         ("Срочно: важная новость", "filters"),
         ("Акысыз китептер", "filters"),
         ("🔥🔥 news", "pictographs"),
-        ("x " * 45, "90 characters"),
+        ("x " * 60, "120 characters"),
     ],
 )
 def test_what_spam_does_raises_a_doubt(subject, words):
