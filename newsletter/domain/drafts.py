@@ -259,13 +259,15 @@ def admit(
     return _settled(record, record, now=now)
 
 
-def update(record: ArticleRecord, draft: Draft, *, zone: ZoneInfo, now: datetime) -> ArticleRecord:
+def update(
+    record: ArticleRecord, draft: Draft, *, zone: ZoneInfo, now: datetime, is_partial: bool = False
+) -> ArticleRecord:
     """Return *record* as the same item, come again, has it now; equal to *record* where nothing changed.
 
     What the item no longer says stays as it was: an update never empties. The date of what is public never changes;
-    a withdrawn article stays withdrawn.
+    a withdrawn article stays withdrawn. Without a body it is a teaser, unless *is_partial*: then it says what changes.
     """
-    if record.own_translation.body_html and not draft.has_body:
+    if record.own_translation.body_html and not draft.has_body and not is_partial:
         return merge(record, draft, Likeness.TEASER, zone=zone, now=now)
     changed = replace(
         record,

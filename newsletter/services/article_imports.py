@@ -165,7 +165,8 @@ class SourcedItem:
 
     *aliases*: names by which it may have come before. *digest*: of the item as its source gave it, where more was
     added since; None: nothing was. *is_archive*: what is new is not mailed. *is_major*: whoever gives it says that
-    readers should hear of the change; None: the texts decide.
+    readers should hear of the change; None: the texts decide. *is_partial*: its owner says what changes and nothing
+    else, so that a title without a body is a new title, and no teaser.
     """
 
     file: str
@@ -177,6 +178,7 @@ class SourcedItem:
     digest: str | None = None
     is_archive: bool = False
     is_major: bool | None = None
+    is_partial: bool = False
 
 
 def _read(name: str, content: bytes, defaults: Defaults) -> list[SourcedItem]:
@@ -262,7 +264,7 @@ class _Importer:
         item, draft = sourced.item, sourced.item.draft
         if draft is None:
             return self._outcome(sourced, ImportResult.REFUSED, reason=item.refusal)
-        if why := refusal(draft):
+        if not sourced.is_partial and (why := refusal(draft)):
             return self._outcome(sourced, ImportResult.REFUSED, reason=why)
         source = self.sources[sourced.source]
         try:
@@ -330,7 +332,7 @@ class _Importer:
     def _update(self, known: storage.KnownItem, sourced: SourcedItem, draft: Draft) -> "_Step":
         """Take the same item, come again and different: an edit, or an update that readers should hear of."""
         old = storage.load_record(self.tx.session, known.article_id)
-        new = update(old, draft, zone=self._zone, now=self.tx.now)
+        new = update(old, draft, zone=self._zone, now=self.tx.now, is_partial=sourced.is_partial)
         if new == old or old.state is not ArticleState.PUBLISHED:
             return _Step(old, new, ImportResult.UPDATED)
         is_major = sourced.is_major

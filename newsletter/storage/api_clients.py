@@ -1,11 +1,11 @@
 """Programs that may bring articles in through the API, in SQL: hashes of their tokens, their pace, their requests."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, String, Text, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from newsletter.domain.api_clients import ApiClient, ApiRequest
 from newsletter.storage.articles import SourceRow
 from newsletter.storage.base import Base, Identifier, PrimaryKey
 from newsletter.storage.bulk import insert_into
@@ -40,31 +40,6 @@ class ApiRequestRow(Base):
     status: Mapped[int | None]  # None: it is being answered
     answer: Mapped[str] = mapped_column(Text, default="")
     location: Mapped[str] = mapped_column(Text, default="")
-
-
-@dataclass(frozen=True, slots=True)
-class ApiClient:
-    """A program that may bring articles in."""
-
-    id: int
-    name: str
-    source_id: int
-    source: str
-    source_title: str
-    created_at: datetime
-    revoked_at: datetime | None
-    used_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRequest:
-    """A request that came before; *status* None: it is being answered, or was broken off."""
-
-    fingerprint: str
-    at: datetime
-    status: int | None
-    answer: str
-    location: str
 
 
 def add_client(session: Session, *, name: str, source_id: int, token_digest: str) -> bool:

@@ -9,7 +9,20 @@ from starlette.routing import BaseRoute
 
 from newsletter.errors import NewsletterError
 from newsletter.services.context import App
-from newsletter.web import archive, articles, feeds, health, home, leaving, preferences, requests, search, sign_up, source_hooks
+from newsletter.web import (
+    api,
+    archive,
+    articles,
+    feeds,
+    health,
+    home,
+    leaving,
+    preferences,
+    requests,
+    search,
+    sign_up,
+    source_hooks,
+)
 from newsletter.web.problems import Problems
 from newsletter.web.security import BodyLimit, SecurityHeaders
 
@@ -33,6 +46,7 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *archive.routes(app),
             *articles.routes(app),
             *source_hooks.routes(app),
+            *api.routes(app),
             *health.routes(app),
         ],
         middleware=[Middleware(feeds.FeedsFirst, newsroom=app), Middleware(SecurityHeaders), Middleware(BodyLimit)],

@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from newsletter.errors import ConflictError, InvalidError, NewsletterError, NotFoundError, TransientError
 from newsletter.rendering.languages import Language
 from newsletter.services.context import App
+from newsletter.web.api_problems import API, problem_response
 from newsletter.web.security import HEADERS
 from newsletter.web.visits import choose_language, page_response
 
@@ -47,6 +48,8 @@ class Problems:
         return response
 
     def _answer(self, request: Request, status: int) -> Response:
+        if request.url.path.startswith(API):
+            return problem_response(status)
         try:
             language = choose_language(self._app.settings, request)
             title, advice = describe(language, status)
