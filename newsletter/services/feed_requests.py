@@ -121,6 +121,17 @@ def query_address(app: App, query: FeedQuery, suffix: str) -> str:
     return feed_address(app.settings.base_url, "custom", suffix, query.text)
 
 
+def describe_query(app: App, query: FeedQuery) -> str:
+    """Return the title of a combination's feed, in its language.
+
+    Raises:
+        NotFoundError: it names something that there is not; the message says what.
+    """
+    with app.reading() as tx:
+        writer = load_writer(tx)
+        return writer.title(writer.combination(query))
+
+
 def note_asked(app: App, slug: str) -> None:
     """Note that somebody asked for a feed that is kept as long as somebody does; seldom writes."""
     with app.reading() as tx:

@@ -19,6 +19,7 @@ from newsletter.mail.addresses import network_hmac
 from newsletter.rendering.languages import Language, load_language
 from newsletter.rendering.pages import Site, render_page, source_of, style_source
 from newsletter.services.context import App
+from newsletter.web.discovery import link_header, links_to_feed
 
 UNREADABLE = 400
 
@@ -172,7 +173,9 @@ def page_response(
     """
     settings = app.settings
     site = site_of(settings)
+    site_feeds = links_to_feed(settings, language.code)
     context = {
+        "site_feeds": site_feeds,
         "link": partial(_link, settings, request),
         "tongues": _tongues(settings, request, site.languages),
         **context,
@@ -184,7 +187,12 @@ def page_response(
     )
     if script := str(context.get("script", "")):
         policy += f"; script-src {source_of(script)}; connect-src 'self'"
-    headers = {"content-security-policy": policy, "content-language": language.code, "vary": "accept-language"}
+    headers = {
+        "content-security-policy": policy,
+        "content-language": language.code,
+        "vary": "accept-language",
+        "link": link_header(site_feeds),
+    }
     return HTMLResponse(body, status, headers)
 
 
