@@ -2,12 +2,12 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from newsletter.domain.articles import Article
-from newsletter.domain.editions import Item, choose_lead, is_upcoming, section_of, shown_language
+from newsletter.domain.editions import Item, is_upcoming, lead_rank, section_of, shown_language
 from newsletter.domain.filters import Filter
 from newsletter.domain.lists import SectionsBy
 from newsletter.domain.variants import Layout, lay_out
@@ -27,6 +27,10 @@ class Candidates:
 
     def items(self, mask: int, preferred: Sequence[str], allowed: Sequence[str]) -> tuple[Item, ...]:
         """Return the articles that *mask* has a bit for, each in the first of the reader's languages it has."""
+        return tuple(chosen_of(self.all_items(preferred, allowed), mask))
+
+    def all_items(self, preferred: Sequence[str], allowed: Sequence[str]) -> tuple[Item, ...]:
+        """Return all the articles as items, each in the first of the reader's languages it has."""
         return tuple(
             Item(
                 article.id,
@@ -34,8 +38,7 @@ class Candidates:
                 article.revision,
                 self.mends.get(article.id, 0),
             )
-            for position, article in enumerate(self.articles)
-            if mask >> position & 1
+            for article in self.articles
         )
 
     def had(self, revisions: Mapping[int, int]) -> int:
@@ -100,12 +103,15 @@ def assign(
     *mask* says which candidates a filter chooses, as bits; *fallbacks* are the languages shown where an article has
     none in the reader's own.
     """
+    shown: dict[tuple[str, tuple[str, ...]], tuple[Item, ...]] = {}
     made: dict[tuple[int, str, tuple[str, ...]], tuple[Item, ...]] = {}
 
     def items(group: Group, bits: int) -> tuple[Item, ...]:
         key = (bits, group.shown_in, group.choice.languages)
         if key not in made:
-            made[key] = candidates.items(bits, (group.shown_in, *fallbacks), group.choice.languages)
+            if key[1:] not in shown:
+                shown[key[1:]] = candidates.all_items((group.shown_in, *fallbacks), group.choice.languages)
+            made[key] = tuple(chosen_of(shown[key[1:]], bits))
         return made[key]
 
     choices = {(each.filter_id, each.language): mask(each.choice) for each in groups}
@@ -128,6 +134,14 @@ def assign(
             readers[group.shown_in, items(group, own)] += 1
     counted = {content: count for content, count in readers.items() if count and content[1]}
     return Assignment(tuple(assigned), tuple(exceptions), counted)
+
+
+def chosen_of(items: Sequence[Item], bits: int) -> Iterator[Item]:
+    """Return those of *items* that *bits* has a bit for, in their order."""
+    while bits:
+        lowest = bits & -bits
+        yield items[lowest.bit_length() - 1]
+        bits ^= lowest
 
 
 def digest_of(language: str, items: Sequence[Item]) -> str:
@@ -165,19 +179,73 @@ def arrange(
     where it is among the items, else the one does that leads by itself. An article that has changed since the blocks
     were rendered stands where there is a block for it: without a heading, or among the news.
     """
-    chosen = [articles[item.article_id] for item in items]
-    named = next((article for article in chosen if article.id == wanted_lead), None)
-    leading = named or choose_lead(chosen, cut_at=cut_at)
-    lead = next((item for item in items if leading and item.article_id == leading.id), None)
+    placed = {
+        item: place(item, articles[item.article_id], sections, topic_order, cut_at=cut_at, sizes=sizes)
+        for item in items
+    }
+    return arrange_placed(items, placed, sizes=sizes, wanted_lead=wanted_lead)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What an item's article says of its place in any variant: worked out once for an edition, not once a variant.
+
+    *section*: the key of the section it stands in; None: among the upcoming events. *rank*: of candidates for the
+    lead the highest leads; None: it cannot.
+    """
+
+    key: str
+    section: str | None
+    rank: tuple[bool, datetime, int] | None
+
+
+def place(
+    item: Item,
+    article: Article,
+    sections: SectionsBy,
+    topic_order: Mapping[int, int],
+    *,
+    cut_at: datetime,
+    sizes: Mapping[str, int],
+) -> Placed:
+    """Say where an item stands; the arguments are those of `arrange`."""
+    section = section_of(article, sections, topic_order)
+    upcoming = is_upcoming(article, cut_at)
+    is_event = upcoming and f"event:{item.key}" in sizes
+    return Placed(
+        key=item.key,
+        section=None if is_event else section if f"section:{section}" in sizes else "",
+        rank=None if upcoming else lead_rank(article),
+    )
+
+
+def arrange_placed(
+    items: Sequence[Item],
+    placed: Mapping[Item, Placed],
+    *,
+    sizes: Mapping[str, int],
+    wanted_lead: int | None = None,
+) -> Arrangement:
+    """Lay out one variant as `arrange` does, of items whose places are known."""
+    lead, rank = None, None
     grouped: dict[str, list[str]] = {}
+    for item in items:
+        if item.article_id == wanted_lead:
+            lead = item
+            break
+        own = placed[item].rank
+        if own is not None and (rank is None or own > rank):
+            lead, rank = item, own
     events = []
-    for item, article in zip(items, chosen, strict=True):
-        section = section_of(article, sections, topic_order)
+    for item in items:
         if item is lead:
             continue
-        if is_upcoming(article, cut_at) and f"event:{item.key}" in sizes:
-            events.append(item.key)
+        where = placed[item]
+        if where.section is None:
+            events.append(where.key)
         else:
-            grouped.setdefault(section if f"section:{section}" in sizes else "", []).append(item.key)
-    layout = lay_out(lead=lead.key if lead else None, sections=list(grouped.items()), events=events, sizes=sizes)
+            grouped.setdefault(where.section, []).append(where.key)
+    layout = lay_out(
+        lead=placed[lead].key if lead else None, sections=list(grouped.items()), events=events, sizes=sizes
+    )
     return Arrangement(lead, layout)

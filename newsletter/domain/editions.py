@@ -165,7 +165,12 @@ def choose_lead(articles: Sequence[Article], *, cut_at: datetime) -> Article | N
     An edition of nothing but upcoming events has no lead.
     """
     news = [article for article in articles if not is_upcoming(article, cut_at)]
-    return max(news, key=lambda each: (each.image_url is not None, each.visible_at, -each.id), default=None)
+    return max(news, key=lead_rank, default=None)
+
+
+def lead_rank(article: Article) -> tuple[bool, datetime, int]:
+    """Return what decides between two news items that could lead: the one with the higher rank does."""
+    return article.image_url is not None, article.visible_at, -article.id
 
 
 def shown_language(article: Article, preferred: Sequence[str], allowed: Sequence[str]) -> str:

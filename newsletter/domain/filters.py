@@ -46,8 +46,13 @@ class Filter:
 
     @classmethod
     def from_choice(cls, choice: Mapping[str, Any]) -> "Filter":
-        """Read back what `as_choice` gave."""
-        return choose(**choice)
+        """Read back what `as_choice` gave, which is in canonical form."""
+        return cls(
+            topics=tuple(choice.get("topics", ())),
+            kinds=tuple(Kind(kind) for kind in choice.get("kinds", ())),
+            sources=tuple(choice.get("sources", ())),
+            languages=tuple(choice.get("languages", ())),
+        )
 
 
 EVERYTHING = Filter()

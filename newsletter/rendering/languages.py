@@ -59,7 +59,7 @@ class Language:
 
     def format_number(self, number: float) -> str:
         """Return *number* with this language's separators."""
-        return numbers.format_decimal(number, locale=self.locale)
+        return _decimal(number, self.locale)
 
     def format_list(self, words: Iterable[str]) -> str:
         """Return *words* joined as in a sentence: a, b and c."""
@@ -138,6 +138,11 @@ class Language:
 def available_languages(home: Path | None = None) -> tuple[str, ...]:
     """Return the codes of the languages that have a catalogue, sorted; looked up once per process."""
     return tuple(sorted({path.stem for folder in _folders(home) for path in folder.glob("*.po")}))
+
+
+@lru_cache(maxsize=1024)
+def _decimal(number: float, locale: Locale) -> str:
+    return numbers.format_decimal(number, locale=locale)
 
 
 @lru_cache(maxsize=64)

@@ -3,6 +3,7 @@
 from calendar import monthrange
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 from newsletter.domain.lists import Cadence
@@ -64,18 +65,32 @@ def render_why(
     kinds: Sequence[str] = (),
 ) -> str:
     """Return why a reader gets this mail; *topics* and *kinds* are labels of what they chose, none: everything."""
-    sentences = [
-        language.gettext(
-            "You receive this e-mail because you subscribed to “%(list)s”, %(cadence)s.",
-            list=clean(list_title, MAX_LABEL),
-            cadence=cadence_name(language, cadence),
-        )
-    ]
+    sentences = [_subscribed(language, list_title, cadence)]
     if topics:
-        sentences.append(language.gettext("Topics: %(labels)s.", labels=_some(language, topics)))
+        sentences.append(_topics(language, tuple(topics)))
     if kinds:
-        sentences.append(language.gettext("Kinds: %(labels)s.", labels=_some(language, kinds)))
+        sentences.append(_kinds(language, tuple(kinds)))
     return " ".join(sentences)
+
+
+# An edition may have a hundred thousand choices to name, put together from few that differ.
+@lru_cache(maxsize=256)
+def _subscribed(language: Language, list_title: str, cadence: Cadence) -> str:
+    return language.gettext(
+        "You receive this e-mail because you subscribed to “%(list)s”, %(cadence)s.",
+        list=clean(list_title, MAX_LABEL),
+        cadence=cadence_name(language, cadence),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _topics(language: Language, labels: tuple[str, ...]) -> str:
+    return language.gettext("Topics: %(labels)s.", labels=_some(language, labels))
+
+
+@lru_cache(maxsize=256)
+def _kinds(language: Language, labels: tuple[str, ...]) -> str:
+    return language.gettext("Kinds: %(labels)s.", labels=_some(language, labels))
 
 
 def render_more(language: Language, count: int) -> str:

@@ -14,7 +14,6 @@ from newsletter.domain.compositions import (
     Exceptional,
     Group,
     assign,
-    digest_of,
 )
 from newsletter.domain.edition_edits import Edits, in_edited_order, taken_together
 from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key, in_order
@@ -213,8 +212,8 @@ def _store(tx: Transaction, edition_id: int, composition: Composition) -> None:
     ids = variants.save_variants(tx.session, edition_id, list(composition.variants.values()))
 
     def variant_id(content: Content) -> int | None:
-        language, items = content
-        return ids.get((language, digest_of(language, items)))  # none where all who share a choice are exceptions
+        made = composition.variants.get(content)  # none where all who share a choice are exceptions
+        return ids[made.language, made.digest] if made else None
 
     audiences.save_audience(
         tx.session,

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Kind
-from newsletter.domain.compositions import Content, arrange, digest_of
+from newsletter.domain.compositions import Content, Placed, arrange_placed, digest_of, place
 from newsletter.domain.edition_edits import NO_EDITS, Edits
 from newsletter.domain.editions import Edition, Item, is_upcoming, section_of
 from newsletter.domain.filters import Filter
@@ -27,12 +27,19 @@ VIEW_KEY_LENGTH = 16
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An edition in one language: all that it may show, its blocks, and their bytes of HTML by key."""
+    """An edition in one language: all that it may show, its blocks, their bytes of HTML by key, and where items stand.
+
+    What variants have in common is worked out once: there may be a hundred thousand of them.
+    """
 
     digest: Digest
     items: Mapping[str, DigestItem]
     blocks: Mapping[str, Block]
     sizes: Mapping[str, int]
+    placed: dict[Item, Placed] = field(default_factory=dict)
+    subjects: dict[tuple[str, int], str] = field(default_factory=dict)
+    intros: dict[tuple[int, int], str] = field(default_factory=dict)
+    more: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -85,37 +92,48 @@ class DigestMaker:
         """Lay out the variant of *content* from rendered blocks; its subject and its readers' common holes with it."""
         language, items = content
         rendered = self.rendered[language]
-        digest = rendered.digest
-        arranged = arrange(
-            items,
-            self.articles,
-            sections=self.mailing_list.sections,
-            topic_order=self._topic_order,
-            cut_at=self.edition.cut_at,
-            sizes=rendered.sizes,
-            wanted_lead=self.edits.lead,
-        )
-        shown = [rendered.items[item.key] for item in items]
-        lead = rendered.items[arranged.lead.key] if arranged.lead else None
+        placed = self._placed(rendered, items)
+        arranged = arrange_placed(items, placed, sizes=rendered.sizes, wanted_lead=self.edits.lead)
+        shown = [rendered.items[placed[item].key] for item in items]
+        lead = rendered.items[placed[arranged.lead].key] if arranged.lead else None
         event_count = sum(item.event is not None for item in shown)
         fingerprint = digest_of(language, items)
         page = f"{self.settings.base_url}/archive/{self.mailing_list.slug}/{self.edition.slot_key}"
         return NewVariant(
             language=language,
             digest=fingerprint,
-            subject=render_subject(digest, lead.title if lead else "", len(shown), home=self.settings.home),
+            subject=self._subject(rendered, lead.title if lead else "", len(shown)),
             blocks=arranged.layout.blocks,
             holes={
                 "preheader": render_preheader(
                     (lead or shown[0]).summary, [item.title for item in shown if item is not lead]
                 ),
-                "intro": render_intro(digest, len(shown) - event_count, event_count),
+                "intro": _intro(rendered, len(shown) - event_count, event_count),
                 "view_url": f"{page}/{language}/{view_key(self.mailing_list, self.edition, fingerprint)}",
-                "more": render_more(digest.language, arranged.layout.left_out_count),
+                "more": _more(rendered, arranged.layout.left_out_count),
             },
             html_bytes=arranged.layout.html_bytes,
             items=items,
         )
+
+    def _placed(self, rendered: Rendered, items: Iterable[Item]) -> Mapping[Item, Placed]:
+        for item in items:
+            if item not in rendered.placed:
+                rendered.placed[item] = place(
+                    item,
+                    self.articles[item.article_id],
+                    self.mailing_list.sections,
+                    self._topic_order,
+                    cut_at=self.edition.cut_at,
+                    sizes=rendered.sizes,
+                )
+        return rendered.placed
+
+    def _subject(self, rendered: Rendered, lead_title: str, item_count: int) -> str:
+        key = lead_title, item_count
+        if key not in rendered.subjects:
+            rendered.subjects[key] = render_subject(rendered.digest, *key, home=self.settings.home)
+        return rendered.subjects[key]
 
     @cached_property
     def _topic_order(self) -> dict[int, int]:
@@ -195,6 +213,19 @@ def view_key(mailing_list: MailingList, edition: Edition, digest: str) -> str:
     """Return what names a variant in its address; of a hidden list only who was sent the edition can know it."""
     key = digest[:VIEW_KEY_LENGTH]
     return key if mailing_list.is_public else f"{key}-{edition.nonce[:VIEW_KEY_LENGTH]}"
+
+
+def _intro(rendered: Rendered, item_count: int, event_count: int) -> str:
+    key = item_count, event_count
+    if key not in rendered.intros:
+        rendered.intros[key] = render_intro(rendered.digest, *key)
+    return rendered.intros[key]
+
+
+def _more(rendered: Rendered, left_out_count: int) -> str:
+    if left_out_count not in rendered.more:
+        rendered.more[left_out_count] = render_more(rendered.digest.language, left_out_count)
+    return rendered.more[left_out_count]
 
 
 def _rendered(digest: Digest, blocks: Mapping[str, Block]) -> Rendered:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Select, Text, func, insert, select, text, tuple_, update
+from sqlalchemy import ForeignKey, Select, Text, func, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState
@@ -12,7 +12,7 @@ from newsletter.domain.editions import Edition, EditionState
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.base import Base, Code, Identifier
-from newsletter.storage.bulk import chunks
+from newsletter.storage.bulk import insert_many, one_of_many
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionItemRow, EditionRow
 from newsletter.storage.engine import Session
@@ -116,7 +116,7 @@ def latecomers(session: Session, edition: Edition, readers: Sequence[int]) -> li
             & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
         )
         .where(
-            SubscriptionRow.id.in_(readers),
+            one_of_many(SubscriptionRow.id, readers),
             AudienceRow.edition_id.is_(None)
             | (SubscriptionRow.created_at >= edition.cut_at)
             | (SubscriptionRow.confirmed_at >= edition.cut_at),
@@ -172,14 +172,17 @@ def differing_histories(
         .group_by(live.id, live.filter_id, live.language, VariantItemRow.article_id)
     )
     if readers is not None:
-        shown = shown.where(live.id.in_(readers))
+        shown = shown.where(one_of_many(live.id, readers))
     by_earlier_subscription = (
         shown.join(
-            past, (past.subscriber_id == live.subscriber_id) & (past.list_id == live.list_id) & (past.id != live.id)
+            past,
+            (past.subscriber_id == live.subscriber_id)
+            & (past.list_id == live.list_id)
+            & (past.state == text("'ended'")),  # there is one at a time; and few have ended, which a planner can know
         )
-        .join(DeliveryRow, DeliveryRow.subscription_id == past.id)
+        .join(DeliveryRow, (DeliveryRow.subscriber_id == past.subscriber_id) & (DeliveryRow.subscription_id == past.id))
         .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
-        .where(_MAY_HAVE_COME, VariantItemRow.article_id.in_(list(candidates)))
+        .where(_MAY_HAVE_COME, one_of_many(VariantItemRow.article_id, list(candidates)))
     )
     of_same_reader = (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id)
     by_same_reader = shown.join(DeliveryRow, of_same_reader).join(
@@ -241,7 +244,7 @@ def _slept_through(
         live.resumed_at > since,
     ]
     if readers is not None:
-        awake.append(live.id.in_(readers))
+        awake.append(one_of_many(live.id, readers))
     if session.scalar(select(live.id).where(*awake).limit(1)) is None:
         return []
     missed = (
@@ -251,7 +254,8 @@ def _slept_through(
         .group_by(live.id, live.filter_id, live.language, EditionItemRow.article_id)
     )
     left_out = missed.join(ExclusionRow, (ExclusionRow.subscription_id == past.id) & (ExclusionRow.reason == PAUSED))
-    taken_back = missed.join(DeliveryRow, (DeliveryRow.subscription_id == past.id) & (DeliveryRow.reason == PAUSED))
+    of_past = (DeliveryRow.subscriber_id == past.subscriber_id) & (DeliveryRow.subscription_id == past.id)
+    taken_back = missed.join(DeliveryRow, of_past & (DeliveryRow.reason == PAUSED))
     return [
         query.join(EditionRow, EditionRow.id == row.edition_id).join(
             EditionItemRow, EditionItemRow.edition_id == EditionRow.id
@@ -266,55 +270,34 @@ def _received_by(session: Session, list_id: int, wanted: Mapping[int, Mapping[in
         return {}
     live = aliased(SubscriptionRow)
     articles = {article_id for each in wanted.values() for article_id in each}
-    found: dict[int, dict[int, int]] = {}
-    for some in chunks(list(wanted)):
-        query = (
-            select(live.id, VariantItemRow.article_id, func.max(VariantItemRow.revision))
-            .join(
-                DeliveryRow, (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id)
-            )
-            .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
-            .where(
-                live.id.in_(some),
-                DeliveryRow.list_id == list_id,
-                _MAY_HAVE_COME,
-                VariantItemRow.article_id.in_(articles),
-            )
-            .group_by(live.id, VariantItemRow.article_id)
+    query = (
+        select(live.id, VariantItemRow.article_id, func.max(VariantItemRow.revision))
+        .join(DeliveryRow, (DeliveryRow.subscriber_id == live.subscriber_id) & (DeliveryRow.list_id == live.list_id))
+        .join(VariantItemRow, VariantItemRow.variant_id == DeliveryRow.variant_id)
+        .where(
+            one_of_many(live.id, list(wanted)),
+            DeliveryRow.list_id == list_id,
+            _MAY_HAVE_COME,
+            one_of_many(VariantItemRow.article_id, articles),
         )
-        for subscription_id, article_id, revision in session.execute(query):
-            found.setdefault(subscription_id, {})[article_id] = revision
+        .group_by(live.id, VariantItemRow.article_id)
+    )
+    found: dict[int, dict[int, int]] = {}
+    for subscription_id, article_id, revision in session.execute(query):
+        found.setdefault(subscription_id, {})[article_id] = revision
     return found
 
 
 def save_audience(session: Session, edition_id: int, rows: Sequence[tuple[int, str, int | None, str]]) -> None:
     """Store which variant each (filter, language) gets, given as (filter id, language, variant id, why)."""
-    if rows:
-        session.execute(
-            insert(AudienceRow),
-            [
-                {
-                    "edition_id": edition_id,
-                    "filter_id": filter_id,
-                    "language": language,
-                    "variant_id": variant,
-                    "why": why,
-                }
-                for filter_id, language, variant, why in rows
-            ],
-        )
+    columns = ("edition_id", "filter_id", "language", "variant_id", "why")
+    insert_many(session, AudienceRow, columns, ((edition_id, *row) for row in rows))
 
 
 def save_exceptions(session: Session, edition_id: int, rows: Sequence[tuple[int, int | None]]) -> None:
     """Store the readers with a variant of their own, given as (subscription id, variant id)."""
-    if rows:
-        session.execute(
-            insert(AudienceExceptionRow),
-            [
-                {"edition_id": edition_id, "subscription_id": subscription_id, "variant_id": variant_id}
-                for subscription_id, variant_id in rows
-            ],
-        )
+    columns = ("edition_id", "subscription_id", "variant_id")
+    insert_many(session, AudienceExceptionRow, columns, ((edition_id, *row) for row in rows))
 
 
 def load_whys(session: Session, keys: Iterable[tuple[int, int, str]]) -> dict[tuple[int, int, str], str]:

@@ -18,7 +18,7 @@ from newsletter.domain.editions import (
 )
 from newsletter.domain.lists import Cadence
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
-from newsletter.storage.bulk import insert_into
+from newsletter.storage.bulk import insert_into, one_of_many
 from newsletter.storage.engine import Session
 
 
@@ -202,7 +202,7 @@ def taken_items(
             EditionRow.list_id == list_id,
             EditionRow.cadence == cadence,
             EditionRow.state.in_(COUNTS_AS_SENT),
-            EditionItemRow.article_id.in_(list(article_ids)),
+            one_of_many(EditionItemRow.article_id, list(article_ids)),
         )
         .group_by(EditionItemRow.article_id)
     )
@@ -230,7 +230,7 @@ def items_under_way(session: Session, list_id: int, cadence: Cadence, article_id
             EditionRow.list_id == list_id,
             EditionRow.cadence == cadence,
             EditionRow.state.not_in(ENDED),
-            EditionItemRow.article_id.in_(list(article_ids)),
+            one_of_many(EditionItemRow.article_id, list(article_ids)),
         )
     )
     return set(session.scalars(query))

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.errors import InvalidError, TransientError
 
-__all__ = ["Database", "Session", "connect", "database_now"]
+__all__ = ["Database", "Session", "as_json", "connect", "database_now"]
 
 BUSY_TIMEOUT_SECONDS = 30
 STATEMENT_TIMEOUT_SECONDS = 120
@@ -82,7 +82,7 @@ def connect(url: str) -> Database:
             pool_pre_ping=True,
             pool_size=5,
             hide_parameters=True,
-            json_serializer=_to_json,
+            json_serializer=as_json,
             connect_args={
                 "options": f"-c timezone=UTC -c statement_timeout={STATEMENT_TIMEOUT_SECONDS * 1000}"
                 " -c idle_in_transaction_session_timeout=600000"
@@ -93,7 +93,7 @@ def connect(url: str) -> Database:
     if path and path != ":memory:":
         _make_folder(Path(path).parent)
     engine = create_engine(
-        url, hide_parameters=True, json_serializer=_to_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        url, hide_parameters=True, json_serializer=as_json, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -117,7 +117,8 @@ def database_now(session: Session) -> datetime:
     return now.astimezone(UTC)
 
 
-def _to_json(value: object) -> str:
+def as_json(value: object) -> str:
+    """Return *value* as JSON columns hold it."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 

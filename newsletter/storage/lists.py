@@ -11,7 +11,7 @@ from newsletter.domain.filters import Filter
 from newsletter.domain.lists import Cadence, InDoubtPolicy, ListPause, MailingList, Schedule, SectionsBy
 from newsletter.storage.articles import SourceRow
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
-from newsletter.storage.bulk import chunks, insert_into
+from newsletter.storage.bulk import chunks, insert_into, one_of_many
 from newsletter.storage.engine import Session, database_now
 
 
@@ -83,11 +83,8 @@ def load_filter(session: Session, filter_id: int) -> Filter:
 
 def load_filters(session: Session, ids: Iterable[int]) -> dict[int, Filter]:
     """Return the filters with those ids, by id; unknown ids are left out."""
-    found: dict[int, Filter] = {}
-    for chunk in chunks(sorted(set(ids))):
-        statement = select(FilterRow.id, FilterRow.choice).where(FilterRow.id.in_(chunk))
-        found.update((row.id, Filter.from_choice(row.choice)) for row in session.execute(statement))
-    return found
+    statement = select(FilterRow.id, FilterRow.choice).where(one_of_many(FilterRow.id, sorted(set(ids))))
+    return {filter_id: Filter.from_choice(choice) for filter_id, choice in session.execute(statement)}
 
 
 def known_sources(session: Session) -> list[str]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from newsletter.domain.editions import Item
 from newsletter.domain.variants import Block
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey
+from newsletter.storage.bulk import insert_many, one_of_many
 from newsletter.storage.engine import Session
 
 
@@ -38,6 +39,7 @@ class VariantRow(Base):
     blocks: Mapped[list[str]]
     holes: Mapped[dict[str, str]]  # values that are the same for all its readers
     html_bytes: Mapped[int]
+    item_count: Mapped[int]
     replaced_at: Mapped[datetime | None]  # when something in it was withdrawn; it is not sent any more
     replaced_by: Mapped[int | None] = mapped_column(  # what its readers get instead; None: nothing was left
         Identifier, ForeignKey("variant.id", ondelete="SET NULL")
@@ -111,36 +113,35 @@ def save_variants(session: Session, edition_id: int, variants: Sequence[NewVaria
     new = [each for each in variants if (each.language, each.digest) not in known]
     if not new:
         return known
-    session.execute(
-        insert(VariantRow),
-        [
-            {
-                "edition_id": edition_id,
-                "language": each.language,
-                "digest": each.digest,
-                "subject": each.subject,
-                "blocks": list(each.blocks),
-                "holes": dict(each.holes),
-                "html_bytes": each.html_bytes,
-            }
+    columns = ("edition_id", "language", "digest", "subject", "blocks", "holes", "html_bytes", "item_count")
+    insert_many(
+        session,
+        VariantRow,
+        columns,
+        (
+            (
+                edition_id,
+                each.language,
+                each.digest,
+                each.subject,
+                list(each.blocks),
+                dict(each.holes),
+                each.html_bytes,
+                len(each.items),
+            )
             for each in new
-        ],
+        ),
     )
     ids = variant_ids(session, edition_id)
-    session.execute(
-        insert(VariantItemRow),
-        [
-            {
-                "variant_id": ids[each.language, each.digest],
-                "article_id": item.article_id,
-                "position": position,
-                "language": item.language,
-                "revision": item.revision,
-                "mend": item.mend,
-            }
+    insert_many(
+        session,
+        VariantItemRow,
+        ("variant_id", "article_id", "position", "language", "revision", "mend"),
+        (
+            (ids[each.language, each.digest], item.article_id, position, item.language, item.revision, item.mend)
             for each in new
             for position, item in enumerate(each.items)
-        ],
+        ),
     )
     return ids
 
@@ -153,7 +154,7 @@ def variant_ids(session: Session, edition_id: int) -> dict[tuple[str, str], int]
 
 def load_variants(session: Session, variant_ids: Iterable[int]) -> dict[int, Variant]:
     """Return variants by id."""
-    rows = session.scalars(select(VariantRow).where(VariantRow.id.in_(list(variant_ids))))
+    rows = session.scalars(select(VariantRow).where(one_of_many(VariantRow.id, list(variant_ids))))
     return {row.id: _variant(row) for row in rows}
 
 
@@ -172,11 +173,10 @@ def widest_variant(session: Session, edition_id: int, language: str) -> Variant 
 
     Variants with something withdrawn are left out, even if some readers got them.
     """
-    size = select(func.count()).where(VariantItemRow.variant_id == VariantRow.id).scalar_subquery()
     row = session.scalars(
         select(VariantRow)
         .where(VariantRow.edition_id == edition_id, VariantRow.language == language, VariantRow.replaced_at.is_(None))
-        .order_by(size.desc(), VariantRow.id)
+        .order_by(VariantRow.item_count.desc(), VariantRow.id)
         .limit(1)
     ).one_or_none()
     return _variant(row) if row else None

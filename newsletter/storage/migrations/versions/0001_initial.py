@@ -874,6 +874,7 @@ def upgrade() -> None:
         sa.Column("blocks", JSON, nullable=False),
         sa.Column("holes", JSON, nullable=False),
         sa.Column("html_bytes", sa.Integer(), nullable=False),
+        sa.Column("item_count", sa.Integer(), nullable=False),
         sa.Column("replaced_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("replaced_by", IDENTIFIER, nullable=True),
         sa.ForeignKeyConstraint(
@@ -953,6 +954,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
         sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
+        postgresql_with={
+            "fillfactor": 50,
+            "autovacuum_vacuum_scale_factor": 0.02,
+            "autovacuum_vacuum_threshold": 10000,
+        },
     )
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.create_index(
