@@ -75,6 +75,7 @@ class Reply:
         return " ".join(filter(None, (str(self.code), self.enhanced, self.text)))
 
 
+_CODE = re.compile(r"[2-5]\d\d", re.ASCII)
 _ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})(?=\s|$)")
 
 
@@ -85,7 +86,7 @@ def read_reply(lines: Sequence[str]) -> Reply:
         ValueError: a line does not begin with the same three digits as the first.
     """
     code = lines[0][:3] if lines else ""
-    if not re.fullmatch(r"[2-5]\d\d", code, re.ASCII) or any(line[:3] != code for line in lines):
+    if not _CODE.fullmatch(code) or any(line[:3] != code for line in lines):
         raise ValueError("these lines are no SMTP reply")
     texts = [line[4:].strip() for line in lines]
     found = next((match for text in texts if (match := _ENHANCED.match(text)) and match[1] == code[0]), None)
@@ -193,7 +194,9 @@ def redact(text: str, recipient: str = "") -> str:
 
     *recipient* is also taken out where it stands without its domain, as in `jane.doe: user unknown`.
     """
-    told = _CONTROL.sub(" ", _ADDRESS.sub("[address]", _CONTROL.sub(" ", text)))
+    told = _CONTROL.sub(" ", text)
+    if "@" in told or "40" in told:
+        told = _CONTROL.sub(" ", _ADDRESS.sub("[address]", told))
     local_part = recipient.rpartition("@")[0]
     if local_part and local_part.casefold() in told.casefold():  # making a pattern for each reader would cost more
         told = re.sub(rf"(?<![\w.-]){re.escape(local_part)}(?![\w-])", "[address]", told, flags=re.IGNORECASE)

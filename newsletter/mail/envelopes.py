@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from newsletter.domain.replies import Reply, Stage
 from newsletter.errors import InvalidError
@@ -92,7 +92,7 @@ class Refusal:
 def commands(envelope: Envelope, capabilities: Capabilities) -> Commands | Refusal:
     """Return what to say about *envelope*, or why there is no use in saying it."""
     try:
-        mail_from = _path(envelope.mail_from)
+        mail_from = _path_of_sender(envelope.mail_from)
     except InvalidError as error:
         return Refusal(Stage.MAIL, Reply(553, "5.1.7", f"not offered to the relay, the sender is no address: {error}"))
     try:
@@ -118,9 +118,13 @@ def _path(address: str) -> str:
         InvalidError: it could be read as something else than an address.
     """
     path = wire_address(address)
-    if _UNFIT.search(path) or not re.fullmatch(r"[^@]+@[^@]+", path):
+    if _UNFIT.search(path) or path.count("@") != 1 or path[0] == "@" or path[-1] == "@":
         raise InvalidError("it must be a name, an @ and a domain")
     return path
+
+
+_path_of_sender = lru_cache(maxsize=64)(_path)
+"""As `_path`; many mails have the same."""
 
 
 def _mail_parameters(envelope: Envelope, capabilities: Capabilities, *, is_utf8: bool) -> str:

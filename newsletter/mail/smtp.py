@@ -236,13 +236,13 @@ class SMTPConnection:
         """Write the body, its dot and, where it may, the next envelope; say whether the connection broke behind it."""
         mail.has_dot = True
         chained = self._chain(work)
+        behind = sum(map(len, chained))
         envelope = mail.envelope
-        size = envelope.size + len(DOT) + sum(map(len, chained))
         try:
-            if not self._wire.post([*envelope.pieces, DOT, *chained], size):
+            if not self._wire.post([*envelope.pieces, DOT, *chained], envelope.size + len(DOT) + behind):
                 yield from self._wire.flush(self._timeouts.block)
         except WireError as error:
-            if error.unwritten > sum(map(len, chained)):
+            if error.unwritten > behind:
                 mail.has_dot = False
                 raise _EndedError(Stage.BODY, (yield from self._last_words()) or error.silence) from error
             return True  # but the dot has left, and its reply may be here already
@@ -309,6 +309,6 @@ def _result(mail: _Mail, stage: Stage, answer: Reply | Silence) -> SendResult:
 
 def _result_of(envelope: Envelope, stage: Stage, answer: Reply | Silence) -> SendResult:
     verdict = judge(stage, answer)
-    if isinstance(answer, Reply):
-        answer = replace(answer, text=redact(answer.text, envelope.rcpt_to))
+    if isinstance(answer, Reply) and (words := redact(answer.text, envelope.rcpt_to)) != answer.text:
+        answer = replace(answer, text=words)
     return SendResult(envelope.ref, verdict, stage, answer)

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
+from typing import NamedTuple
 
 from newsletter.domain.replies import Reply, Silence, Stage, read_reply
 from newsletter.mail.steps import READABLE, WRITABLE, Steps
@@ -71,8 +72,7 @@ class WireError(Exception):
         self.unwritten = unwritten
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """A whole reply as it came: its code, and its lines without their ends."""
 
     code: int
@@ -249,12 +249,14 @@ class Wire:
         """
         while (end := self._unread.find(b"\n")) >= 0:
             line, self._unread = self._unread[:end].removesuffix(b"\r"), self._unread[end + 1 :]
-            self._lines.append(line)
-            if not _REPLY_LINE.match(line) or sum(map(len, self._lines)) > LONGEST_REPLY_BYTES:
+            if not _REPLY_LINE.match(line) or len(line) > LONGEST_REPLY_BYTES:
                 raise WireError(Silence.LOST)
             if line[3:4] != b"-":
-                lines, self._lines = self._lines, []
+                lines, self._lines = [*self._lines, line], []
                 return Heard(int(line[:3]), lines)
+            self._lines.append(line)
+            if sum(map(len, self._lines)) > LONGEST_REPLY_BYTES:
+                raise WireError(Silence.LOST)
         if len(self._unread) > LONGEST_REPLY_BYTES:
             raise WireError(Silence.LOST)
         return None
