@@ -2,13 +2,11 @@
 
 import sys
 import threading
-import time
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from newsletter.cli.edition_checks import print_findings
 from newsletter.cli.output import (
@@ -22,6 +20,8 @@ from newsletter.cli.output import (
     print_facts,
     table_of,
 )
+from newsletter.cli.progress import lines_of, watch_while
+from newsletter.cli.progress import watch as watch_edition
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import ENDED, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
@@ -31,12 +31,21 @@ from newsletter.services import editions as editions_service
 from newsletter.services.context import App
 from newsletter.services.edition_checks import CheckLevel, check_edition
 from newsletter.services.editions import Progress as Accounts
+from newsletter.services.progress import follow_edition
 from newsletter.services.reports import find_progress, list_progress
-from newsletter.services.sends import SendPlan, plan_send, send_pending_articles, start_send
+from newsletter.services.sends import (
+    ArticlesPlan,
+    SendPlan,
+    plan_articles,
+    plan_send,
+    send_pending_articles,
+    start_send,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Editions: what was, is and will be sent.")
 
 EditionId = Annotated[int, typer.Argument(help="The edition's number, as `newsletter editions list` shows it.")]
+Reason = Annotated[str, typer.Option(help="Why; it is shown, and kept on record.")]
 PREVIEW_LINES = 12
 
 
@@ -113,23 +122,31 @@ def approve(
 
 
 @app.command()
-def pause(context: typer.Context, edition_id: EditionId) -> None:
+def pause(context: typer.Context, edition_id: EditionId, reason: Reason = "") -> None:
     """Stop sending an edition, on every worker; what is under way to the relay is finished.
 
-    Example:  newsletter editions pause 12
+    Example:  newsletter editions pause 12 --reason "a wrong name in the lead"
     """
-    editions_service.pause_edition(get_app(context), edition_id)
+    editions_service.pause_edition(get_app(context), edition_id, reason=reason)
     _say_state(get_app(context), edition_id)
 
 
 @app.command()
-def resume(context: typer.Context, edition_id: EditionId) -> None:
-    """Go on with a paused edition where it stopped.
+def resume(
+    context: typer.Context,
+    edition_id: EditionId,
+    canary: Annotated[
+        str, typer.Option(metavar="N|SHARE|none", help="The mails that go first now; none: all at once.")
+    ] = "",
+) -> None:
+    """Go on with a paused edition where it stopped; one whose canary failed sends another canary first.
 
     Example:  newsletter editions resume 12
+
+    Example:  newsletter editions resume 12 --canary none
     """
     parts = get_app(context)
-    editions_service.resume_edition(parts, edition_id)
+    editions_service.resume_edition(parts, edition_id, canary=canary)
     answer_doorbells(parts)
     _say_state(parts, edition_id)
 
@@ -138,6 +155,7 @@ def resume(context: typer.Context, edition_id: EditionId) -> None:
 def cancel(
     context: typer.Context,
     edition_id: EditionId,
+    reason: Reason = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """End an edition for good: what is not sent yet never will be.
@@ -151,7 +169,7 @@ def cancel(
     if not yes:
         waiting = found.deliveries.get(DeliveryState.QUEUED, 0)
         typer.confirm(f"Cancel edition {edition_id}? Mails not sent yet: {waiting:,}", abort=True, err=True)
-    cancelled = editions_service.cancel_edition(parts, edition_id)
+    cancelled = editions_service.cancel_edition(parts, edition_id, reason=reason)
     console.print(f"Edition {edition_id} is cancelled. Mails that will not be sent: {cancelled:,}.")
 
 
@@ -162,14 +180,24 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until it has ended.")] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Show how far an edition is.
+    """Show how far an edition is: by state, by provider, by reply, how fast, and what holds it up.
+
+    Watching only looks: Ctrl-C ends the view and not the send. In a pipe it writes a line now and then, with --json a
+    document a line.
 
     Example:  newsletter editions status 12 --watch
     """
     parts = get_app(context)
-    if watch and not as_json:
-        follow(parts, edition_id)
-    _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
+    if watch:
+        watch_edition(parts, edition_id, as_json=as_json)
+        if as_json:
+            return
+    found = follow_edition(parts, edition_id)
+    if as_json:
+        print_facts(found, as_json=True)
+        return
+    for line in lines_of(found, width=console.width):
+        console.print(line, soft_wrap=True)
 
 
 def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
@@ -190,12 +218,20 @@ def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
         "mails": plain(found.deliveries),
         "no mail for": plain(found.exclusions),
         "adds up": found.adds_up,
+        _WHY.get(found.state, "why"): _blame(found),
     }
     console.print(facts_table({name: value for name, value in told.items() if value not in (None, {})}))
     if following := _FOLLOWING.get(found.state):
         console.print(f"{following} {found.edition_id}", style="yellow")
 
 
+def _blame(found: Accounts) -> str | None:
+    if found.state not in _WHY:
+        return None
+    return f"{found.pause_reason or 'no reason given'} ({found.paused_by or 'the service, by itself'})"
+
+
+_WHY = {EditionState.PAUSED: "paused, since", EditionState.CANCELLED: "cancelled, since"}
 _FOLLOWING = {
     EditionState.REVIEW: "Let it go:  newsletter editions approve",
     EditionState.PAUSED: "Go on:  newsletter editions resume",
@@ -236,6 +272,10 @@ def send(
     at: Annotated[
         datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="Compose it now, let it go out then.")
     ] = None,
+    canary: Annotated[
+        str,
+        typer.Option(metavar="N|SHARE|none", help="Mails that go first, 100 or 1%, in place of what the list says."),
+    ] = "",
     as_json: AsJSON = False,
 ) -> None:
     """Compose and send what is due now: the newest slot of a list, once.
@@ -246,11 +286,13 @@ def send(
 
     Example:  newsletter send news --cadence daily --yes --wait
 
+    Example:  newsletter send weekly --canary 100
+
     Example:  newsletter --now 2024-12-09T08:00:00+06:00 send weekly
     """
     parts = get_app(context)
     if cadence is Cadence.IMMEDIATE:
-        _send_articles(parts, slug, dry_run=dry_run, as_json=as_json)
+        _send_articles(parts, slug, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     plan = plan_send(parts, slug, cadence)
     if as_json and dry_run:
@@ -262,33 +304,38 @@ def send(
         _show_plan(parts, plan)
     if dry_run or (plan.skip_reason and not yes):
         return
-    edition_id = _start(parts, plan, is_draft=draft, at=at, yes=yes)
+    edition_id = _start(parts, plan, is_draft=draft, at=at, yes=yes, canary=canary)
     if draft or at:
         _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
         return
     if parts.settings.is_embedded or wait:
         follow(parts, edition_id, quiet=as_json)
-    found = find_progress(parts, edition_id)
+    _end_send(parts, find_progress(parts, edition_id), as_json=as_json)
+
+
+def _end_send(parts: App, found: Accounts, *, as_json: bool) -> None:
+    """Print what a send came to; one that is held up says by what, and one that was paused has failed."""
     _print_accounts(parts, found, as_json=as_json)
-    if not parts.relays and not as_json and found.state is EditionState.SENDING:
-        console.print("The mails wait in the queue: NEWSLETTER_SMTP_URL names no relay.", style="yellow")
     if found.state is EditionState.PAUSED:
         raise ConflictError(
-            f"edition {edition_id} was paused, by somebody or because the relay refused its content; "
-            "see `newsletter doctor`, then `newsletter editions resume`"
+            f"edition {found.edition_id} was paused by {found.paused_by or 'the service'}: "
+            f"{found.pause_reason or 'no reason given'}; then `newsletter editions resume {found.edition_id}`"
         )
+    if found.state is EditionState.SENDING and not as_json:
+        for why in follow_edition(parts, found.edition_id).held_by:
+            console.print(f"! {why}", style="yellow", soft_wrap=True)
 
 
-def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, yes: bool) -> int:
+def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, yes: bool, canary: str) -> int:
     """Compose what was planned, ask as long as somebody wants to be asked, and let it go, now or later."""
     if is_draft:
-        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True)
+        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True, canary=canary)
     if yes and at is None:
-        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor)
+        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, canary=canary)
     if not yes:
         question = f"Send at {at:%Y-%m-%d %H:%M %Z}?" if at else "Send now?"
         typer.confirm(f"{question} Readers: {plan.readers:,}", abort=True, err=True)
-    edition_id = start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True)
+    edition_id = start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True, canary=canary)
     _ask_about_warnings(parts, edition_id, yes=yes)
     if at:
         editions_service.schedule_edition(parts, edition_id, at)
@@ -297,14 +344,35 @@ def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, y
     return edition_id
 
 
-def _send_articles(parts: App, slug: str, *, dry_run: bool, as_json: bool) -> None:
-    if dry_run:
-        raise InvalidError("an immediate list sends each article by itself; `newsletter articles list` shows them")
+def _send_articles(parts: App, slug: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    plan = plan_articles(parts, slug)
+    if as_json and dry_run:
+        print_facts(plan, as_json=True)
+        return
+    if as_json and not yes:
+        raise InvalidError("--json sends without asking only with --yes")
+    if not as_json:
+        _show_articles(plan)
+    if dry_run or not plan.titles:
+        return
+    if not yes:
+        question = f"Send now? Editions: {len(plan.titles):,}, each to those of {plan.readers:,} readers who chose it"
+        typer.confirm(question, abort=True, err=True)
     opened = send_pending_articles(parts, slug)
     work_off(parts, should_stop=lambda: False)
     found = [find_progress(parts, edition_id) for edition_id in opened]
     rows = [[each.edition_id, each.state.value, sum(each.deliveries.values())] for each in found]
     print_facts(found, as_json=as_json, table=table_of(["edition", "state", "deliveries"], rows))
+
+
+def _show_articles(plan: ArticlesPlan) -> None:
+    console.print(f"{plan.list_slug}, at once: {len(plan.titles):,} articles, {plan.readers:,} readers", soft_wrap=True)
+    for title in plan.titles[:PREVIEW_LINES]:
+        console.print(f"  · {title}", style="dim", soft_wrap=True)
+    if len(plan.titles) > PREVIEW_LINES:
+        console.print(f"  … and {len(plan.titles) - PREVIEW_LINES} more", style="dim")
+    if not plan.titles:
+        console.print("Nothing to send: every article of this list has been sent, or is archive.", style="yellow")
 
 
 def _show_plan(parts: App, plan: SendPlan) -> None:
@@ -360,34 +428,10 @@ def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
     worker = threading.Thread(target=partial(work_off, parts, should_stop=stop.is_set), daemon=True)
     worker.start()
     try:
-        _show_progress(parts, edition_id, worker, quiet=quiet)
+        watch_while(parts, edition_id, worker, quiet=quiet)
     except KeyboardInterrupt:
         errors.print("Stopping, once the mails under way are recorded; Ctrl-C again breaks off.")
         raise
     finally:
         stop.set()
         worker.join()
-
-
-def _show_progress(parts: App, edition_id: int, worker: threading.Thread, *, quiet: bool) -> None:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
-        shown = bar.add_task(f"edition {edition_id}", total=None)
-        while True:
-            is_idle = parts.settings.is_embedded and not worker.is_alive()
-            found = find_progress(parts, edition_id)
-            total = sum(found.deliveries.values())
-            unsent = sum(found.deliveries.get(state, 0) for state in _UNSENT)
-            bar.update(shown, total=total or None, completed=total - unsent, description=found.state.value)
-            if found.state in ENDED or found.state is EditionState.PAUSED or is_idle:
-                return
-            time.sleep(0.2)
-
-
-_UNSENT = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.SENDING)

@@ -9,22 +9,32 @@ from typing import Annotated, TypeVar
 import typer
 
 from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, print_facts, table_of
+from newsletter.domain.canaries import DEFAULT_LIMIT_PERCENT
 from newsletter.domain.lists import (
     WEEKDAYS,
     Cadence,
     InDoubtPolicy,
+    ListPause,
     MailingList,
     SectionsBy,
     parse_wall_time,
     parse_weekday,
 )
+from newsletter.embedded import answer_doorbells
 from newsletter.services import lists as service
+from newsletter.services import stops
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, ListFacts
 
 app = typer.Typer(no_args_is_help=True, help="Lists: what one can subscribe to.")
 
 Parsed = TypeVar("Parsed")
+Canary = Annotated[
+    str, typer.Option(metavar="N|SHARE|none", help="Mails of each edition that go first, such as 100 or 1%.")
+]
+CanaryLimit = Annotated[
+    float | None, typer.Option(metavar="PERCENT", help="How many of those may fail (5, if none is given).")
+]
 _IN_LANGUAGE = re.compile(r"(?P<language>[A-Za-z]{2,3}(?:-[A-Za-z0-9]+)*)=(?P<words>.*)", re.DOTALL)
 
 
@@ -80,6 +90,8 @@ def add(
         ),
     ] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Take no sign-ups on the web.")] = False,
+    canary: Canary = "",
+    canary_limit: CanaryLimit = None,
     as_json: AsJSON = False,
 ) -> None:
     """Add a list.
@@ -111,6 +123,8 @@ def add(
         in_doubt_policy=in_doubt,
         since=since,
         is_public=not hidden,
+        canary=canary,
+        canary_limit=canary_limit,
     )
     added = service.add_list(parts, draft)
     _print(service.show_list(parts, added.slug), as_json=as_json)
@@ -151,6 +165,55 @@ def show(
     _print(service.show_list(get_app(context), slug), as_json=as_json)
 
 
+Slug = Annotated[str, typer.Argument(help="The list's slug.")]
+
+
+@app.command("set")
+def set_one(
+    context: typer.Context, slug: Slug, canary: Canary = "", canary_limit: CanaryLimit = None, as_json: AsJSON = False
+) -> None:
+    """Say how many mails of a list's editions go first, from the next edition on; the rest follows by itself.
+
+    The rest waits for the answers. Where too many of the first fail, the edition is paused with the reason. Editions
+    of which half would be held back go at once.
+
+    Example:  newsletter lists set weekly --canary 1% --canary-limit 3
+
+    Example:  newsletter lists set weekly --canary none
+    """
+    if not canary:
+        raise typer.BadParameter("say --canary 100, --canary 1% or --canary none")
+    parts = get_app(context)
+    service.set_canary(parts, slug, canary=canary, limit_percent=canary_limit)
+    _print(service.show_list(parts, slug), as_json=as_json)
+
+
+@app.command()
+def pause(
+    context: typer.Context,
+    slug: Slug,
+    reason: Annotated[str, typer.Option(help="Why; whoever is on duty next will read it.")],
+) -> None:
+    """Let a list's mail wait, on every worker at once; its editions are composed meanwhile, and what ages expires.
+
+    Example:  newsletter lists pause weekly --reason "its sender's domain has lapsed"
+    """
+    stops.pause_list(get_app(context), slug, reason=reason)
+    console.print(f"Mail of {slug} waits. Let it go on with:  newsletter lists resume {slug}")
+
+
+@app.command()
+def resume(context: typer.Context, slug: Slug) -> None:
+    """Let a paused list's mail go on.
+
+    Example:  newsletter lists resume weekly
+    """
+    parts = get_app(context)
+    was_paused = stops.resume_list(parts, slug)
+    answer_doorbells(parts)
+    console.print(f"Mail of {slug} goes on." if was_paused else f"{slug} was not paused.")
+
+
 def when(mailing_list: MailingList) -> str:
     """Say when digests of a list are due: at 08:00 in Asia/Bishkek, weekly on monday."""
     schedule = mailing_list.schedule
@@ -186,6 +249,8 @@ def _print(found: ListFacts, *, as_json: bool) -> None:
                 "review": _review(mailing_list),
                 "in doubt": mailing_list.in_doubt_policy.value,
                 "public": mailing_list.is_public,
+                "canary": _canary(mailing_list),
+                **({"paused": _pause(mailing_list.pause)} if mailing_list.pause else {}),
                 "readers": found.confirmed,
                 "by cadence": [f"{cadence} {count:,}" for cadence, count in found.by_cadence.items()],
                 "by language": [f"{code} {count:,}" for code, count in found.by_language.items()],
@@ -193,6 +258,17 @@ def _print(found: ListFacts, *, as_json: bool) -> None:
             }
         )
     )
+
+
+def _canary(mailing_list: MailingList) -> str:
+    if not mailing_list.canary:
+        return "none"
+    limit = DEFAULT_LIMIT_PERCENT if mailing_list.canary_limit is None else mailing_list.canary_limit
+    return f"{mailing_list.canary} of an edition's mails go first, {limit:g} % of them may fail"
+
+
+def _pause(pause: ListPause) -> str:
+    return f"by {pause.by} at {pause.at:%Y-%m-%d %H:%M %Z}: {pause.reason}"
 
 
 def _facts(found: ListFacts) -> dict[str, object]:

@@ -16,6 +16,7 @@ from newsletter.cli import (
     articles,
     audit,
     database,
+    deliveries,
     demo,
     dkim,
     doctor,
@@ -23,10 +24,12 @@ from newsletter.cli import (
     edition_edits,
     editions,
     feeds,
+    limits,
     lists,
     previews,
     reports,
     run,
+    sending,
     subscribers,
 )
 from newsletter.cli.output import errors
@@ -119,6 +122,10 @@ cli.add_typer(articles.topics_app, name="topics")
 cli.add_typer(lists.app, name="lists")
 cli.add_typer(subscribers.app, name="subscribers")
 cli.add_typer(editions.app, name="editions")
+cli.add_typer(deliveries.app, name="deliveries")
+cli.add_typer(sending.app, name="sending")
+cli.add_typer(limits.app, name="limits")
+cli.add_typer(limits.relays_app, name="relays")
 cli.add_typer(feeds.app, name="feeds")
 cli.add_typer(reports.app, name="reports")
 cli.add_typer(dkim.app, name="dkim")

@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from newsletter.dispatch import Doorbell
+from newsletter.domain.articles import Article
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key
 from newsletter.domain.filters import matches
@@ -130,13 +131,8 @@ def open_immediate_editions(app: App, slug: str | None = None) -> list[int]:
         ]
         if not lists:
             return []
-        recent = article_store.visible_articles(tx.session, now=tx.now, since=tx.now - LOOK_BACK[Cadence.IMMEDIATE])
-        parents = ancestors(topic_store.load_topics(tx.session))
         for mailing_list in lists:
-            choice = list_store.load_filter(tx.session, mailing_list.filter_id)
-            for article in recent:
-                if article.news_at < mailing_list.news_since or not matches(choice, article, parents):
-                    continue
+            for article in pending_articles(tx, mailing_list):
                 slot = Slot(article.news_at, immediate_slot_key(article))
                 deadline_at = tx.now + DEADLINE_AFTER[Cadence.IMMEDIATE]
                 edition_id = open_slot(
@@ -146,6 +142,17 @@ def open_immediate_editions(app: App, slug: str | None = None) -> list[int]:
                     opened.append(edition_id)
                     tx.ring(Doorbell.COMPILE_EDITION, edition_id)
     return opened
+
+
+def pending_articles(tx: Transaction, mailing_list: MailingList) -> list[Article]:
+    """Return the articles that a list with the immediate cadence has no edition for, as they were published."""
+    recent = article_store.visible_articles(tx.session, now=tx.now, since=tx.now - LOOK_BACK[Cadence.IMMEDIATE])
+    parents = ancestors(topic_store.load_topics(tx.session))
+    choice = list_store.load_filter(tx.session, mailing_list.filter_id)
+    wanted = [each for each in recent if each.news_at >= mailing_list.news_since and matches(choice, each, parents)]
+    keys = [immediate_slot_key(each) for each in wanted]
+    taken = edition_store.slots_taken(tx.session, mailing_list.id, Cadence.IMMEDIATE, keys)
+    return [each for each in wanted if immediate_slot_key(each) not in taken]
 
 
 def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
@@ -341,6 +348,8 @@ class Progress:
     deliveries: dict[DeliveryState, int]
     exclusions: dict[str, int]
     done_at: datetime | None
+    pause_reason: str | None = None
+    paused_by: str | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -365,6 +374,8 @@ def edition_progress(tx: Transaction, edition: Edition) -> Progress:
         deliveries=ledger.counts_by_state(tx.session, edition.id),
         exclusions=fanout.exclusion_counts(tx.session, edition.id),
         done_at=edition.done_at,
+        pause_reason=edition.pause_reason,
+        paused_by=edition.paused_by,
     )
 
 

@@ -10,7 +10,7 @@ from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.replies import Verdict
 from newsletter.domain.schedule import due_slots
 from newsletter.errors import ConflictError
-from newsletter.mail.journal import testaments
+from newsletter.mail.journal import bequests
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.guard import GUARD, Witness
@@ -133,7 +133,7 @@ def _doubt_all(app: App, found: Restore) -> None:
 
 def _believe_journals(app: App) -> None:
     """Record as accepted what senders that died on this machine had an answer to."""
-    for each in testaments(app.settings.home / JOURNALS):
+    for each in bequests(app.settings.home / JOURNALS):
         accepted = [result.ref for _, result in each.ends if result.verdict is Verdict.ACCEPTED]
         if accepted:
             with app.transaction() as tx:

@@ -7,13 +7,17 @@ from datetime import datetime
 from newsletter.domain.editions import Edition, EditionState, SkipReason
 from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, Slot, latest_slot, next_slot
+from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, InvalidError
+from newsletter.services.canaries import check_canary
 from newsletter.services.composing import compile_edition, compose
 from newsletter.services.context import App, Transaction
 from newsletter.services.edition_checks import require_sendable
-from newsletter.services.editions import approve_in, new_nonce, open_immediate_editions, open_slot
+from newsletter.services.editions import approve_in, new_nonce, open_immediate_editions, open_slot, pending_articles
 from newsletter.services.lists import find_list
 from newsletter.storage import editions as edition_store
+from newsletter.storage.canaries import ask_canary
+from newsletter.storage.subscriptions import count_subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +97,53 @@ def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
         )
 
 
-def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str, is_draft: bool = False) -> int:
+@dataclass(frozen=True, slots=True)
+class ArticlesPlan:
+    """What a send of an immediate list would do: an edition for each of *titles*, to each of *readers* who chose it."""
+
+    list_slug: str
+    titles: tuple[str, ...]
+    readers: int
+
+
+def plan_articles(app: App, slug: str) -> ArticlesPlan:
+    """Say which articles an immediate list has not sent; writes nothing.
+
+    Raises:
+        NotFoundError: there is no such list.
+        InvalidError: it has no immediate cadence.
+    """
+    with app.reading() as tx:
+        mailing_list = find_list(tx, slug)
+        choose_cadence(mailing_list, Cadence.IMMEDIATE)
+        counts = count_subscriptions(tx.session)
+        return ArticlesPlan(
+            list_slug=slug,
+            titles=tuple(
+                article.best_translation(mailing_list.default_language).title
+                for article in pending_articles(tx, mailing_list)
+            ),
+            readers=sum(
+                each.count
+                for each in counts
+                if (each.list_id, each.cadence, each.state)
+                == (mailing_list.id, Cadence.IMMEDIATE, SubscriptionState.CONFIRMED)
+            ),
+        )
+
+
+def start_send(
+    app: App, slug: str, cadence: Cadence | None, *, actor: str, is_draft: bool = False, canary: str = ""
+) -> int:
     """Open, compose and approve the newest due slot of a list; return the edition's id. Sending follows by doorbell.
 
     Items visible now are in. Repeating it goes on with the same edition, since a slot has only one. *is_draft*: it
-    stays in review until somebody approves it.
+    stays in review until somebody approves it. *canary*: the mails that go first, in place of what the list says.
 
     Raises:
-        NotFoundError, InvalidError, ConflictError: as `plan_send`.
+        NotFoundError, InvalidError, ConflictError: as `plan_send`; or *canary* is none.
     """
+    check_canary(canary)
     with app.transaction() as tx:
         mailing_list = find_list(tx, slug)
         cadence = _choose_digest(mailing_list, cadence)
@@ -115,6 +157,8 @@ def start_send(app: App, slug: str, cadence: Cadence | None, *, actor: str, is_d
             )
         if edition_id is None:
             raise ConflictError(f"somebody else has just opened {slug} {slot.key}; see `newsletter editions list`")
+        if canary:
+            ask_canary(tx.session, edition_id, canary)
     compile_edition(app, edition_id, is_held=is_draft)
     if is_draft:
         return edition_id

@@ -34,7 +34,7 @@ class RelayRecord:
     """A relay's breaker and its last failure."""
 
     name: str
-    breaker: Breaker
+    breaker: Breaker = CLEAN
     failed_at: datetime | None = None
     failed_stage: str | None = None
     failed_words: str | None = None
