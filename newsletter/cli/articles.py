@@ -1,5 +1,8 @@
 """`newsletter articles` and `newsletter topics`: what comes in, what goes out, what it is about."""
 
+import json
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,15 +14,18 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
 from newsletter.domain.articles import ArticleState, Event, Kind
 from newsletter.domain.drafts import LACKS_BODY, LACKS_DATE, LACKS_TITLE
 from newsletter.domain.prose import shorten
 from newsletter.domain.topics import Topic
+from newsletter.embedded import answer_doorbells
 from newsletter.services import articles as service
 from newsletter.services import topics as topic_service
 from newsletter.services.article_imports import ImportOutcome, ImportResult, import_files
 from newsletter.services.articles import ArticleFacts
+from newsletter.services.context import App
+from newsletter.services.folder_watch import watch_folder
 
 app = typer.Typer(no_args_is_help=True, help="Articles: import, look at, publish, withdraw, tag.")
 topics_app = typer.Typer(no_args_is_help=True, help="Topics: what an article can be about, and the words that say so.")
@@ -38,11 +44,20 @@ _STYLES = {ImportResult.REFUSED: "red", ImportResult.HELD: "yellow", ImportResul
 def import_(
     context: typer.Context,
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
-            metavar="FILE...", help=".json, .md, .xml (a saved RSS or Atom feed) or .html", show_default=False
+            metavar="[FILE]...",
+            help=".json, .md, .xml (a saved feed) or .html",
+            show_default=False,
+            exists=True,
+            dir_okay=False,
+            readable=True,
         ),
-    ],
+    ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Import what is put there, until Ctrl-C.", exists=True, file_okay=False),
+    ] = None,
     source: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Where they come from; else what the file says."),
@@ -56,13 +71,26 @@ def import_(
     """Import articles, item by item: each is new, updated, same, merged, held as a draft, or refused.
 
     Repeating it changes nothing. A bad item never stops the rest; a file that cannot be read stops before anything is
-    stored. The formats are described in docs/articles.md.
+    stored. Exit 1 where every item was refused. The formats are described in docs/articles.md.
 
     Example:  newsletter articles import week-41.json --source "City Press Office"
 
     Example:  newsletter articles import speeches/*.md --kind speech --language ky
+
+    Example:  newsletter articles import --watch /srv/cms/export --source "City Press Office"
     """
     parts = get_app(context)
+    if not files and watch is None:
+        raise typer.BadParameter("name files, or a folder with --watch", param_hint="FILE")
+    if files:
+        _import_files(parts, files, source=source, language=language, kind=kind, as_json=as_json)
+    if watch is not None:
+        _watch(parts, watch, source=source, language=language, kind=kind, as_json=as_json)
+
+
+def _import_files(
+    parts: App, files: list[Path], *, source: str | None, language: str | None, kind: Kind | None, as_json: bool
+) -> None:
     with Progress(
         TextColumn("Importing"),
         BarColumn(),
@@ -84,13 +112,46 @@ def import_(
     summary = {result.value: counts[result] for result in ImportResult}
     if as_json:
         print_facts({"items": outcomes, "counts": summary}, as_json=True)
-        return
-    rows = [_outcome_row(outcome, is_one_file=len(files) == 1) for outcome in outcomes]
+    else:
+        _print_outcomes(outcomes, summary, is_one_file=len(files) == 1)
+    if outcomes and counts[ImportResult.REFUSED] == len(outcomes):
+        raise typer.Exit(1)
+
+
+def _print_outcomes(outcomes: Sequence[ImportOutcome], summary: dict[str, int], *, is_one_file: bool) -> None:
+    rows = [_outcome_row(outcome, is_one_file=is_one_file) for outcome in outcomes]
     console.print(table_of(["item", "result", "uid", "title", "remarks"], rows))
     told = ", ".join(f"{count} {result}" for result, count in summary.items() if count)
     console.print(f"{len(outcomes)} item{'s'[: len(outcomes) != 1]}: {told or 'nothing in it'}.")
     if held := [outcome for outcome in outcomes if outcome.lacks and outcome.article_uid]:
         console.print(f"Complete a draft:  newsletter articles publish {_completion(held[0])}")
+
+
+def _watch(
+    parts: App, folder: Path, *, source: str | None, language: str | None, kind: Kind | None, as_json: bool
+) -> None:
+    """Import what is put into a folder, until Ctrl-C: a line a file."""
+    if not as_json:
+        console.print(f"Watching {folder} · Ctrl-C stops", style="dim")
+    files = watch_folder(
+        parts, folder, clock=time.monotonic, wait=time.sleep, source=source, language=language, kind=kind
+    )
+    try:
+        for file in files:
+            if file is None:
+                answer_doorbells(parts)
+            elif as_json:
+                sys.stdout.write(json.dumps(plain(file), ensure_ascii=False, default=str) + "\n")
+                sys.stdout.flush()
+            elif file.problem:
+                console.print(f"{file.path.name}: {file.problem}", style="red")
+            else:
+                counts = Counter(outcome.result for outcome in file.outcomes)
+                told = ", ".join(f"{counts[result]} {result}" for result in ImportResult if counts[result])
+                console.print(f"{file.path.name}: {told or 'nothing in it'}")
+    except KeyboardInterrupt:
+        if not as_json:
+            console.print("Stopped. What was not finished is imported the next time.")
 
 
 @app.command("list")
@@ -215,6 +276,9 @@ def load(
 
     Example:  newsletter topics load topics.yaml
     """
+    if not file.exists() and str(file) not in topic_service.shipped_schemes():
+        known = ", ".join(topic_service.shipped_schemes())
+        raise typer.BadParameter(f"there is no file {str(file)!r}; schemes that come along: {known}", param_hint="FILE")
     loaded = topic_service.load_topic_file(get_app(context), file)
     if as_json:
         print_facts(loaded, as_json=True)

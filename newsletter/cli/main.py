@@ -13,6 +13,7 @@ import typer
 from newsletter import __version__
 from newsletter.bootstrap import build_app
 from newsletter.cli import (
+    api,
     articles,
     audit,
     database,
@@ -30,6 +31,7 @@ from newsletter.cli import (
     reports,
     run,
     sending,
+    sources,
     subscribers,
 )
 from newsletter.cli.output import errors
@@ -119,6 +121,8 @@ def _options(
 
 cli.add_typer(articles.app, name="articles")
 cli.add_typer(articles.topics_app, name="topics")
+cli.add_typer(sources.app, name="sources")
+cli.add_typer(api.app, name="api-clients")
 cli.add_typer(lists.app, name="lists")
 cli.add_typer(subscribers.app, name="subscribers")
 cli.add_typer(editions.app, name="editions")

@@ -23,6 +23,8 @@ _BY_SUFFIX: dict[str, Reader] = {
     ".html": read_page,
     ".htm": read_page,
 }
+SUFFIXES = frozenset(_BY_SUFFIX)
+"""Endings of the files that are taken."""
 _BY_BEGINNING: tuple[tuple[bytes, Reader], ...] = (
     (b"{", read_json),
     (b"[", read_json),

@@ -11,6 +11,7 @@ from newsletter.mail.session import probe_relay
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
+from newsletter.services.sources import list_sources
 from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage.engine import database_now
 from newsletter.storage.heartbeats import heartbeat_age
@@ -94,6 +95,19 @@ def _signatures_of_lists(settings: Settings, senders: Iterable[str]) -> Iterator
         yield Finding("DKIM of lists", Level.OK, found)
 
 
+def _sources(app: App) -> Iterator[Finding]:
+    """Name the sources that failed again and again, or were closed by their servers; one finding where all is well."""
+    polled = [each for each in list_sources(app) if each.poll is not None]
+    for each in polled:
+        if each.is_sick and each.poll is not None:
+            slug = each.count.slug
+            found = f"{slug}: {each.poll.problem or each.poll.state_reason}; {each.poll.failures} failures in a row"
+            remedy = f"see `newsletter sources show {slug}`; mend its address, or pause or remove it"
+            yield Finding("source", Level.WARNING, found, remedy)
+    if polled and not any(each.is_sick for each in polled):
+        yield Finding("sources", Level.OK, f"{len(polled)} polled")
+
+
 def _database(app: App) -> Iterator[Finding]:
     if not is_schema_current(app):
         yield Finding("schema", Level.ERROR, "not that of this release", "run `newsletter db upgrade`")
@@ -113,6 +127,7 @@ def _database(app: App) -> Iterator[Finding]:
     else:
         yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
     yield from _signatures_of_lists(app.settings, senders)
+    yield from _sources(app)
 
 
 def _relays(app: App) -> Iterator[Finding]:
