@@ -16,6 +16,7 @@ from newsletter.domain.feeds import (
     Feed,
     FeedFormat,
     FeedPlan,
+    document_name,
     feed_address,
 )
 from newsletter.domain.filters import EVERYTHING, Filter, matches
@@ -92,7 +93,7 @@ def ensure_feeds(tx: Transaction) -> int:
         )
     gone = [FormerFeed(feed.slug, None, is_final=False) for feed in superfluous if feed.facet.is_named]
     storage.add_former(tx.session, [each for each in gone if each.slug not in writer.closed], now=tx.now)
-    storage.remove_feeds(tx.session, [feed.id for feed in superfluous])
+    _remove(tx, superfluous)
     count = len(missing) + len(changed) + len(superfluous)
     if count:
         tx.ring(Doorbell.REBUILD_FEEDS)
@@ -140,7 +141,7 @@ def close_feed(app: App, slug: str, *, moved_to: str = "") -> None:
                 raise ConflictError(f"the feed {slug} cannot move to itself")
             storage.redirect_former(tx.session, slug, moved_to)  # so that nobody is sent on twice
         storage.add_former(tx.session, (FormerFeed(slug, moved_to or None, is_final=True),), now=tx.now)
-        storage.remove_feeds(tx.session, (feed.id,))
+        _remove(tx, (feed,))
         storage.mark_changed(tx.session, [each.id for each in storage.load_feeds(tx.session)], now=tx.now)
         tx.ring(Doorbell.REBUILD_FEEDS)
     SWAPS.note()
@@ -158,6 +159,12 @@ def open_feed(app: App, slug: str) -> None:
             raise NotFoundError(f"no feed {slug} was closed")
         storage.remove_former(tx.session, (slug,))
         tx.ring(Doorbell.REBUILD_FEEDS)
+
+
+def _remove(tx: Transaction, feeds: Collection[Feed]) -> None:
+    """Remove feeds with their documents; whoever follows one is told that it is gone."""
+    note_changed_documents(tx, [document_name(feed.slug, form) for feed in feeds for form in FeedFormat])
+    storage.remove_feeds(tx.session, [feed.id for feed in feeds])
 
 
 def _named(tx: Transaction, slug: str) -> Feed:

@@ -239,6 +239,10 @@ def _ping(app: App, client: httpx.Client) -> None:
         topics = [topic for ping in pings if (topic := topic_of(tx, ping.document))]
     if not pings or app.settings.hub in ("own", "none"):
         return
+    if not topics:  # all of them are gone meanwhile
+        with app.transaction() as tx:
+            storage.settle_pings(tx.session, pings)
+        return
     form = httpx.QueryParams([("hub.mode", "publish"), *(("hub.url", topic) for topic in topics)])
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = _call(client, "POST", app.settings.hub_url, headers=headers, body=str(form).encode())

@@ -394,7 +394,7 @@ def _is_head(scope: Scope) -> bool:
 
 def _sentence(error: NewsletterError) -> str:
     text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
+    return f"{text}." if text.startswith("hub.") else f"{text[:1].upper()}{text[1:]}."
 
 
 def _raw(headers: Sequence[tuple[str, str]]) -> RawHeaders:
