@@ -58,16 +58,6 @@ def render_feed_stylesheet(site: Site, language: Language, *, home: Path | None 
 
 
 @lru_cache(maxsize=32)
-def render_feed_stylesheet(site: Site, language: Language, *, home: Path | None = None) -> str:
-    """Return the style sheet that makes feed documents readable in a browser, in the newsroom's colours."""
-    colours = {
-        "accent": readable(site.accent_colour, "#ffffff"),
-        "accent_on_dark": readable(site.accent_colour, "#1c2127"),
-    }
-    return render("feed/style.css", language, colours, home=home)
-
-
-@lru_cache(maxsize=32)
 def style_source(site: Site, language: Language, *, home: Path | None = None) -> str:
     """Return the source expression that allows the page's own style sheet: `'sha256-...'` (CSP3, 8.2)."""
     return source_of(render_stylesheet(site, language, home=home))
@@ -86,3 +76,9 @@ def render_script(name: str, language: Language, *, home: Path | None = None) ->
         InvalidError: the template is missing or wrong; the message says where.
     """
     return render(f"web/{name}.js", language, {}, home=home)
+
+
+@lru_cache(maxsize=8)
+def render_icon(site: Site, language: Language, *, home: Path | None = None) -> str:
+    """Return the icon that browsers show beside a page's title, as SVG in the newsroom's colour."""
+    return render("web/favicon.svg", language, {"colour": readable(site.accent_colour, "#ffffff")}, home=home)

@@ -1,5 +1,6 @@
 """The archive: sent editions by list and date, each to be read again as it was sent."""
 
+import re
 from dataclasses import dataclass
 from html import escape
 
@@ -23,6 +24,8 @@ MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' https: http:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+_BODY = re.compile(r"(<body[^>]*>)(.*)(</body>)", re.DOTALL)
 
 
 def routes(app: App) -> list[Route]:
@@ -105,10 +108,10 @@ def _edition(visit: Visit) -> Response:
         is_public = find_list(tx, wanted["list"]).is_public
     page = f"{visit.app.settings.base_url}/archive/{wanted['list']}/{wanted['slot']}/{wanted['language']}"
     headers = {"content-security-policy": MAIL_POLICY, "content-language": view.language}
-    if not is_public:
-        headers |= {"x-robots-tag": "noindex", "cache-control": "no-store"}
-        return HTMLResponse(view.html, headers=headers)
-    return HTMLResponse(view.html.replace("</head>", _card(visit, page, view.subject) + "</head>", 1), headers=headers)
+    html = _BODY.sub(r"\1<main>\2</main>\3", view.html, count=1)  # a mail is a part of a page; here it is the page
+    if is_public:
+        return HTMLResponse(html.replace("</head>", _card(visit, page, view.subject) + "</head>", 1), headers=headers)
+    return HTMLResponse(html, headers=headers | {"x-robots-tag": "noindex", "cache-control": "no-store"})
 
 
 def _card(visit: Visit, page: str, subject: str) -> str:

@@ -4,6 +4,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from newsletter.domain.feeds import Facet
+from newsletter.rendering.pages import render_icon
 from newsletter.services.context import App
 from newsletter.services.offers import list_offers
 from newsletter.services.reading import read_latest, read_topics
@@ -27,7 +28,12 @@ Disallow: /refusals/
 
 def routes(app: App) -> list[Route]:
     """Return the routes of the first page and of what is said to robots."""
-    return [Route("/", endpoint(app, _home), name="home"), Route("/robots.txt", endpoint(app, _robots), name="robots")]
+    return [
+        Route("/", endpoint(app, _home), name="home"),
+        Route("/robots.txt", endpoint(app, _robots), name="robots"),
+        Route("/favicon.svg", endpoint(app, _icon), name="icon"),
+        Route("/favicon.ico", endpoint(app, _icon), name="old-icon"),
+    ]
 
 
 def _home(visit: Visit) -> Response:
@@ -44,3 +50,8 @@ def _home(visit: Visit) -> Response:
 
 def _robots(visit: Visit) -> Response:
     return PlainTextResponse(f"{ROBOTS}Sitemap: {visit.app.settings.base_url}/sitemap.xml\n")
+
+
+def _icon(visit: Visit) -> Response:
+    icon = render_icon(visit.site, visit.language, home=visit.app.settings.home)
+    return Response(icon, media_type="image/svg+xml", headers={"cache-control": "public, max-age=86400"})
