@@ -24,7 +24,7 @@ delete from delivery_attempt;
 delete from delivery;
 insert into delivery
     select * from chaos_delivery order by id limit %(deliveries)s;
-update delivery set available_at = clock_timestamp(), state_at = clock_timestamp();
+update delivery set available_at = clock_timestamp(), state_at = clock_timestamp(), mail_at = clock_timestamp();
 update edition set state = 'sending', done_at = null, counts = null, candidate_count =
     (select count(*) from delivery) + (select count(*) from edition_exclusion)
     where id in (select edition_id from chaos_delivery);

@@ -11,7 +11,7 @@ from chaos_ledger import Ledger
 from chaos_newsroom import chaos_settings, fan_out_newsroom
 from chaos_processes import Processes, processes
 from chaos_relay import ChaosRelay
-from chaos_scenario import Chaos, table
+from chaos_scenario import CONNECTIONS, Chaos, table
 from chaos_servers import Postgres, Valkey, running
 
 from newsletter.bootstrap import build_app
@@ -58,7 +58,7 @@ def installation(
         tmp_path_factory.mktemp("home"),
         database_url=postgres.url("chaos"),
         broker_url=valkey.url,
-        smtp_url=f"smtp://127.0.0.1:{relay.port}?tls=off&timeout={TIMEOUT_SECONDS}",
+        smtp_url=f"smtp://127.0.0.1:{relay.port}?tls=off&timeout={TIMEOUT_SECONDS}&connections={CONNECTIONS}",
     )
     fan_out_newsroom(settings, round(MOST_DELIVERIES * SCALE), seed=SEED)
     return settings

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from chaos_processes import QUEUES
 from chaos_scenario import RESEND_ONCE, Chaos
 
 from newsletter.dispatch import Queue
@@ -51,11 +52,12 @@ def test_two_beats_are_no_worse_than_one(chaos: Chaos):
 
 def test_without_a_beat_a_send_goes_on_until_its_doorbell_is_lost(chaos: Chaos):
     """One doorbell is enough for all that is due; a killed sender takes it along, and the next tick finds the rest."""
-    chaos.processes.stop(*chaos.processes.beats())
+    chaos.processes.stop()
     chaos.valkey.flush()
-    chaos.begin(600, delay_seconds=0.004)
-    chaos.processes.run("editions", "pause", "1")
-    chaos.processes.run("editions", "resume", "1")
+    chaos.begin(600, delay_seconds=0.05)
+    for _ in range(2):
+        chaos.processes.start_worker(*QUEUES)
+    chaos.ring()
     chaos.wait_for(0.3)
     chaos.processes.kill_children()
     chaos.valkey.flush()

@@ -6,7 +6,7 @@ import pytest
 from chaos_orders import Act, Answer, Moment, Orders, Stage, every, first_time_to, mixed, sometimes
 from chaos_processes import QUEUES
 from chaos_relay import CERTIFICATES
-from chaos_scenario import HOLD, RESEND_ONCE, Chaos
+from chaos_scenario import CONNECTIONS, HOLD, RESEND_ONCE, Chaos
 from conftest import SEED
 
 from newsletter.domain.lists import InDoubtPolicy
@@ -135,7 +135,7 @@ def test_a_relay_whose_tls_fails_now_and_then_gets_nothing_in_the_clear(chaos: C
         lambda at: "421 4.7.0 enough" if at.mail > 40 else None,
     )
     chaos.begin(300, orders)
-    url = f"smtp://localhost:{chaos.relay.port}?tls=starttls&timeout=2"
+    url = f"smtp://localhost:{chaos.relay.port}?tls=starttls&timeout=2&connections={CONNECTIONS}"
     chaos.processes.start_worker(*QUEUES, NEWSLETTER_SMTP_URL=url, SSL_CERT_FILE=str(CERTIFICATES / "ca.pem"))
     chaos.processes.start_beat()
     account = chaos.end("TLS fails now and then")
