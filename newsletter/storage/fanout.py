@@ -1,5 +1,6 @@
 """Fan-out in SQL: one delivery for each reader of an edition, in chunks by key, repeatable."""
 
+import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,11 +11,11 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
-from newsletter.domain.editions import Edition
+from newsletter.domain.editions import Edition, EditionPurpose
 from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
-from newsletter.storage.bulk import insert_into
+from newsletter.storage.bulk import insert_into, one_of_many
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
@@ -24,6 +25,8 @@ from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
 
 CHUNK_SIZE = 10_000
+MANY = 1_000
+"""Readers of one edition from which on a second for the planner's statistics is well spent."""
 
 
 class random_token(FunctionElement[str]):  # noqa: N801  It is a SQL function, named like one.
@@ -44,10 +47,22 @@ def _random_token_on_sqlite(_element: object, _compiler: object, **_: object) ->
     return "lower(hex(randomblob(16)))"
 
 
+TOKEN_BEGINNING = 12
+
+
+def token_beginning(at: datetime) -> str:
+    """Return the first hex digits of the tokens made at one time; the other twenty are random.
+
+    Tokens of one chunk stand together in their index, so that it grows at its end: 80 random bits are not guessed.
+    """
+    return f"{int(at.timestamp() * 1000):0{TOKEN_BEGINNING}x}"
+
+
 def next_readers(session: Session, edition: Edition) -> list[int]:
     """Return the next `CHUNK_SIZE` readers of *edition*, in order of id from its cursor on; none: all were seen.
 
-    Readers are the list's confirmed subscriptions of its cadence. Locks the edition until the transaction ends.
+    Readers are the list's confirmed subscriptions of its cadence, of an announcement those of all cadences, of a
+    correction those named as having had what it corrects. Locks the edition until the transaction ends.
     """
     cursor = session.execute(
         select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update()
@@ -56,14 +71,24 @@ def next_readers(session: Session, edition: Edition) -> list[int]:
         select(SubscriptionRow.id)
         .where(
             SubscriptionRow.list_id == edition.list_id,
-            SubscriptionRow.cadence == edition.cadence,
             SubscriptionRow.state == text("'confirmed'"),
             SubscriptionRow.id > cursor,
+            *_of_purpose(edition),
         )
         .order_by(SubscriptionRow.id)
         .limit(CHUNK_SIZE)
     )
     return list(session.scalars(statement))
+
+
+def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
+    """Return what makes a subscription to the list one of *edition*'s readers."""
+    if edition.purpose is EditionPurpose.DIGEST:
+        return [SubscriptionRow.cadence == edition.cadence]
+    if edition.purpose is EditionPurpose.CORRECTION:
+        named = select(AudienceExceptionRow.subscription_id).where(AudienceExceptionRow.edition_id == edition.id)
+        return [SubscriptionRow.id.in_(named)]
+    return []
 
 
 def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
@@ -74,8 +99,24 @@ def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *,
     *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
     """
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
-    _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
-    _insert_exclusions(session, edition, readers, now=now)
+    if session.get_bind().dialect.name == "sqlite":
+        _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
+        _insert_exclusions(session, edition, readers, now=now)
+    else:
+        due_at = database_now(session)
+        session.execute(
+            _CHUNK,
+            {
+                "edition": edition.id,
+                "list": edition.list_id,
+                "readers": list(readers),
+                "now": now,
+                "due_at": due_at,
+                "send_until": send_until,
+                "began": token_beginning(due_at),
+                "secret": secrets.token_hex(32),
+            },
+        )
     session.execute(
         update(EditionRow)
         .where(EditionRow.id == edition.id)
@@ -104,9 +145,53 @@ def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:
             (AudienceExceptionRow.edition_id == edition.id)
             & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
         )
-        .where(SubscriptionRow.id.in_(readers))
+        .where(one_of_many(SubscriptionRow.id, readers))
     )
 
+
+# The same as what `_insert_deliveries` and `_insert_exclusions` do, in one statement that reads each reader once. It is
+# worded so that each join is made by an index, or by a hash of the chunk, whatever the planner believes of sizes: a
+# limit keeps it from reading a whole table for each chunk, NOT IN from comparing each reader with each. Tokens are
+# hashes of a secret that nobody keeps: a random number for each costs the database more than the rest of the row.
+_CHUNK = text("""
+WITH chunk AS MATERIALIZED (
+    SELECT s.id, s.subscriber_id, s.filter_id, s.language, p.address, p.address_hmac, p.provider,
+           CASE WHEN x.subscription_id IS NULL THEN a.variant_id ELSE x.variant_id END AS variant_id,
+           p.address IS NULL OR EXISTS (
+               SELECT FROM suppression u WHERE u.address_hmac = p.address_hmac AND u.lifted_at IS NULL
+           ) AS is_suppressed,
+           s.paused_at IS NOT NULL AND s.resumed_at IS NULL AND s.paused_until > CAST(:now AS timestamptz) AS is_paused
+      FROM subscription s
+           CROSS JOIN LATERAL (SELECT * FROM subscriber WHERE subscriber.id = s.subscriber_id LIMIT 1) p
+           LEFT JOIN LATERAL (SELECT * FROM edition_audience g
+                               WHERE g.edition_id = :edition AND g.filter_id = s.filter_id AND g.language = s.language
+                               LIMIT 1) a ON true
+           LEFT JOIN edition_audience_exception x ON x.edition_id = :edition AND x.subscription_id = s.id
+     WHERE s.id = ANY(CAST(:readers AS bigint[]))),
+made AS (
+    INSERT INTO delivery (
+        purpose, edition_id, list_id, variant_id, subscriber_id, subscription_id, filter_id, language, address,
+        address_hmac, provider, mail_token, mail_at, pool, state, state_at, available_at, deadline_at,
+        attempts, tries, lapses, resends)
+    SELECT 'edition', :edition, :list, c.variant_id, c.subscriber_id, c.id, c.filter_id, c.language, c.address,
+           c.address_hmac, c.provider, :began || substr(encode(sha256(CAST(:secret || c.id AS bytea)), 'hex'), 1, 20),
+           CAST(:now AS timestamptz), 'bulk', 'queued', CAST(:due_at AS timestamptz), CAST(:due_at AS timestamptz),
+           CAST(:send_until AS timestamptz), 0, 0, 0, 0
+      FROM chunk c
+     WHERE c.variant_id IS NOT NULL AND NOT c.is_suppressed AND NOT c.is_paused
+       AND NOT EXISTS (SELECT FROM subscriber e JOIN delivery d ON d.subscriber_id = e.id AND d.edition_id = :edition
+                        WHERE e.address_hmac = c.address_hmac AND e.erased_at IS NOT NULL)
+     ORDER BY c.variant_id, c.id
+    ON CONFLICT (edition_id, subscriber_id) DO NOTHING
+    RETURNING subscription_id)
+INSERT INTO edition_exclusion (edition_id, subscription_id, reason)
+SELECT :edition, c.id, CASE WHEN c.variant_id IS NULL THEN 'nothing_chosen' WHEN c.is_suppressed THEN 'suppressed'
+                            WHEN c.is_paused THEN 'paused' ELSE 'has_one_already' END
+  FROM chunk c
+ WHERE c.id NOT IN (SELECT subscription_id FROM made)
+   AND (SELECT d.id FROM delivery d
+         WHERE d.edition_id = :edition AND d.subscriber_id = c.subscriber_id AND d.subscription_id = c.id) IS NULL
+ON CONFLICT DO NOTHING""")
 
 _VARIANT = case(
     (AudienceExceptionRow.subscription_id.is_not(None), AudienceExceptionRow.variant_id),
@@ -145,7 +230,7 @@ def _insert_deliveries(
         "address_hmac": SubscriberRow.address_hmac,
         "provider": SubscriberRow.provider,
         "content": null(),
-        "mail_token": random_token(),
+        "mail_token": literal(token_beginning(due_at)).concat(func.substr(random_token(), TOKEN_BEGINNING + 1)),
         "mail_at": literal(now, DeliveryRow.mail_at.type),
         "pool": literal(Pool.BULK.value),
         "state": literal(DeliveryState.QUEUED.value),
@@ -163,7 +248,7 @@ def _insert_deliveries(
         .join(DeliveryRow, DeliveryRow.subscriber_id == before.id)
         .where(
             before.address_hmac == SubscriberRow.address_hmac,
-            before.id != SubscriberRow.id,
+            before.erased_at.is_not(None),
             DeliveryRow.edition_id == edition.id,
         )
         .exists()
@@ -208,12 +293,19 @@ def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int
 
 
 def finish_fan_out(session: Session, edition_id: int, *, now: datetime) -> None:
-    """Note that every reader of the edition has been seen."""
-    session.execute(
+    """Note that every reader of the edition has been seen.
+
+    After many, PostgreSQL looks at the tables anew: where it still believes them empty, as after a first import, it
+    finds a reader's subscription by walking through the list's, for each mail.
+    """
+    seen = session.scalar(
         update(EditionRow)
         .where(EditionRow.id == edition_id, EditionRow.fanned_out_at.is_(None))
         .values(fanned_out_at=now)
+        .returning(EditionRow.candidate_count)
     )
+    if seen is not None and seen >= MANY and session.get_bind().dialect.name == "postgresql":
+        session.execute(text("ANALYZE subscription, subscriber, variant, delivery"))
 
 
 def exclusion_counts(session: Session, edition_id: int) -> dict[str, int]:

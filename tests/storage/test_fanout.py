@@ -23,7 +23,7 @@ from ledger_rows import (
     states,
     turn,
 )
-from sqlalchemy import event, select
+from sqlalchemy import event, select, text
 
 from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
 from newsletter.domain.editions import Edition, EditionState
@@ -157,6 +157,21 @@ def test_readers_come_in_chunks_and_all_of_them(issue, monkeypatch):
     assert 7 == issue.edition().candidate_count
 
 
+@pytest.mark.slow
+def test_after_many_readers_the_planner_knows_how_many_there_are(postgresql_database, monkeypatch):
+    """Else the turn before sending reads all of a list's subscriptions for each mail, until somebody vacuums."""
+    monkeypatch.setattr(fanout, "MANY", 5)
+    issue = Issue(postgresql_database)
+    issue.readers(*(f"reader{number}" for number in range(7)))
+    issue.fan_out()
+    with postgresql_database.transaction() as session:
+        fanout.finish_fan_out(session, issue.id, now=NOON)
+        believed = "select relname, reltuples from pg_class where relname in ('subscription', 'delivery')"
+        tables = dict(session.execute(text(believed)).all())
+
+    assert {"subscription": 7, "delivery": 7} == tables
+
+
 def test_a_crash_within_a_chunk_leaves_nothing_of_it(issue, monkeypatch):
     monkeypatch.setattr(fanout, "CHUNK_SIZE", 2)
     issue.readers("ann", "bek", "eva", "ilya")
@@ -269,7 +284,7 @@ def test_accounts_balance_whoever_leaves_or_comes_while_a_chunk_is_written(postg
     ann, bek, waiting, _ = issue.readers("ann", "bek", "waiting", "eva")
     with issue.database.transaction() as session:
         session.get_one(SubscriptionRow, waiting.id).state = "unconfirmed"
-    moments = iter([lambda: leave(bek), lambda: confirm(waiting), lambda: leave(ann)])
+    moments = iter([lambda: (leave(bek), confirm(waiting)), lambda: leave(ann)])
 
     def leave(reader: SubscriptionRow) -> None:
         with issue.database.transaction() as session:
