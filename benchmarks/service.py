@@ -93,6 +93,7 @@ class Edition:
     def __init__(self, url: str) -> None:
         self.url = url
         self.execute("create table bench_delivery as table delivery")
+        self.execute("analyze")
         [(self.readers, self.variants)] = self.rows("select count(*), count(distinct variant_id) from bench_delivery")
 
     def queue(self, most: int | None = None, *, at_random: bool = False) -> None:

@@ -152,7 +152,10 @@ class Processes:
         """Ask *parts* to stop, all if none is named, as a supervisor would; that one does not is a failure."""
         chosen = parts or tuple(self.parts)
         for part in chosen:
-            part.process.terminate()
+            if part in self.beats():
+                part.process.kill()  # it holds nothing, and Celery's loses a TERM that comes while it publishes
+            else:
+                part.process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
         for part in chosen:
             part.process.wait(max(0.1, deadline - time.monotonic()))
