@@ -51,12 +51,12 @@ class DeliveryRow(Base):
     id: Mapped[PrimaryKey]
     purpose: Mapped[Code]
     idempotency_key: Mapped[str | None] = mapped_column(String(200))  # of a mail without an edition
-    edition_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("edition.id"))
-    list_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("list.id"))
-    variant_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("variant.id"))
-    subscriber_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscriber.id"))
-    subscription_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("subscription.id"))
-    filter_id: Mapped[int | None] = mapped_column(Identifier, ForeignKey("filter.id"))
+    edition_id: Mapped[int | None] = mapped_column(Identifier)  # no foreign keys: see ADR 0008
+    list_id: Mapped[int | None] = mapped_column(Identifier)
+    variant_id: Mapped[int | None] = mapped_column(Identifier)
+    subscriber_id: Mapped[int] = mapped_column(Identifier)
+    subscription_id: Mapped[int | None] = mapped_column(Identifier)
+    filter_id: Mapped[int | None] = mapped_column(Identifier)
     language: Mapped[Code]
     address: Mapped[str | None] = mapped_column(String(320))
     address_hmac: Mapped[str] = mapped_column(String(64))

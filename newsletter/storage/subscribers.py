@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, String, func, select, update
+from sqlalchemy import CheckConstraint, Index, String, func, select, text, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.addresses import Address
@@ -22,6 +22,12 @@ class SubscriberRow(Base):
     __table_args__ = (
         CheckConstraint("(address IS NULL) = (erased_at IS NOT NULL)", name="address_until_erased"),
         CheckConstraint("(address IS NULL) = (address_key IS NULL)", name="address_has_key"),
+        Index(
+            "ix_subscriber_erased",
+            "address_hmac",
+            sqlite_where=text("erased_at IS NOT NULL"),
+            postgresql_where=text("erased_at IS NOT NULL"),
+        ),
     )
     id: Mapped[PrimaryKey]
     uid: Mapped[str] = mapped_column(String(36), unique=True)

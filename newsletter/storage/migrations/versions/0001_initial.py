@@ -28,6 +28,94 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_audit_at"), ["at"], unique=False)
 
     op.create_table(
+        "delivery",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("purpose", sa.String(length=40), nullable=False),
+        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
+        sa.Column("edition_id", IDENTIFIER, nullable=True),
+        sa.Column("list_id", IDENTIFIER, nullable=True),
+        sa.Column("variant_id", IDENTIFIER, nullable=True),
+        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
+        sa.Column("subscription_id", IDENTIFIER, nullable=True),
+        sa.Column("filter_id", IDENTIFIER, nullable=True),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("address", sa.String(length=320), nullable=True),
+        sa.Column("address_hmac", sa.String(length=64), nullable=False),
+        sa.Column("provider", sa.String(length=40), nullable=False),
+        sa.Column("content", JSON, nullable=True),
+        sa.Column("mail_token", sa.String(length=36), nullable=False),
+        sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pool", sa.String(length=40), nullable=False),
+        sa.Column("state", sa.String(length=40), nullable=False),
+        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("lease_token", sa.String(length=36), nullable=True),
+        sa.Column("lease_owner", sa.String(length=200), nullable=True),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("lapses", sa.Integer(), nullable=False),
+        sa.Column("resends", sa.Integer(), nullable=False),
+        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=True),
+        sa.Column("outcome_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
+            name=op.f("ck_delivery_lease_token_while_leased"),
+        ),
+        sa.CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_is_bulk")),
+        sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
+        sa.CheckConstraint(
+            "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
+            name=op.f("ck_delivery_outcome_is_known"),
+        ),
+        sa.CheckConstraint("pool IN ('transactional', 'bulk')", name=op.f("ck_delivery_pool_is_known")),
+        sa.CheckConstraint(
+            "purpose IN ('edition', 'confirmation', 'notice')", name=op.f("ck_delivery_purpose_is_known")
+        ),
+        sa.CheckConstraint(
+            "state <> 'accepted' OR accepted_at IS NOT NULL", name=op.f("ck_delivery_accepted_has_time")
+        ),
+        sa.CheckConstraint(
+            "state IN ('queued', 'leased', 'sending', 'accepted', 'in_doubt', 'failed', 'suppressed', 'cancelled', 'expired')",
+            name=op.f("ck_delivery_state_is_known"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
+        sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
+        postgresql_with={
+            "fillfactor": 50,
+            "autovacuum_vacuum_scale_factor": 0.02,
+            "autovacuum_vacuum_threshold": 10000,
+        },
+    )
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_due",
+            ["edition_id", "provider", "available_at", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued'"),
+            postgresql_where=sa.text("state = 'queued'"),
+        )
+        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id"], unique=False)
+        batch_op.create_index(
+            "ix_delivery_under_way",
+            ["state", "edition_id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+        )
+        batch_op.create_index(
+            "uq_delivery_idempotency_key",
+            ["idempotency_key"],
+            unique=True,
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
+
+    op.create_table(
         "delivery_attempt",
         sa.Column("delivery_id", IDENTIFIER, nullable=False),
         sa.Column("n", sa.Integer(), nullable=False),
@@ -220,6 +308,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_subscriber_address_hmac"), ["address_hmac"], unique=False)
+        batch_op.create_index(
+            "ix_subscriber_erased",
+            ["address_hmac"],
+            unique=False,
+            sqlite_where=sa.text("erased_at IS NOT NULL"),
+            postgresql_where=sa.text("erased_at IS NOT NULL"),
+        )
 
     op.create_table(
         "suppression",
@@ -296,6 +391,24 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("article", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_article_state_visible_at"), ["state", "visible_at"], unique=False)
+
+    op.create_table(
+        "delivery_event",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("source", sa.String(length=80), nullable=False),
+        sa.Column("external_id", sa.String(length=300), nullable=False),
+        sa.Column("delivery_id", IDENTIFIER, nullable=True),
+        sa.Column("outcome", sa.String(length=40), nullable=False),
+        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("details", JSON, nullable=False),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id_delivery")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
+        sa.UniqueConstraint("source", "external_id", name=op.f("uq_delivery_event_source_external_id")),
+    )
+    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_delivery_event_delivery_id"), ["delivery_id"], unique=False)
 
     op.create_table(
         "feed",
@@ -887,104 +1000,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("edition_id", "language", "digest", name=op.f("uq_variant_edition_id_language_digest")),
     )
     op.create_table(
-        "delivery",
-        sa.Column("id", IDENTIFIER, nullable=False),
-        sa.Column("purpose", sa.String(length=40), nullable=False),
-        sa.Column("idempotency_key", sa.String(length=200), nullable=True),
-        sa.Column("edition_id", IDENTIFIER, nullable=True),
-        sa.Column("list_id", IDENTIFIER, nullable=True),
-        sa.Column("variant_id", IDENTIFIER, nullable=True),
-        sa.Column("subscriber_id", IDENTIFIER, nullable=False),
-        sa.Column("subscription_id", IDENTIFIER, nullable=True),
-        sa.Column("filter_id", IDENTIFIER, nullable=True),
-        sa.Column("language", sa.String(length=40), nullable=False),
-        sa.Column("address", sa.String(length=320), nullable=True),
-        sa.Column("address_hmac", sa.String(length=64), nullable=False),
-        sa.Column("provider", sa.String(length=40), nullable=False),
-        sa.Column("content", JSON, nullable=True),
-        sa.Column("mail_token", sa.String(length=36), nullable=False),
-        sa.Column("mail_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("pool", sa.String(length=40), nullable=False),
-        sa.Column("state", sa.String(length=40), nullable=False),
-        sa.Column("state_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("available_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("lease_token", sa.String(length=36), nullable=True),
-        sa.Column("lease_owner", sa.String(length=200), nullable=True),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("tries", sa.Integer(), nullable=False),
-        sa.Column("lapses", sa.Integer(), nullable=False),
-        sa.Column("resends", sa.Integer(), nullable=False),
-        sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("outcome", sa.String(length=40), nullable=True),
-        sa.Column("outcome_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.CheckConstraint(
-            "(lease_token IS NOT NULL) = (state IN ('leased', 'sending'))",
-            name=op.f("ck_delivery_lease_token_while_leased"),
-        ),
-        sa.CheckConstraint("(pool = 'bulk') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_is_bulk")),
-        sa.CheckConstraint("(purpose = 'edition') = (edition_id IS NOT NULL)", name=op.f("ck_delivery_edition_has_id")),
-        sa.CheckConstraint(
-            "outcome IN ('delivered', 'delayed', 'soft_bounce', 'hard_bounce', 'complaint')",
-            name=op.f("ck_delivery_outcome_is_known"),
-        ),
-        sa.CheckConstraint("pool IN ('transactional', 'bulk')", name=op.f("ck_delivery_pool_is_known")),
-        sa.CheckConstraint(
-            "purpose IN ('edition', 'confirmation', 'notice')", name=op.f("ck_delivery_purpose_is_known")
-        ),
-        sa.CheckConstraint(
-            "state <> 'accepted' OR accepted_at IS NOT NULL", name=op.f("ck_delivery_accepted_has_time")
-        ),
-        sa.CheckConstraint(
-            "state IN ('queued', 'leased', 'sending', 'accepted', 'in_doubt', 'failed', 'suppressed', 'cancelled', 'expired')",
-            name=op.f("ck_delivery_state_is_known"),
-        ),
-        sa.ForeignKeyConstraint(["edition_id"], ["edition.id"], name=op.f("fk_delivery_edition_id_edition")),
-        sa.ForeignKeyConstraint(["filter_id"], ["filter.id"], name=op.f("fk_delivery_filter_id_filter")),
-        sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_delivery_list_id_list")),
-        sa.ForeignKeyConstraint(
-            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_delivery_subscriber_id_subscriber")
-        ),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"], ["subscription.id"], name=op.f("fk_delivery_subscription_id_subscription")
-        ),
-        sa.ForeignKeyConstraint(["variant_id"], ["variant.id"], name=op.f("fk_delivery_variant_id_variant")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("edition_id", "subscriber_id", name=op.f("uq_delivery_edition_id_subscriber_id")),
-        sa.UniqueConstraint("mail_token", name=op.f("uq_delivery_mail_token")),
-        postgresql_with={
-            "fillfactor": 50,
-            "autovacuum_vacuum_scale_factor": 0.02,
-            "autovacuum_vacuum_threshold": 10000,
-        },
-    )
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_delivery_due",
-            ["edition_id", "provider", "available_at", "id"],
-            unique=False,
-            sqlite_where=sa.text("state = 'queued'"),
-            postgresql_where=sa.text("state = 'queued'"),
-        )
-        batch_op.create_index("ix_delivery_subscriber", ["subscriber_id"], unique=False)
-        batch_op.create_index(
-            "ix_delivery_under_way",
-            ["state", "edition_id"],
-            unique=False,
-            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-        )
-        batch_op.create_index(
-            "uq_delivery_idempotency_key",
-            ["idempotency_key"],
-            unique=True,
-            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
-            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
-        )
-
-    op.create_table(
         "edition_audience",
         sa.Column("edition_id", IDENTIFIER, nullable=False),
         sa.Column("filter_id", IDENTIFIER, nullable=False),
@@ -1047,30 +1062,8 @@ def upgrade() -> None:
     with op.batch_alter_table("variant_item", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_variant_item_article_id"), ["article_id"], unique=False)
 
-    op.create_table(
-        "delivery_event",
-        sa.Column("id", IDENTIFIER, nullable=False),
-        sa.Column("source", sa.String(length=80), nullable=False),
-        sa.Column("external_id", sa.String(length=300), nullable=False),
-        sa.Column("delivery_id", IDENTIFIER, nullable=True),
-        sa.Column("outcome", sa.String(length=40), nullable=False),
-        sa.Column("reported_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("details", JSON, nullable=False),
-        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id_delivery")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
-        sa.UniqueConstraint("source", "external_id", name=op.f("uq_delivery_event_source_external_id")),
-    )
-    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_delivery_event_delivery_id"), ["delivery_id"], unique=False)
-
 
 def downgrade() -> None:
-    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_delivery_event_delivery_id"))
-
-    op.drop_table("delivery_event")
     with op.batch_alter_table("variant_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_variant_item_article_id"))
 
@@ -1083,23 +1076,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_edition_audience_variant_id"))
 
     op.drop_table("edition_audience")
-    with op.batch_alter_table("delivery", schema=None) as batch_op:
-        batch_op.drop_index(
-            "uq_delivery_idempotency_key",
-            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
-            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
-        )
-        batch_op.drop_index(
-            "ix_delivery_under_way",
-            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
-        )
-        batch_op.drop_index("ix_delivery_subscriber")
-        batch_op.drop_index(
-            "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
-        )
-
-    op.drop_table("delivery")
     op.drop_table("variant")
     with op.batch_alter_table("edition_item", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_edition_item_article_id"))
@@ -1195,6 +1171,10 @@ def downgrade() -> None:
     op.drop_table("reader_request")
     op.drop_table("list")
     op.drop_table("feed")
+    with op.batch_alter_table("delivery_event", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_delivery_event_delivery_id"))
+
+    op.drop_table("delivery_event")
     with op.batch_alter_table("article", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_article_state_visible_at"))
 
@@ -1203,6 +1183,11 @@ def downgrade() -> None:
     op.drop_table("topic")
     op.drop_table("suppression")
     with op.batch_alter_table("subscriber", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_subscriber_erased",
+            sqlite_where=sa.text("erased_at IS NOT NULL"),
+            postgresql_where=sa.text("erased_at IS NOT NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_subscriber_address_hmac"))
 
     op.drop_table("subscriber")
@@ -1231,6 +1216,23 @@ def downgrade() -> None:
     op.drop_table("feed_follower")
     op.drop_table("feed_authority")
     op.drop_table("delivery_attempt")
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_delivery_idempotency_key",
+            sqlite_where=sa.text("idempotency_key IS NOT NULL"),
+            postgresql_where=sa.text("idempotency_key IS NOT NULL"),
+        )
+        batch_op.drop_index(
+            "ix_delivery_under_way",
+            sqlite_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+            postgresql_where=sa.text("state IN ('leased', 'sending', 'in_doubt')"),
+        )
+        batch_op.drop_index("ix_delivery_subscriber")
+        batch_op.drop_index(
+            "ix_delivery_due", sqlite_where=sa.text("state = 'queued'"), postgresql_where=sa.text("state = 'queued'")
+        )
+
+    op.drop_table("delivery")
     with op.batch_alter_table("audit", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_at"))
         batch_op.drop_index(batch_op.f("ix_audit_actor_id"))
