@@ -8,11 +8,13 @@ from enum import StrEnum
 from newsletter.config import Settings
 from newsletter.errors import InvalidError, NewsletterError, TransientError
 from newsletter.mail.session import probe_relay
+from newsletter.services.alarms import find_alarms
 from newsletter.services.context import App
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
 from newsletter.services.sources import list_sources
 from newsletter.services.tick import HEARTBEAT, LATE_AFTER
+from newsletter.storage import lineage
 from newsletter.storage.engine import database_now
 from newsletter.storage.heartbeats import heartbeat_age
 from newsletter.storage.lists import load_lists
@@ -127,7 +129,19 @@ def _database(app: App) -> Iterator[Finding]:
     else:
         yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
     yield from _signatures_of_lists(app.settings, senders)
+    yield from _durability(app)
+    for alarm in find_alarms(app):
+        level = Level.ERROR if alarm.is_urgent else Level.WARNING
+        yield Finding(alarm.name.value.replace("_", " "), level, alarm.found, alarm.remedy)
     yield from _sources(app)
+
+
+def _durability(app: App) -> Iterator[Finding]:
+    with app.reading() as tx:
+        off = ", ".join(lineage.settings_that_lose_commits(tx.session))
+    if off:
+        told = f"PostgreSQL may forget commits when it loses power, and mail may go twice then; off: {off}"
+        yield Finding("durability", Level.ERROR, told, "set them on, for this database and this user too")
 
 
 def _relays(app: App) -> Iterator[Finding]:

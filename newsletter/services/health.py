@@ -1,13 +1,17 @@
 """Health: whether this service can work, and its measures for those who watch it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from newsletter.domain.breakers import BreakerState
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
 from newsletter.domain.subscriptions import SubscriptionState
+from newsletter.services.alarms import AlarmName, find_alarms
 from newsletter.services.context import App
+from newsletter.services.relays import list_relays
 from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage import measures
 from newsletter.storage.subscriptions import count_subscriptions
@@ -35,6 +39,8 @@ class Measures:
     subscriptions: Mapping[str, int]
     oldest_due: Mapping[Pool, timedelta]
     heartbeats: Mapping[str, timedelta]
+    alarms: Mapping[str, int]
+    relays_open: Mapping[str, int]
 
 
 OPEN_STATES = (DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.SENDING, DeliveryState.IN_DOUBT)
@@ -48,6 +54,8 @@ def check_readiness(app: App) -> Readiness:
 
 def take_measures(app: App) -> Measures:
     """Return the service in numbers, as the database has them now."""
+    alarms = Counter(alarm.name.value for alarm in find_alarms(app))
+    relays_open = {relay.name: int(relay.state is not BreakerState.CLOSED) for relay in list_relays(app)}
     with app.reading() as tx:
         live = dict.fromkeys((SubscriptionState.UNCONFIRMED.value, SubscriptionState.CONFIRMED.value), 0)
         for each in count_subscriptions(tx.session):
@@ -60,4 +68,6 @@ def take_measures(app: App) -> Measures:
             subscriptions=live,
             oldest_due=measures.oldest_due_ages(tx.session),
             heartbeats=measures.heartbeat_ages(tx.session),
+            alarms=dict.fromkeys(map(str, AlarmName), 0) | alarms,
+            relays_open=relays_open,
         )

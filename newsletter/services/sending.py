@@ -27,7 +27,6 @@ from newsletter.domain.deliveries import (
     Told,
     sending_lease,
 )
-from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Stage, Verdict, redact
 from newsletter.errors import NewsletterError, TransientError
 from newsletter.mail.envelopes import Envelope
@@ -37,12 +36,14 @@ from newsletter.mail.relay import Relay
 from newsletter.mail.session import RelayUnavailableError
 from newsletter.mail.smtp import SendResult
 from newsletter.services import admission
+from newsletter.services.alarms import accepted_beat
 from newsletter.services.context import App
 from newsletter.services.editions import finish_editions
 from newsletter.services.mailing import EditionNotMailableError, MailBuilder
 from newsletter.services.settling import JOURNALS, settle_journals, tell
+from newsletter.services.stops import pause_edition_in
 from newsletter.storage import ledger
-from newsletter.storage.editions import set_state
+from newsletter.storage.heartbeats import beat
 from newsletter.storage.ledger import Claimed
 
 log = structlog.get_logger()
@@ -109,6 +110,8 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
     if pool is Pool.BULK:
         finish_editions(app)
     with app.transaction() as tx:
+        if done.accepted:
+            beat(tx.session, accepted_beat(pool))
         if may_have_more and ledger.has_due(tx.session, pool):
             tx.ring(BELL_OF[pool])
     return done
@@ -328,7 +331,7 @@ class _Sender:
     def _give_up_edition(self, error: EditionNotMailableError, delivery_id: int, token: str) -> None:
         with self.app.transaction() as tx:
             ledger.release(tx.session, [delivery_id], token)
-            if set_state(tx.session, error.edition_id, EditionState.PAUSED, now=tx.now):
+            if pause_edition_in(tx, error.edition_id, f"no mail can be made of it: {redact(str(error))}"):
                 log.error("edition_not_mailable", edition_id=error.edition_id, error=redact(str(error)))
 
     # Turns.
@@ -469,7 +472,8 @@ class _Sender:
         log.error(result.verdict.value, delivery_id=delivery.id, edition_id=delivery.edition_id, code=code)
         if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
             with self.app.transaction() as tx:
-                set_state(tx.session, delivery.edition_id, EditionState.PAUSED, now=tx.now)
+                said = result.reply.text if result.reply else ""
+                pause_edition_in(tx, delivery.edition_id, f"the relay refused its content: {code} {said}".rstrip())
             self._hear(self._fleet.withdraw())  # the turn lets through what is not of that edition
 
     # The end.

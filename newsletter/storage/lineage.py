@@ -103,13 +103,15 @@ def begin_epoch(session: Session, epoch: int, server: Server) -> None:
     session.execute(update(LineageRow).values(at=database_now(session), **values))
 
 
-def is_synchronous(session: Session) -> bool:
-    """Say whether a commit that was answered survives the server's power; SQLite is opened so by `connect`."""
+def settings_that_lose_commits(session: Session) -> list[str]:
+    """Return the server's settings by which a commit that was answered may be gone after a power cut; none: [].
+
+    SQLite is opened without such, by `connect`.
+    """
     if session.get_bind().dialect.name == "sqlite":
-        return True
-    settings: dict[str, str] = dict(
-        session.execute(
-            text("SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_commit', 'fsync')")
-        ).all()
+        return []
+    query = text(
+        "SELECT name FROM pg_settings"
+        " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off' ORDER BY name"
     )
-    return settings.get("synchronous_commit") != "off" and settings.get("fsync") != "off"
+    return list(session.scalars(query))

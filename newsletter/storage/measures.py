@@ -5,12 +5,13 @@ from datetime import timedelta
 
 from sqlalchemy import func, select, text
 
-from newsletter.domain.deliveries import DeliveryState, Pool
+from newsletter.domain.deliveries import HOLD_AFTER, DeliveryState, Pool
 from newsletter.storage.deliveries import UNDER_WAY, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.heartbeats import HeartbeatRow
 from newsletter.storage.ledger_lanes import waiting_lanes
+from newsletter.storage.recovery import EVIDENCE_WAIT
 
 
 def count_open_deliveries(session: Session) -> dict[str, int]:
@@ -49,3 +50,26 @@ def heartbeat_ages(session: Session) -> dict[str, timedelta]:
     now = database_now(session)
     rows = session.execute(select(HeartbeatRow.name, HeartbeatRow.at).order_by(HeartbeatRow.name))
     return {name: now - at for name, at in rows}
+
+
+def doubts_by_edition(session: Session) -> list[tuple[int, int, int]]:
+    """Return editions with mails in doubt for a while, and not held for good yet: (id, how many, readers in all)."""
+    now = database_now(session)
+    counts = (
+        select(DeliveryRow.edition_id, func.count().label("doubted"))
+        .where(
+            text(UNDER_WAY),
+            DeliveryRow.state == text("'in_doubt'"),
+            DeliveryRow.edition_id.is_not(None),
+            DeliveryRow.state_at < now - EVIDENCE_WAIT,
+            DeliveryRow.state_at > now - HOLD_AFTER,
+        )
+        .group_by(DeliveryRow.edition_id)
+        .subquery()
+    )
+    query = select(EditionRow.id, counts.c.doubted, EditionRow.candidate_count).join(
+        counts, counts.c.edition_id == EditionRow.id
+    )
+    return [
+        (edition_id, doubted, total) for edition_id, doubted, total in session.execute(query.order_by(EditionRow.id))
+    ]

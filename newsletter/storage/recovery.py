@@ -13,6 +13,7 @@ from newsletter.storage.bulk import insert_into, one_of_many
 from newsletter.storage.deliveries import UNDER_WAY, AttemptRow, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
+from newsletter.storage.heartbeats import beat
 from newsletter.storage.ledger import NO_LEASE, UNKNOWN
 from newsletter.storage.lists import ListRow
 
@@ -20,6 +21,9 @@ _S = DeliveryState
 
 PASS_LIMIT = 2_000
 """Rows that one pass of the sweeper moves at most, of each sort; the next pass is seconds away."""
+
+POISON = "poison"
+"""The sign that is left when a mail was given up, since it killed its senders."""
 
 EVIDENCE_WAIT = timedelta(minutes=5)
 """How long a late reply may settle a doubt before the policy does."""
@@ -38,7 +42,7 @@ def requeue_lapsed(session: Session) -> int:
 
 def _count_lapse(session: Session, ids: Collection[int], now: datetime) -> None:
     for poisoned in (False, True):
-        session.execute(
+        moved = session.execute(
             update(DeliveryRow)
             .where(
                 one_of_many(DeliveryRow.id, ids),
@@ -54,6 +58,8 @@ def _count_lapse(session: Session, ids: Collection[int], now: datetime) -> None:
             )
             .execution_options(synchronize_session=False)
         )
+        if poisoned and moved.rowcount:  # type: ignore[attr-defined]  # the result of an UPDATE has it
+            beat(session, POISON)
 
 
 def doubt_lapsed(session: Session) -> int:

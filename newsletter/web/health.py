@@ -71,6 +71,8 @@ class _Measured(Collector):
         yield _gauge("oldest_due_seconds", "How long the oldest due delivery has been due.", "pool", due)
         beats = {name: age.total_seconds() for name, age in found.heartbeats.items()}
         yield _gauge("heartbeat_age_seconds", "Time since the last sign of life.", "name", beats)
+        yield _gauge("alarms", "What will not mend without a person; see newsletter doctor.", "name", found.alarms)
+        yield _gauge("relay_open", "Whether a relay is left alone after failures.", "relay", found.relays_open)
 
 
 def _gauge(name: str, about: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

@@ -65,7 +65,7 @@ def test_answers_are_recorded_though_the_edition_cannot_be_paused(newsroom, edit
     def fail(*_: object, **__: object) -> None:
         raise TransientError("the database is away")
 
-    monkeypatch.setattr(sending, "set_state", fail)
+    monkeypatch.setattr(sending, "pause_edition_in", fail)
     relay = ScriptedRelay(lambda turn: "554 5.6.0 refused" if (turn.verb, turn.mail) == ("DOT", 2) else None)
     with relay.running():
         newsroom.use_relay(relay.url())
