@@ -13,6 +13,7 @@ import typer
 from newsletter import __version__
 from newsletter.bootstrap import build_app
 from newsletter.cli import (
+    announcements,
     api,
     articles,
     audit,
@@ -140,11 +141,13 @@ for command in (
     edition_edits.mend,
     edition_checks.check,
     previews.preview,
+    announcements.correct,
 ):
     editions.app.command()(command)
 editions.app.command("test-send")(previews.send_a_test)
 cli.command()(editions.send)
 cli.command()(audit.audit)
+cli.command()(announcements.compose)
 cli.command()(demo.demo)
 cli.command()(run.up)
 cli.command()(run.serve)

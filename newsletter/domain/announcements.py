@@ -1,7 +1,9 @@
 """Announcements: editions that staff write themselves, to all readers of a list, to some, or to correct an article."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from newsletter.domain.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,17 @@ class Announcement:
     letters: Mapping[str, Letter]
     filter_id: int | None = None
     corrects: tuple[int, int] | None = None
+
+
+def concerns(wanted: Filter, choice: Filter, ancestors: Mapping[int, Sequence[int]]) -> bool:
+    """Say whether what is about *wanted* concerns a reader with *choice*: each facet of the two meets, or is open.
+
+    A topic meets itself, what is above it and what is below it.
+    """
+    lines = {each: {each, *ancestors.get(each, ())} for each in (*wanted.topics, *choice.topics)}
+    topics_meet = any(a in lines[b] or b in lines[a] for a in wanted.topics for b in choice.topics)
+    return (
+        (not wanted.topics or not choice.topics or topics_meet)
+        and (not wanted.kinds or not choice.kinds or bool(set(wanted.kinds) & set(choice.kinds)))
+        and (not wanted.sources or not choice.sources or bool(set(wanted.sources) & set(choice.sources)))
+    )

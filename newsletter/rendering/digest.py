@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
 
+from newsletter.domain.announcements import Letter
 from newsletter.domain.articles import Event, Kind
 from newsletter.domain.editions import item_key
 from newsletter.domain.lists import Cadence, SectionsBy
@@ -93,6 +94,7 @@ class Digest:
     *slot_on* is the edition's day; *period* the first and the last day that it covers, in *zone*, None where it covers
     none, as an immediate edition. *site_url* leads to the newsroom's own site or its page here, *archive_url* to past
     editions, *feed_url* to the same content as a feed, "" for none. *intro* are the list's standing words.
+    *letter*: what staff wrote, in an announcement.
     """
 
     language: Language
@@ -113,6 +115,7 @@ class Digest:
     intro: str = ""
     accent_colour: str = "#0b5394"
     logo_url: str = ""
+    letter: Letter | None = None
 
 
 @dataclass(frozen=True, slots=True)

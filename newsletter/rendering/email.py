@@ -16,6 +16,7 @@ from newsletter.rendering.digest import Digest, DigestItem, Image, Section, clea
 from newsletter.rendering.environment import render
 from newsletter.rendering.inlining import inlined
 from newsletter.rendering.languages import Language
+from newsletter.rendering.letters import view_letter
 from newsletter.rendering.plain import clean
 from newsletter.rendering.sentences import (
     render_dateline,
@@ -70,6 +71,7 @@ def render_digest(digest: Digest, nonce: str, *, home: Path | None = None) -> di
         "digest": digest,
         "items": [view(item, digest) for item in digest.items],
         "dateline": render_dateline(digest),
+        "letter": view_letter(digest.letter) if digest.letter else None,
         "holes": {name: hole_mark(name, nonce) for name in VARIANT_HOLES + READER_HOLES},
         **_looks(digest.language, digest.accent_colour),
     }

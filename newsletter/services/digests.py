@@ -1,10 +1,11 @@
 """Digests: turns an edition's articles into rendered blocks, and items into variants, in one language at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from newsletter.config import Settings
+from newsletter.domain.announcements import Letter
 from newsletter.domain.articles import Article, Kind
 from newsletter.domain.compositions import Content, Placed, arrange_placed, digest_of, place
 from newsletter.domain.edition_edits import NO_EDITS, Edits
@@ -87,6 +88,10 @@ class DigestMaker:
     def reuse(self, language: str, items: Iterable[Item], blocks: Mapping[str, Block]) -> None:
         """Take blocks that were rendered before, with the items that are to be laid out from them."""
         self.rendered[language] = _rendered(self._digest(language, items), blocks)
+
+    def letter(self, code: str, letter: Letter) -> Digest:
+        """Return an announcement as templates are given it: no article, and what staff wrote."""
+        return replace(self._digest(code, ()), letter=letter)
 
     def variant(self, content: Content) -> NewVariant:
         """Lay out the variant of *content* from rendered blocks; its subject and its readers' common holes with it."""

@@ -138,7 +138,8 @@ def contact_sheet(title: str, shown: Sequence[VariantView]) -> str:
     cells = "".join(
         f"<figure><figcaption><b>{html.escape(each.view.subject)}</b><br>{html.escape(each.view.language)} · "
         f"{each.items} items · {each.readers:,} readers · {each.html_bytes / 1000:.0f} KB</figcaption>"
-        f'<iframe sandbox="" title="{html.escape(each.view.subject)}" srcdoc="{html.escape(each.view.html)}"></iframe>'
+        f'<iframe sandbox="allow-same-origin" title="{html.escape(each.view.subject)}" '
+        f'srcdoc="{html.escape(each.view.html)}"></iframe>'
         "</figure>"
         for each in shown
     )
@@ -148,7 +149,7 @@ def contact_sheet(title: str, shown: Sequence[VariantView]) -> str:
         "color:#1b2025}main{display:grid;grid-template-columns:repeat(auto-fill,minmax(400px,1fr));gap:16px}"
         "figure{margin:0;background:#fff;border:1px solid #c3cad1}figcaption{padding:10px 12px}"
         "iframe{width:100%;height:900px;border:0;border-top:1px solid #c3cad1}</style>"
-        f"<h1>{html.escape(title)}</h1><main>{cells}</main></html>"
+        f"<body><h1>{html.escape(title)}</h1><main>{cells}</main></body></html>"
     )
 
 

@@ -15,6 +15,7 @@ from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slots
 from newsletter.domain.topics import ancestors
 from newsletter.errors import ConflictError, NotFoundError
+from newsletter.services.announcement_readers import name_readers
 from newsletter.services.audit import record_act
 from newsletter.services.canaries import begin_canary, check_canary, is_held_by_canary, judge_canaries
 from newsletter.services.context import App, Transaction
@@ -319,6 +320,7 @@ def fan_out_edition(app: App, edition_id: int) -> int:
             edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
             if edition is None or edition.state is not EditionState.APPROVED:
                 return seen
+            name_readers(tx, edition)
             readers = fanout.next_readers(tx.session, edition)
             if not readers:
                 fanout.finish_fan_out(tx.session, edition_id, now=tx.now)

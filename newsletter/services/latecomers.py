@@ -15,6 +15,7 @@ from newsletter.domain.editions import Edition, EditionPurpose, Item
 from newsletter.domain.filters import CandidateIndex
 from newsletter.domain.schedule import LOOK_BACK
 from newsletter.domain.topics import ancestors
+from newsletter.services.announcement_readers import admit_to_announcement
 from newsletter.services.context import Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.storage import articles as article_store
@@ -33,6 +34,7 @@ def admit_latecomers(tx: Transaction, edition: Edition, readers: Sequence[int]) 
     The caller has the edition locked. Repeating it changes nothing, and nothing changes for the other readers.
     """
     if edition.purpose is not EditionPurpose.DIGEST:
+        admit_to_announcement(tx, edition, readers)
         return
     late = audiences.latecomers(tx.session, edition, readers)
     held = edition_store.items_held(tx.session, edition.id) if late else {}

@@ -41,6 +41,7 @@ def take_picture(page: str, file: Path, *, width: int = DESKTOP, is_dark: bool =
         common = [
             *(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
             f"--user-data-dir={folder}/profile",
+            "--virtual-time-budget=3000",  # pages within the page are there by then
             f"--blink-settings=preferredColorScheme={0 if is_dark else 1}",
         ]
         address = source.as_uri()

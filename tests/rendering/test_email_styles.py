@@ -7,6 +7,7 @@ from lxml import etree
 from lxml import html as lxml_html
 from sample_digest import ADDRESS, NONCE, SITE, a_digest
 
+from newsletter.domain.announcements import Letter
 from newsletter.rendering import email
 from newsletter.rendering.environment import render
 from newsletter.rendering.inlining import inlined
@@ -35,6 +36,9 @@ def pages(monkeypatch):
         "".join(block.html for block in email.render_digest(a_digest(logo_url=logo, intro="x"), NONCE).values())
         for logo in ("", f"{SITE}/logo.png")
     ]
+    words = "<h2>W</h2><h3>V</h3><p>P</p><ul><li>1</li></ul><ol><li>2</li></ol><blockquote>Q</blockquote>"
+    announcement = email.render_digest(a_digest(letter=Letter("S", words, "W")), NONCE)
+    digests.append("".join(announcement[key].html for key in ("head", "letter", "foot")))
     mail = email.render_confirmation(
         ENGLISH, list_title="L", newsroom="N", postal_address=ADDRESS, confirm_url=SITE, not_me_url=SITE
     )
