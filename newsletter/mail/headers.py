@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
+from functools import lru_cache
 
 from newsletter.domain.addresses import split_address
 from newsletter.errors import InvalidError
@@ -308,6 +309,7 @@ def _language(name: str, language: str) -> str:
     return _machine_read(name, language)
 
 
+@lru_cache(maxsize=64)
 def _date(name: str, at: datetime) -> str:
     if at.tzinfo is None:
         raise InvalidError(f"{name}: a time needs its zone")

@@ -78,20 +78,18 @@ class QuotedPrintablePart:
     encoding: ClassVar = "quoted-printable"
 
     def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
-        self._pieces = [segment.quoted if isinstance(segment, FixedSegment) else b"" for segment in segments]
-        self._holes = [(place, hole.name) for place, hole in enumerate(segments) if isinstance(hole, Hole)]
+        lead, rest = _apart(segments)
+        self.start = _one_piece([segment.quoted for segment in lead])
+        self._rest = [(name, b"".join(segment.quoted for segment in stretch)) for name, stretch in rest]
+        self._names = frozenset(name for name, _ in rest)
 
     def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
         """Return the pieces with *values*, without line breaks, in the holes."""
-        pieces = self._pieces.copy()
-        for place, name in self._holes:
-            pieces[place] = piece(values[name])
+        coded = {name: piece(values[name]) for name in self._names}
+        pieces = self.start.copy()
+        for name, behind in self._rest:
+            pieces += coded[name], behind
         return pieces
-
-    @property
-    def start(self) -> list[bytes]:
-        """The pieces before the first hole: whatever is in the holes, `fill` begins with them."""
-        return self._pieces[: self._holes[0][0]] if self._holes else self._pieces
 
 
 class Base64Part:
@@ -101,7 +99,8 @@ class Base64Part:
 
     def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
         lead, rest = _apart(segments)
-        self.start, self._carried = _grouped(lead, b"")
+        start, self._carried = _grouped(lead, b"")
+        self.start = _one_piece(start)
         self._rest = [(name, _Stretch(stretch)) for name, stretch in rest]
 
     def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
@@ -143,7 +142,12 @@ class _Stretch:
         following = pieces[1:] if begun else pieces
         if not following:
             return b"".join(segment.raw for segment in self.segments), [], b""
-        return completing, following, left_over
+        return completing, _one_piece(following), left_over
+
+
+def _one_piece(pieces: Sequence[bytes]) -> list[bytes]:
+    """Return *pieces* as one, or none: what many mails have in common is joined once, so that each has few to write."""
+    return [b"".join(pieces)] if pieces else []
 
 
 def _apart(segments: Sequence[FixedSegment | Hole]) -> tuple[list[FixedSegment], list[tuple[str, list[FixedSegment]]]]:

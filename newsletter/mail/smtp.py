@@ -207,7 +207,7 @@ class SMTPConnection:
         for stage, command in zip(_ENVELOPE_STAGES, said.lines, strict=True):
             if not self.capabilities.pipelining:
                 yield from self._write([command], stage)
-            heard = yield from self._read(stage)
+            heard = self._heard(stage) or (yield from self._read(stage))
             if stage is Stage.DATA and heard.code == GO_AHEAD:
                 return refusal, True
             if heard.code >= NEGATIVE:
@@ -258,17 +258,14 @@ class SMTPConnection:
     def _await_reply(self, work: Work) -> Steps[Reply]:
         """Return the reply to the dot; an envelope that comes up meanwhile goes out behind it at once."""
         deadline = time.monotonic() + self._timeouts.dot
-        try:
-            while (heard := self._wire.next_reply()) is None:
+        while (heard := self._heard(Stage.DOT)) is None:
+            try:
                 yield from self._wire.receive(deadline)
                 if chained := self._chain(work):
                     self._wire.post(chained)
-            reply = heard.reply
-        except WireError as error:
-            raise _EndedError(Stage.DOT, error.silence) from error
-        if reply.code == SERVICE_CLOSES:
-            raise _EndedError(Stage.DOT, reply)
-        return reply
+            except WireError as error:
+                raise _EndedError(Stage.DOT, error.silence) from error
+        return _reply_of(heard, Stage.DOT)
 
     def _last_words(self) -> Steps[Reply | None]:
         """Return why the relay broke off in the middle of a body, if it said so."""
@@ -284,11 +281,21 @@ class SMTPConnection:
             raise _EndedError(stage, error.silence) from error
 
     def _read(self, stage: Stage) -> Steps[Heard]:
+        deadline = time.monotonic() + self._timeouts.of(stage)
+        while (heard := self._heard(stage)) is None:
+            try:
+                yield from self._wire.receive(deadline)
+            except WireError as error:
+                raise _EndedError(stage, error.silence) from error
+        return heard
+
+    def _heard(self, stage: Stage) -> Heard | None:
+        """Return the next reply if it is here."""
         try:
-            heard = self._wire.next_reply() or (yield from self._wire.read(self._timeouts.of(stage)))
+            heard = self._wire.next_reply()
         except WireError as error:
             raise _EndedError(stage, error.silence) from error
-        if heard.code == SERVICE_CLOSES:
+        if heard and heard.code == SERVICE_CLOSES:
             raise _EndedError(stage, _reply_of(heard, stage))
         return heard
 

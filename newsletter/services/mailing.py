@@ -23,7 +23,7 @@ from newsletter.storage.engine import Session
 from newsletter.storage.ledger import Claimed
 from newsletter.storage.variants import Variant
 
-VARIANTS_KEPT = 512
+VARIANTS_KEPT = 200
 """Prepared variants in memory; fan-out queues deliveries in order of variant, so few are met at a time."""
 
 
