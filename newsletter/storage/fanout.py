@@ -91,16 +91,6 @@ def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
     return []
 
 
-def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
-    """Return what makes a subscription to the list one of *edition*'s readers."""
-    if edition.purpose is EditionPurpose.DIGEST:
-        return [SubscriptionRow.cadence == edition.cadence]
-    if edition.purpose is EditionPurpose.CORRECTION:
-        named = select(AudienceExceptionRow.subscription_id).where(AudienceExceptionRow.edition_id == edition.id)
-        return [SubscriptionRow.id.in_(named)]
-    return []
-
-
 def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
     """Make queued deliveries for *readers*, as `next_readers` gave them in this transaction; at least one.
 
