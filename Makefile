@@ -7,7 +7,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast chaos bench lint format migration lock clean
+.PHONY: help demo test test-fast chaos fuzz bench lint format migration lock clean
 
 help:
 	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-fast   on the embedded database alone, without worker processes, wheels and months replayed"
 	@echo "make chaos       kill workers, servers and connections for some minutes; SCALE=5 says how much, SEED=1 chooses which"
 	@echo "make bench       measure what is promised of speed, side by side; ARGS='--only smtp --scale 0.1' picks some, made smaller"
+	@echo "make fuzz        feed the importer with broken documents for some minutes; EXAMPLES=2000 says how many"
 	@echo "make lint        check style and types; make format mends what can be mended"
 	@echo "make migration   write a revision for changed tables: NAME='adds a colour to lists'"
 	@echo "make lock        choose the packages' versions anew"
@@ -40,6 +41,11 @@ chaos: $(VENV)/.dev
 # On a quiet machine; ARGS=--publish puts the table and the picture into docs/performance.md.
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Forty examples of each run in `make test`; here as many as fill minutes.
+fuzz: $(VENV)/.dev
+	NEWSLETTER_TEST_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(BIN)/python -m pytest tests/ingest/test_fuzz_readers.py \
+		tests/services/test_fuzz_imports.py $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

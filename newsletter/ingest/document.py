@@ -9,6 +9,7 @@ from newsletter.errors import InvalidError
 
 LARGEST_FILE = 20 * 1024 * 1024
 MOST_ITEMS = 20_000
+BROKE = "it broke its reader, which is an error of ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ def collect(items: Iterable[tuple[str, Callable[[], Draft]]], warnings: Iterable
             draft = read()
         except ValueError as error:
             collected.append(Item(position, refusal=str(error), title=title))
+        except Exception as error:  # noqa: BLE001  an item that breaks its reader must not cost the others
+            collected.append(Item(position, refusal=f"{BROKE} ({type(error).__name__})", title=title))
         else:
             collected.append(Item(position, draft=draft, title=draft.own.title or title))
     return Document(tuple(collected), tuple(warnings))

@@ -59,7 +59,7 @@ def read_feed(content: bytes, defaults: Defaults, *, declared: str | None = None
         raise InvalidError(_why_no_feed(content, parsed))
     channel = parsed.feed
     language = language_of(channel.get("language")) or defaults.language
-    source = text_of_markup(channel.get("title", ""))[:LONGEST_NAME]
+    source = text_of_markup(channel.get("title") or "")[:LONGEST_NAME]
     site = safe_url(channel.get("link"))
     warnings = []
     if parsed.bozo and not isinstance(parsed.bozo_exception, feedparser.CharacterEncodingOverride):
@@ -186,7 +186,7 @@ def _updated(entry: Any) -> str | None:
 def _body_and_summary(entry: Any) -> tuple[str, str]:
     """Return the entry's body as HTML and its summary as text."""
     contents = [each.value for each in entry.get("content", []) if each.get("value")]
-    description = entry.get("summary", "")
+    description = entry.get("summary") or ""
     if contents:
         body = max(contents, key=len)
         summary = text_of_markup(description) if description and description not in contents else ""
@@ -197,7 +197,7 @@ def _body_and_summary(entry: Any) -> tuple[str, str]:
 
 
 def _title(entry: Any) -> str:
-    return text_of_markup(entry.get("title", ""))
+    return text_of_markup(entry.get("title") or "")
 
 
 def _published(entry: Any) -> str | date | None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from newsletter.cli.articles import app as articles
 from newsletter.cli.articles import topics_app as topics
 from newsletter.clock import fixed_clock
-from newsletter.errors import InvalidError, NewsletterError, NotFoundError
+from newsletter.errors import NewsletterError, NotFoundError
 from newsletter.services.context import App
 
 DATA = Path(__file__).parents[1] / "ingest" / "data"
