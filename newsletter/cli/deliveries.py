@@ -15,8 +15,7 @@ from newsletter.errors import InvalidError
 from newsletter.services import doubts
 from newsletter.services.context import App
 from newsletter.services.doubts import Settlement
-from newsletter.services.inquiries import Story, list_mails, tell_story
-from newsletter.storage.inquiries import MailRecord
+from newsletter.services.inquiries import MailRecord, Story, list_mails, tell_story
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what became of each mail.")
 

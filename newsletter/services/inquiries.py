@@ -10,6 +10,8 @@ from newsletter.services.context import App, Transaction
 from newsletter.storage import inquiries, subscribers
 from newsletter.storage.inquiries import AttemptRecord, MailRecord, ReportRecord
 
+__all__ = ["MailRecord", "Story", "list_mails", "tell_story"]
+
 MOST_TOLD = 50
 """Mails of one reader in a story, the newest; `newsletter deliveries list` pages through all."""
 

@@ -149,7 +149,7 @@ def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeyp
         threading.Timer(0.05, pressed.set).start()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(editions_cli, "_show_progress", press)
+    monkeypatch.setattr(editions_cli, "watch_while", press)
     with newsroom.relay():
         dispatcher = answering(newsroom)
         send_bulk = dispatcher.handlers[Doorbell.SEND_BULK]
