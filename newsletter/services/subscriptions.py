@@ -156,16 +156,18 @@ def refused_by_policy(settings: Settings, address: Address) -> AddressPolicy | N
 def _count_in(tx: Transaction, network: str) -> bool:
     """Count a sign-up and say whether it may go on: whether its network and all of them stay within their limits."""
     hashed = network_hmac(tx.settings.secret, network)
-    within = True
-    for scope, limit in ((OVERALL, tx.settings.sign_ups_overall), (hashed, tx.settings.sign_ups_per_network)):
+    for scope, limit in ((hashed, tx.settings.sign_ups_per_network), (OVERALL, tx.settings.sign_ups_overall)):
         for span, times in SIGN_UP_SPANS:
             begins_at = tx.now - (tx.now - EPOCH) % span
             seconds = int(span.total_seconds())
             count = sign_ups.count_sign_up(tx.session, scope, begins_at=begins_at, seconds=seconds)
             if count == limit * times + 1:
                 log.warning("sign_ups_limited", overall=scope == OVERALL, hours=seconds // 3600, limit=limit * times)
-            within = within and count <= limit * times
-    return within
+            if (
+                count > limit * times
+            ):  # what is turned away uses up no wider limit: one network cannot lock out the rest
+                return False
+    return True
 
 
 def find_standing(tx: Transaction, uid: str) -> Standing:

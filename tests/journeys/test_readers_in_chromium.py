@@ -1,0 +1,297 @@
+"""Every journey of a reader in a browser: three languages, with and without scripts, phone and desktop, keyboard alone.
+
+axe-core looks at every page on the way, and at the HTML of every mail.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Download, Page, sync_playwright
+from readers_newsroom import ReadersNewsroom, link_in, readers_newsroom, text_of
+
+from newsletter.rendering.languages import Language, load_language
+from newsletter.web import sign_up, visits
+
+NAMES = (os.environ.get("CHROMIUM_BIN", ""), "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, filter(None, NAMES))), None)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: install chromium, or name one by CHROMIUM_BIN"),
+]
+
+PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+LANGUAGES = ("en", "ru", "ky")
+PATIENCE_MS = 20_000
+LARGEST_PAGE = 50_000
+A_MAIL_IS_NO_PAGE = ("region", "landmark-one-main")
+"""Rules of axe-core about a page's landmarks; a mail stands inside its program's."""
+
+
+@pytest.fixture(scope="module")
+def newsroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadersNewsroom]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sign_up, "QUICKEST", sign_up.QUICKEST * 0)  # nobody waits here; what is quicker has its own test
+        patch.setattr(visits, "ANSWER_SECONDS", 0)
+        with readers_newsroom(tmp_path_factory.mktemp("home"), sign_ups_per_network=500) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """Somebody at a browser: acts as people do, by what buttons and fields are called, and looks at every page."""
+
+    def __init__(self, newsroom: ReadersNewsroom, context: BrowserContext, code: str, *, scripts: bool) -> None:
+        self.newsroom, self.code, self.scripts = newsroom, code, scripts
+        self.speech: Language = load_language(code, newsroom.app.settings.home)
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.wrong: list[str] = []
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("request", self._note_request)
+
+    def _note_request(self, request: object) -> None:
+        url = str(request.url)  # type: ignore[attr-defined]  # Playwright's request
+        if not url.startswith(self.newsroom.url):
+            self.wrong.append(f"a request to {url}")
+
+    def say(self, message: str, **values: object) -> str:
+        return self.speech.gettext(message, **values)
+
+    def go(self, address: str) -> None:
+        answer = self.page.goto(address if address.startswith("http") else f"{self.newsroom.url}{address}")
+        assert answer is not None
+        assert 200 == answer.status, address
+        assert len(answer.body()) < LARGEST_PAGE, address
+        self.look()
+
+    def press(self, label: str, **values: object) -> None:
+        self.page.get_by_role("button", name=self.say(label, **values), exact=True).first.click()
+        self.look()
+
+    def follow(self, label: str) -> None:
+        self.page.get_by_role("link", name=self.say(label), exact=True).first.click()
+        self.look()
+
+    def reads(self, message: str, **values: object) -> None:
+        self.page.get_by_text(self.say(message, **values)).first.wait_for()
+
+    def look(self) -> None:
+        """Find nothing wrong with the page: its language, its width, and all that axe-core knows."""
+        self.page.wait_for_load_state()
+        here = self.page.url
+        assert self.code == self.page.locator("html").get_attribute("lang"), here
+        assert self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{here} is too wide"
+        if self.scripts:  # axe-core is one
+            assert [] == violations(self.page), here
+        assert [] == self.wrong, here
+
+
+def violations(page: Page, *, but: tuple[str, ...] = ()) -> list[tuple[str, list[str]]]:
+    found = Axe().run(page).response["violations"]
+    return [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in found if each["id"] not in but]
+
+
+@pytest.fixture(params=[(code, *how) for code in LANGUAGES for how in ((True, "phone"), (False, "desktop"))], ids=str)
+def reader(request: pytest.FixtureRequest, newsroom: ReadersNewsroom, chromium: Browser) -> Iterator[Reader]:
+    code, scripts, size = request.param
+    viewport = PHONE if size == "phone" else DESKTOP
+    context = chromium.new_context(
+        java_script_enabled=scripts,
+        viewport=viewport,
+        locale=code,
+        color_scheme="dark" if scripts else "light",
+        has_touch=size == "phone",
+    )
+    yield Reader(newsroom, context, code, scripts=scripts)
+    context.close()
+
+
+def sign_up_as(reader: Reader, address: str) -> None:
+    """Choose a list and a topic, look at the preview, sign up and confirm by the mailed link."""
+    reader.go("/subscribe")
+    reader.page.locator("input[name=list][value=weekly]").check()
+    if reader.scripts:
+        reader.page.get_by_role("heading", name=reader.say("Last week you would have got this")).wait_for()
+    else:
+        reader.press("Show what I would get")
+    reader.reads("Last week you would have got this")
+    reader.page.get_by_label(reader.say("Your e-mail address")).fill(address)
+    reader.press("Subscribe")
+    reader.reads("Look into your mailbox")
+    reader.go(reader.newsroom.link(address, "confirm"))
+    reader.press("Yes, subscribe me")
+    reader.reads("You are subscribed")
+
+
+def test_a_reader_subscribes_chooses_pauses_moves_and_leaves(reader: Reader, tmp_path: Path) -> None:
+    name = f"{reader.code}.{'scripts' if reader.scripts else 'plain'}"
+    address = f"{name}@readers.example"
+    sign_up_as(reader, address)
+    reader.follow("Change topics or frequency")
+    preferences = reader.page.url
+    reader.page.locator("input[name=topic]").first.check()
+    reader.press("Save")
+    reader.reads("Your choices are saved. They count from the next edition on.")
+    reader.page.get_by_label(reader.say("No mails until")).fill("2026-04-20")
+    reader.page.get_by_label(reader.say("Send me afterwards what I missed")).check()
+    reader.press("Pause")
+    reader.reads("Paused. Mails that waited to be sent are cancelled.")
+    reader.press("End the pause now")
+    reader.reads("The pause is over. You get the next edition again.")
+    reader.follow("What you were sent, and why")
+    reader.go(preferences)
+    reader.press("Download my data")
+    reader.go(reader.newsroom.link(address, "requests"))
+    with reader.page.expect_download() as download:
+        reader.page.get_by_role("button", name=reader.say("Download my data")).click()
+    assert address in read_download(download.value, tmp_path)
+    reader.go(preferences)
+    moved = f"new.{address}"
+    reader.page.get_by_label(reader.say("Your new e-mail address")).fill(moved)
+    reader.press("Send me the link")
+    reader.go(link_in(text_of(reader.newsroom.mails_to(moved)[-1]), "requests"))
+    reader.press("Yes, this is my address")
+    reader.reads("Your address is changed")
+    reader.go(preferences)
+    reader.follow("Unsubscribe")
+    reader.press("Unsubscribe")
+    reader.press("That was a mistake: subscribe me again")
+    reader.reads("Welcome back")
+    reader.follow("Change topics or frequency")
+    reader.press("Erase me")
+    reader.go(reader.newsroom.link(moved, "requests"))
+    reader.press("Erase me")
+    reader.reads("You are erased")
+    mails = reader.newsroom.mails_to(address) + reader.newsroom.mails_to(moved)
+    for mail in mails if reader.scripts else ():
+        look_at_mail(reader, text_of(mail, "html"))
+    assert 5 == len(mails)
+
+
+def look_at_mail(reader: Reader, html: str) -> None:
+    reader.page.goto("about:blank")  # a page of ours would lend the mail its policy, which allows no inline style
+    reader.page.set_content(html)
+    assert [] == violations(reader.page, but=A_MAIL_IS_NO_PAGE)
+
+
+def read_download(download: Download, folder: Path) -> str:
+    path = folder / "my-data.json"
+    download.save_as(path)
+    return path.read_text(encoding="utf-8")
+
+
+def test_whoever_reads_finds_everything(reader: Reader) -> None:
+    reader.go("/")
+    reader.follow("Archive")
+    reader.follow("Search")
+    word = {"en": "waters", "ru": "школы", "ky": "суунун"}[reader.code]
+    reader.page.get_by_label(reader.say("Words of a title or text")).fill(word)
+    reader.press("Search")
+    if reader.code != "ky":
+        assert 3 == reader.page.locator("main li h3").count()
+    reader.go(f"/subscribe/embed?list=weekly&topic=water&lang={reader.code}")
+    reader.go("/topics/")
+    reader.go("/topics/water")
+    reader.page.locator("main li a").first.click()
+    reader.look()
+    reader.go("/archive/weekly")
+
+
+def test_a_digest_is_read_and_left_in_the_browser(newsroom: ReadersNewsroom, chromium: Browser) -> None:
+    """The mail itself, its view in the browser, what was sent and why, fewer mails, leaving all."""
+    context = chromium.new_context(viewport=PHONE, locale="en")
+    reader = Reader(newsroom, context, "en", scripts=True)
+    sign_up_as(reader, "digest@readers.example")
+    newsroom.send_week()
+    mail = newsroom.mails_to("digest@readers.example")[-1]
+    look_at_mail(reader, text_of(mail, "html"))
+    text = text_of(mail)
+    reader.go(link_in(text, "archive/weekly/[^/]+/en"))
+    reader.follow("Subscribe")
+    reader.go(link_in(text, "preferences"))
+    reader.follow("What you were sent, and why")
+    reader.reads("You chose everything of this newsletter.")
+    reader.go(link_in(text, "unsubscribe"))
+    reader.follow("Pause for a while")
+    reader.page.locator("input[name=list][value=second]").check()
+    reader.page.get_by_role("button", name="Save", exact=True).last.click()
+    reader.go(link_in(text, "unsubscribe"))
+    reader.press("Unsubscribe from all newsletters")
+    reader.reads("You have unsubscribed")
+    context.close()
+
+
+def test_the_keyboard_alone_is_enough(newsroom: ReadersNewsroom, chromium: Browser) -> None:
+    context = chromium.new_context(viewport=DESKTOP, locale="en")
+    reader = Reader(newsroom, context, "en", scripts=True)
+    address = "keyboard@readers.example"
+    reader.go("/subscribe")
+    tab_to(reader, "input[name=list][value=weekly]")
+    reader.page.keyboard.press("Space")
+    tab_to(reader, "#address")
+    reader.page.keyboard.type(address)
+    press_enter(reader)
+    reader.reads("Look into your mailbox")
+    reader.go(newsroom.link(address, "confirm"))
+    tab_to(reader, "main button")
+    press_enter(reader)
+    reader.reads("You are subscribed")
+    tab_to(reader, "main a.button")
+    press_enter(reader)
+    tab_to(reader, "main a[href*='/unsubscribe/']")
+    press_enter(reader)
+    tab_to(reader, "main button")
+    press_enter(reader)
+    reader.reads("You have unsubscribed")
+    context.close()
+
+
+def press_enter(reader: Reader) -> None:
+    """Press Enter and wait for the page that it leads to."""
+    with reader.page.expect_navigation():
+        reader.page.keyboard.press("Enter")
+    reader.look()
+
+
+def tab_to(reader: Reader, selector: str) -> None:
+    """Press Tab until *selector* has the focus, and see that the focus is to be seen."""
+    for _ in range(80):
+        reader.page.keyboard.press("Tab")
+        if reader.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            outline = reader.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert "none" != outline, f"{selector} has the focus and does not show it"
+            return
+    raise AssertionError(f"no way to {selector} by the keyboard")
+
+
+def test_right_to_left_pages_are_mirrored(chromium: Browser, tmp_path: Path) -> None:
+    """A language is a catalogue: with an Arabic one the pages run from right to left, whatever it lacks in English."""
+    locales = tmp_path / "locales"
+    locales.mkdir()
+    (locales / "ar.po").write_text(
+        'msgid ""\nmsgstr ""\n"Language: ar\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+        '\nmsgid "Subscribe"\nmsgstr "اشترك"\n',
+        encoding="utf-8",
+    )
+    with readers_newsroom(tmp_path, languages=("ar", "en")) as arabic:
+        context = chromium.new_context(viewport=PHONE, locale="ar")
+        reader = Reader(arabic, context, "ar", scripts=True)
+        reader.go("/subscribe")
+        reader.page.get_by_role("heading", name="اشترك").wait_for()
+        brand = reader.page.locator(".brand").bounding_box()
+        context.close()
+
+    assert brand is not None
+    assert brand["x"] + brand["width"] > PHONE["width"] * 0.9, "the name stands where reading begins"
