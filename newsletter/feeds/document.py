@@ -1,7 +1,7 @@
 """What a feed says, whatever the format: a head and its entries, newest first."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from html import escape
 
@@ -67,7 +67,8 @@ class Entry:
     """An article in a feed, in one language; made by `newsletter.feeds.entries.make_entry`.
 
     Texts are clean, *content_html* is sanitised and whole (image and event details too) with absolute addresses,
-    times are whole seconds in UTC. Two entries that would be written alike are equal.
+    times are whole seconds in UTC. Two entries that would be written alike are equal; an entry stands in a dozen feeds
+    and is looked up in each, so that its hash is kept.
     """
 
     article_id: int
@@ -82,6 +83,14 @@ class Entry:
     author: str
     categories: tuple[Category, ...] = ()
     image: Image | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        said = (self.id, self.language, self.updated, self.title, self.summary, self.content_html, self.categories)
+        object.__setattr__(self, "_hash", hash(said))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def in_brief(self) -> "Entry":
         """Return the entry with its summary for content, for documents that would grow too large."""

@@ -97,8 +97,9 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Representation:
-    """A document in one coding: the headers of a 200 and of a 304, and the bytes."""
+    """A document in one coding: its entity tag, the headers of a 200 and of a 304, and the bytes."""
 
+    etag: str
     found: RawHeaders
     not_modified: RawHeaders
     body: bytes
@@ -122,9 +123,7 @@ class FeedEndpoint:
         self._settings = app.settings
         self._cache = DocumentCache(app, time.monotonic)
         self._archives = Archives(app, time.monotonic)
-        self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, str], Representation]] = (
-            WeakKeyDictionary()
-        )
+        self._represented: WeakKeyDictionary[ServedDocument, dict[Coding, Representation]] = WeakKeyDictionary()
         self._noted: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,7 +177,7 @@ class FeedEndpoint:
             return
         document = self._cache.peek(asked.name) or await run_in_threadpool(self._cache.load, asked.name)
         if document is not None:
-            await self._serve(asked, document, self._public_terms(asked.name, is_listed=known is None), send)
+            await self._serve(asked, document, partial(self._public_terms, asked.name, is_listed=known is None), send)
         elif known is None:
             await self._tell(ToCome(), asked, send)
         else:
@@ -195,7 +194,7 @@ class FeedEndpoint:
         slug = custom_slug(query.text)
         make = partial(feed_requests.make_custom, self._app, query, suffix)
         answer = await self._find_or_make(slug, suffix, make)
-        await self._tell(answer, asked, send, self._public_terms(f"{asked.name}?{query.text}"))
+        await self._tell(answer, asked, send, partial(self._public_terms, f"{asked.name}?{query.text}"))
 
     async def _private(self, asked: Asked, token: str, suffix: str, send: Send) -> None:
         """Serve what a reader chose, at an address of their own; the document is that of all who chose the same."""
@@ -205,7 +204,7 @@ class FeedEndpoint:
             return
         make = partial(feed_requests.make_choice, self._app, plan, suffix)
         answer = await self._find_or_make(plan.slug, suffix, make)
-        await self._tell(answer, asked, send, Terms(PRIVATE_CACHE_CONTROL, is_private=True))
+        await self._tell(answer, asked, send, partial(Terms, PRIVATE_CACHE_CONTROL, is_private=True))
 
     async def _archive(self, asked: Asked, period: str, stem: str, form: FeedFormat, send: Send) -> None:
         subject: str | FeedQuery = stem
@@ -214,8 +213,9 @@ class FeedEndpoint:
             if subject.text != asked.query:
                 raise NotFoundError("an archive has one address only, which its feed names")
         document = await run_in_threadpool(self._archives.find, subject, period, form)
-        links = f'<{self._settings.base_url}/feeds/{asked.name}{"?" if asked.query else ""}{asked.query}>; rel="self"'
-        await self._serve(asked, document, Terms(ARCHIVE_CACHE_CONTROL, links if stem == CUSTOM_STEM else ""), send)
+        query = f"?{asked.query}" if stem == CUSTOM_STEM else ""
+        links = f'<{self._settings.base_url}/feeds/{asked.name}{query}>; rel="self"'
+        await self._serve(asked, document, partial(Terms, ARCHIVE_CACHE_CONTROL, links), send)
 
     async def _find_or_make(self, slug: str, suffix: str, make: Callable[[], Answer]) -> Answer:
         """Return a feed that is kept as long as somebody asks, from the copies, the database, or made now."""
@@ -233,12 +233,12 @@ class FeedEndpoint:
             await run_in_threadpool(feed_requests.note_asked, self._app, slug)
         return document
 
-    async def _tell(self, answer: Answer, asked: Asked, send: Send, terms: Terms | None = None) -> None:
+    async def _tell(self, answer: Answer, asked: Asked, send: Send, terms: Callable[[], Terms] = Terms) -> None:
         """Serve a document, or say where it is, that it is gone, or that it is being made."""
         say = partial(_say, send, is_head=asked.is_head)
         match answer:
             case ServedDocument():
-                await self._serve(asked, answer, terms or Terms(), send)
+                await self._serve(asked, answer, terms, send)
             case Moved(address):
                 await self._redirect(address, send, is_head=asked.is_head)
             case Gone():
@@ -253,16 +253,17 @@ class FeedEndpoint:
         more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
         await _say(send, 301, f"This feed is at {address}", more, is_head=is_head)
 
-    async def _serve(self, asked: Asked, document: ServedDocument, terms: Terms, send: Send) -> None:
+    async def _serve(self, asked: Asked, document: ServedDocument, terms: Callable[[], Terms], send: Send) -> None:
+        """Send a document, or say that the client has it; *terms* are asked for once in each coding."""
         headers = asked.headers
         coding = choose_coding(headers.get(b"accept-encoding"))
         made = self._represented.setdefault(document, {})
-        key = (coding, terms.cache_control)
-        chosen = made.get(key)
+        chosen = made.get(coding)
         if chosen is None:
-            chosen = made[key] = _represent(document, coding, terms)
-        if is_not_modified(
-            if_none_match=headers.get(b"if-none-match"),
+            chosen = made[coding] = _represent(document, coding, terms())
+        known = headers.get(b"if-none-match")
+        if known == chosen.etag or is_not_modified(
+            if_none_match=known,
             if_modified_since=headers.get(b"if-modified-since"),
             etag=document.etag,
             last_modified=document.last_modified,
@@ -290,7 +291,7 @@ class FeedEndpoint:
     async def _style(self, send: Send, *, is_head: bool) -> None:
         language = load_language(self._settings.default_language, self._settings.home)
         body = render_feed_stylesheet(site_of(self._settings), language, home=self._settings.home).encode()
-        headers: tuple[tuple[str, str], ...] = (
+        headers = (
             ("content-type", "text/css; charset=utf-8"),
             ("content-length", str(len(body))),
             ("cache-control", REDIRECT_CACHE_CONTROL),
@@ -301,8 +302,9 @@ class FeedEndpoint:
 
 def _represent(document: ServedDocument, coding: Coding, terms: Terms) -> Representation:
     """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3)."""
+    etag = f'"{document.etag}{coding.tag_suffix}"'
     shared = [
-        ("etag", f'"{document.etag}{coding.tag_suffix}"'),
+        ("etag", etag),
         ("last-modified", http_date(document.last_modified)),
         ("cache-control", terms.cache_control),
         ("vary", "Accept-Encoding"),
@@ -310,11 +312,11 @@ def _represent(document: ServedDocument, coding: Coding, terms: Terms) -> Repres
     ]
     if terms.links:
         shared.append(("link", terms.links))
-    shared += _CLOSED if terms.is_private else _OPEN_TO_ALL
+    shared.extend(_CLOSED if terms.is_private else _OPEN_TO_ALL)
     body = {Coding.GZIP: document.gzipped, Coding.BROTLI: document.brotli}.get(coding) or document.body
     packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
     content = [("content-type", _content_type(document.name)), ("content-length", str(len(body))), *packed]
-    return Representation(_raw((*content, *shared)), _raw(shared), body)
+    return Representation(etag, _raw((*content, *shared)), _raw(shared), body)
 
 
 _OPEN_TO_ALL = (
