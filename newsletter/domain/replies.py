@@ -88,6 +88,11 @@ def read_reply(lines: Sequence[str]) -> Reply:
     code = lines[0][:3] if lines else ""
     if not _CODE.fullmatch(code) or any(line[:3] != code for line in lines):
         raise ValueError("these lines are no SMTP reply")
+    if len(lines) == 1:  # as a rule
+        text = lines[0][4:].strip()
+        match = _ENHANCED.match(text)
+        enhanced = match[0] if match and match[1] == code[0] else ""
+        return Reply(int(code), enhanced, text.removeprefix(enhanced).strip())
     texts = [line[4:].strip() for line in lines]
     found = next((match for text in texts if (match := _ENHANCED.match(text)) and match[1] == code[0]), None)
     enhanced = found[0] if found else ""

@@ -107,7 +107,8 @@ class Wire:
         self._socket = connected
         self._descriptor = connected.fileno()
         self._secured: ssl.SSLSocket | None = None
-        self._unread = b""
+        self._unread = b""  # the beginning of a line
+        self._whole: deque[bytes] = deque()  # lines that came and nobody has asked for
         self._lines: list[bytes] = []  # of a reply whose end has not come
         self._pending: deque[bytes | memoryview] = deque()
         self._wanted_to_write = WRITABLE  # what the last write waited for
@@ -115,7 +116,7 @@ class Wire:
     @property
     def is_quiet(self) -> bool:
         """Whether nothing has come that nobody asked for, an end of the connection included."""
-        if self._unread or self._lines:
+        if self._unread or self._whole or self._lines:
             return False
         waiting = select.poll()
         waiting.register(self._descriptor, READABLE)
@@ -133,7 +134,7 @@ class Wire:
             WireError: the other side said more in the clear than that it agrees to TLS; it might be an attacker's.
             OSError: the handshake failed; of those, ssl.SSLCertVerificationError says why not to trust it.
         """
-        if self._unread:
+        if self._unread or self._whole:
             raise WireError(Silence.LOST)
         secured = context.wrap_socket(self._socket, server_hostname=host, do_handshake_on_connect=False)
         self._socket = self._secured = secured
@@ -247,8 +248,8 @@ class Wire:
         Raises:
             WireError: what is here is no SMTP.
         """
-        while (end := self._unread.find(b"\n")) >= 0:
-            line, self._unread = self._unread[:end].removesuffix(b"\r"), self._unread[end + 1 :]
+        while self._whole:
+            line = self._whole.popleft().removesuffix(b"\r")
             if not _REPLY_LINE.match(line) or len(line) > LONGEST_REPLY_BYTES:
                 raise WireError(Silence.LOST)
             if line[3:4] != b"-":
@@ -287,7 +288,8 @@ class Wire:
             raise WireError(_silence(error)) from error
         if not received:
             raise WireError(Silence.LOST)
-        self._unread = self._unread + received if self._unread else received
+        *whole, self._unread = (self._unread + received).split(b"\n")
+        self._whole.extend(whole)
 
     def idle(self, deadline: float) -> Steps[bool]:
         """Wait to be woken, until *deadline*; say whether the connection is still open and that time has not come.
