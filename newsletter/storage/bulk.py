@@ -3,8 +3,20 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import JSON, BigInteger, Boolean, ColumnElement, Dialect, TypeDecorator, bindparam, insert
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Executable,
+    Result,
+    TypeDecorator,
+    bindparam,
+    insert,
+)
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -15,6 +27,11 @@ from newsletter.storage.engine import Session, as_json
 
 Value = TypeVar("Value")
 Insert = postgresql.Insert | sqlite.Insert
+
+DEADLOCK = "40P01"
+"""PostgreSQL's name for it; SQLite has one writer and none."""
+
+DEADLOCKS_BORNE = 5
 
 CHUNK = 500
 """Values in one statement; both databases allow at least 32,000 parameters, and rows here have up to 20."""
@@ -49,6 +66,22 @@ def insert_many(session: Session, row: type[Base], columns: Sequence[str], value
                 if any(to_json)
                 else each
             )
+
+
+def again_after_deadlock(session: Session, statement: Executable) -> Result[Any]:
+    """Run a statement that locks many rows in an order of its own; one that met a deadlock is run again, some times.
+
+    What it had locked by then is let go, so that the other side can end; what was locked before it stays locked.
+    It returns no rows: SQLite ends no savepoint while there are some to read.
+    """
+    for _ in range(DEADLOCKS_BORNE):
+        try:
+            with session.begin_nested():
+                return session.execute(statement)
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", None) != DEADLOCK:
+                raise
+    return session.execute(statement)
 
 
 def one_of_many(column: Any, values: Collection[int]) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from newsletter.domain.editions import Edition, EditionPurpose
 from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
-from newsletter.storage.bulk import insert_into, one_of_many
+from newsletter.storage.bulk import again_after_deadlock, insert_into, one_of_many
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
@@ -23,6 +23,7 @@ from newsletter.storage.ledger import ALL_WITHDRAWN
 from newsletter.storage.subscribers import SubscriberRow
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.suppressions import SuppressionRow
+from newsletter.storage.variants import VariantRow
 
 CHUNK_SIZE = 10_000
 MANY = 1_000
@@ -329,42 +330,31 @@ def save_final_counts(session: Session, edition_id: int, counts: dict[DeliverySt
 
 def move_open_deliveries(session: Session, old_variant: int, new_variant: int | None) -> int:
     """Let mail not sent yet follow a changed variant; None cancels it. Leased mail goes back: its sender skips it."""
-    now = database_now(session)
     values: dict[str, Any] = {"variant_id": new_variant, "state": DeliveryState.QUEUED}
     if new_variant is None:
         values = {"state": DeliveryState.CANCELLED, "reason": ALL_WITHDRAWN}
-    moved = session.execute(
-        update(DeliveryRow)
-        .where(
-            DeliveryRow.variant_id == old_variant,
-            DeliveryRow.state.in_((DeliveryState.QUEUED, DeliveryState.LEASED)),
-        )
-        .values(state_at=now, lease_token=None, lease_owner=None, lease_until=None, **values)
-        .execution_options(synchronize_session=False)
-    )
-    return int(moved.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
+    edition_id = select(VariantRow.edition_id).where(VariantRow.id == old_variant).scalar_subquery()
+    return _change_open(session, DeliveryRow.edition_id == edition_id, DeliveryRow.variant_id == old_variant, **values)
 
 
 def cancel_edition_deliveries(session: Session, edition_id: int, reason: str) -> int:
     """End what is queued or leased of an edition; what is being sent goes on. Return how many."""
-    now = database_now(session)
-    ended = session.execute(
+    return _change_open(session, DeliveryRow.edition_id == edition_id, state=DeliveryState.CANCELLED, reason=reason)
+
+
+def _change_open(session: Session, *conditions: ColumnElement[bool], **values: Any) -> int:
+    """Change what is queued or leased, and take it from whoever leased it; return how many.
+
+    A sender's turn may lock the same rows in another order: whoever PostgreSQL then picks begins anew, here as there.
+    """
+    change = (
         update(DeliveryRow)
-        .where(
-            DeliveryRow.edition_id == edition_id,
-            DeliveryRow.state.in_((DeliveryState.QUEUED, DeliveryState.LEASED)),
-        )
-        .values(
-            state=DeliveryState.CANCELLED,
-            state_at=now,
-            reason=reason,
-            lease_token=None,
-            lease_owner=None,
-            lease_until=None,
-        )
+        .where(*conditions, DeliveryRow.state.in_((DeliveryState.QUEUED, DeliveryState.LEASED)))
+        .values(state_at=database_now(session), lease_token=None, lease_owner=None, lease_until=None, **values)
         .execution_options(synchronize_session=False)
     )
-    return int(ended.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
+    changed = again_after_deadlock(session, change)
+    return int(changed.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def insert_transactional(session: Session, values: dict[str, Any]) -> int | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 
 from newsletter.domain.deliveries import NOT_RECEIVED, DeliveryState, Purpose
+from newsletter.storage.bulk import again_after_deadlock
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
@@ -38,7 +39,8 @@ def cancel_open_deliveries(session: Session, subscriber_id: int, list_id: int, r
             lease_until=None,
         )
     )
-    return len(session.execute(cancel.returning(DeliveryRow.id)).all())
+    cancelled = again_after_deadlock(session, cancel.execution_options(synchronize_session=False))
+    return int(cancelled.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
 
 
 def load_confirmation_times(session: Session, address_hmac: str, *, since: datetime) -> list[datetime]:

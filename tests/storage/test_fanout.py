@@ -1,5 +1,7 @@
 """Fan-out: one delivery for each reader, or a reason why not; in chunks, and the same however often it is repeated."""
 
+import threading
+import time
 from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
@@ -382,3 +384,31 @@ def test_a_mail_without_an_edition_is_queued_once_per_key(issue):
     assert (S.QUEUED, Pool.TRANSACTIONAL) == (row.state, row.pool)
     assert row.mail_token != look(issue.database, second).mail_token
     assert {S.QUEUED: 3} == Counter(states(issue.database, first, second, second + 1))
+
+
+def test_a_cancelled_edition_and_a_turn_that_want_the_same_mail_both_get_on(postgresql_database):
+    """They lock rows in orders of their own; the one that PostgreSQL stops begins anew."""
+    issue = Issue(postgresql_database)
+    issue.readers("ann", "bek")
+    issue.fan_out()
+    first, second = [row.id for row in issue.deliveries().values()]
+    cancelled = []
+
+    def cancel() -> None:
+        with issue.database.transaction() as session:
+            session.execute(text("set local deadlock_timeout = '200ms'"))
+            cancelled.append(fanout.cancel_edition_deliveries(session, issue.id, "no more"))
+
+    canceller = threading.Thread(target=cancel)
+    with issue.database.transaction() as session:
+        session.execute(text("set local deadlock_timeout = '1min'"))
+        hold = select(DeliveryRow.id).with_for_update()
+        session.execute(hold.where(DeliveryRow.id == second))
+        canceller.start()
+        while not session.scalar(text("select count(*) from pg_stat_activity where wait_event_type = 'Lock'")):
+            time.sleep(0.01)
+        session.execute(hold.where(DeliveryRow.id == first))
+    canceller.join()
+
+    assert [2] == cancelled
+    assert [S.CANCELLED] * 2 == states(issue.database, first, second)

@@ -26,16 +26,21 @@ from ledger_rows import (
     told,
     turn,
 )
+from sqlalchemy import text, update
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool
 from newsletter.domain.editions import EditionState
 from newsletter.domain.limits import Allowance
+from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import EndReason
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.storage import ledger
 from newsletter.storage.deliveries import AttemptRow
+from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Database
-from newsletter.storage.lists import load_list_by_id
+from newsletter.storage.ledger_lanes import _DUE, Lane, shares
+from newsletter.storage.lists import ListRow, load_list_by_id
+from newsletter.storage.stops import StopKind, lift_stop, put_stop
 from newsletter.storage.subscriptions import end_subscription
 from newsletter.storage.suppressions import add_suppression, lift_suppression
 
@@ -445,3 +450,121 @@ def test_counts_name_every_state_that_there_is(database, ids):
     edition_id = look(database, ids[0]).edition_id
     with database.reading() as session:
         assert {S.LEASED: 1, S.QUEUED: 3} == ledger.counts_by_state(session, edition_id)
+
+
+def test_nothing_is_claimed_or_written_ahead_while_anything_is_stopped(database, ids):
+    claim_some(database, "a", limit=1)
+    with database.transaction() as session:
+        put_stop(session, StopKind.PAUSE, reason="the wrong list", by="ann")
+
+    assert [] == claim_some(database, "b")
+    assert {} == turn(database, ids[0])
+    assert [S.QUEUED] * 4 == states(database, *ids)
+    with database.transaction() as session:
+        assert not ledger.has_due(session, BULK)
+        lift_stop(session, StopKind.PAUSE)
+    assert ids == claim_some(database, "c")
+
+
+def test_the_digests_of_a_paused_list_wait_and_no_other_s(database, ids):
+    with database.transaction() as session:
+        other = make_list(session, "other")
+        others = queue_all(session, make_edition(session, other), make_readers(session, other, "kim"))
+        session.execute(update(ListRow).where(ListRow.slug == "weekly").values(paused_at=NOON))
+
+    assert others == claim_some(database, "a")
+    with database.transaction() as session:
+        session.execute(update(ListRow).values(paused_at=None))
+    assert ids == claim_some(database, "b")
+    with database.transaction() as session:
+        session.execute(update(ListRow).where(ListRow.slug == "weekly").values(paused_at=NOON))
+    assert {} == turn(database, *ids, token="b")
+    assert [S.QUEUED] * 4 == states(database, *ids)
+
+
+def test_a_claim_takes_of_a_canary_what_is_left_of_it(database, ids):
+    edition_id = look(database, ids[0]).edition_id
+    for each in ids[2:]:
+        change(database, each, provider="gmail")
+    with database.transaction() as session:
+        set_edition(session, edition_id, EditionState.SENDING, canary_left=3)
+
+    taken = claim_some(database, "a", limit=2) + claim_some(database, "b")
+    assert 3 == len(set(taken))
+    assert [] == claim_some(database, "c")
+    with database.transaction() as session:
+        assert 0 == session.get_one(EditionRow, edition_id).canary_left
+        set_edition(session, edition_id, EditionState.SENDING, canary_left=None)
+    assert 1 == len(claim_some(database, "d"))
+
+
+def test_a_provider_gets_no_more_than_it_is_allowed_and_the_others_their_share(database, ids):
+    for each in ids[:3]:
+        change(database, each, provider="gmail")
+    with database.transaction() as session:
+        other = make_list(session, "other")
+        [late] = queue_all(session, make_edition(session, other), make_readers(session, other, "kim"), provider="gmail")
+
+    assert ids[3:] == claim_some(database, "a", gmail=0)
+    assert 1 == len(claim_some(database, "b", gmail=1))
+    assert [] == claim_some(database, "c", limit=0)
+    rest = claim_some(database, "d", limit=9) + claim_some(database, "e", limit=9)
+    assert 3 == len(rest)
+    assert {*ids[:3], late} >= set(rest)
+
+
+def test_news_sent_at_once_overtakes_digests(database, ids):
+    with database.transaction() as session:
+        mailing_list = make_list(session, "other")
+        [reader] = make_readers(session, mailing_list, "kim", cadence=Cadence.IMMEDIATE)
+        edition = make_edition(session, mailing_list, cadence=Cadence.IMMEDIATE)
+        news = queue(session, edition, reader)
+
+    assert [[news], [ids[0]]] == [claim_some(database, token, limit=1) for token in "ab"]
+
+
+def test_answers_of_several_leases_are_recorded_in_one_turn(database, ids):
+    for token, delivery_id in zip("ab", ids, strict=False):
+        claim_some(database, token, limit=1)
+        turn(database, delivery_id, token=token)
+
+    turn(database, told=[told(ids[0], S.ACCEPTED, token="a"), told(ids[1], S.FAILED, token="b", reason="gone")])
+    assert [S.ACCEPTED, S.FAILED] == states(database, *ids[:2])
+    assert ["a", "b"] == [attempts_at(database, each)[0].lease_token for each in ids[:2]]
+
+
+def test_shares_never_exceed_what_a_provider_or_a_canary_is_allowed():
+    lanes = [
+        Lane(edition_id, provider, is_urgent=False, canary_left=canary_left, oldest_at=NOON)
+        for edition_id, canary_left in ((1, None), (2, 5), (3, 1))
+        for provider in ("gmail", "other", "yahoo")
+    ]
+    for total in (1, 2, 20, 500):
+        found = shares(lanes, Allowance(total, {"gmail": 7, "yahoo": 0}))
+        by_provider, by_edition = Counter(), Counter()
+        for share in found:
+            by_provider[share.lane.provider] += share.most
+            by_edition[share.lane.edition_id] += share.most
+        assert by_provider["gmail"] <= 7
+        assert not by_provider["yahoo"]
+        assert by_edition[2] <= 5
+        assert by_edition[3] <= 1
+        assert sum(share.most for share in found if share.lane.provider == "other") >= min(total, 1)
+
+
+def test_looking_for_mail_reads_nothing_past_what_must_wait(postgresql_database):
+    """Neither a paused edition's mail nor a provider's without allowance is passed over row by row."""
+    with postgresql_database.transaction() as session:
+        mailing_list = make_list(session)
+        readers = make_readers(session, mailing_list, *(f"reader{number}" for number in range(41)))
+        paused = make_edition(session, mailing_list, EditionState.PAUSED)
+        sending = make_edition(session, mailing_list, slot_key="2026-W13")
+        queue_all(session, paused, readers)
+        queue_all(session, sending, readers[:40], provider="gmail")
+        last = queue(session, sending, readers[40])
+    with postgresql_database.transaction() as session:
+        plan = "\n".join(session.execute(text("EXPLAIN " + str(_DUE[BULK, False].element))).scalars())
+
+    assert [last] == claim_some(postgresql_database, "a", gmail=0)
+    assert "ix_delivery_due" in plan
+    assert "Seq Scan on delivery" not in plan
