@@ -14,6 +14,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from newsletter.cli.explaining import story_table
 from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
 from newsletter.domain.articles import ArticleState, Event, Kind
 from newsletter.domain.drafts import LACKS_BODY, LACKS_DATE, LACKS_TITLE
@@ -25,6 +26,7 @@ from newsletter.services import topics as topic_service
 from newsletter.services.article_imports import ImportOutcome, ImportResult, import_files
 from newsletter.services.articles import ArticleFacts
 from newsletter.services.context import App
+from newsletter.services.explaining import trace_article
 from newsletter.services.folder_watch import watch_folder
 
 app = typer.Typer(no_args_is_help=True, help="Articles: import, look at, publish, withdraw, tag.")
@@ -189,17 +191,20 @@ def list_(
 
 @app.command()
 def show(context: typer.Context, uid: Uid, as_json: AsJSON = False) -> None:
-    """Show an article with its translations, topics, and what it lacks.
+    """Show an article with its translations, topics, what it lacks, and the editions and mails it went into.
 
     Example:  newsletter articles show 4447b22f
     """
     parts = get_app(context)
     with parts.reading() as tx:
         (found,) = service.describe_articles(tx, [service.show_article(tx, uid)])
+    story = trace_article(parts, found.uid)
     if as_json:
-        print_facts(found, as_json=True)
-    else:
-        _print_article(found, parts.settings.zone_info)
+        print_facts({**plain(found), "editions": story.editions}, as_json=True)
+        return
+    _print_article(found, parts.settings.zone_info)
+    if story.editions:
+        console.print(story_table(story))
 
 
 @app.command()

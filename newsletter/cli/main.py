@@ -25,6 +25,7 @@ from newsletter.cli import (
     edition_checks,
     edition_edits,
     editions,
+    explaining,
     feeds,
     limits,
     lists,
@@ -148,6 +149,7 @@ editions.app.command("test-send")(previews.send_a_test)
 cli.command()(editions.send)
 cli.command()(audit.audit)
 cli.command()(announcements.compose)
+cli.command()(explaining.explain)
 cli.command()(demo.demo)
 cli.command()(run.up)
 cli.command()(run.serve)
