@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import default
@@ -50,6 +50,22 @@ TITLES = {
 }
 
 
+class RunningClock:
+    """A newsroom clock that goes as any does, and can be put forward."""
+
+    def __init__(self, start: datetime) -> None:
+        self._clock = clock_from(start)
+        self._ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return self._clock() + self._ahead
+
+    def advance(self, **span: float) -> None:
+        """Put it forward, such as weeks=1."""
+        self._ahead += timedelta(**span)
+
+
 @dataclass
 class ReadersNewsroom:
     """One installation with two lists, behind *url*; `send` makes the mails that wait arrive."""
@@ -57,6 +73,11 @@ class ReadersNewsroom:
     app: App
     server: MailServer
     url: str
+    clock: RunningClock
+
+    def a_week_later(self) -> None:
+        """Let a week pass."""
+        self.clock.advance(weeks=1)
 
     def publish(self, number: int) -> None:
         """Bring in a story in three languages."""
@@ -135,8 +156,9 @@ def readers_newsroom(home: Path, **changes: Any) -> Iterator[ReadersNewsroom]:
             mail_domain="news.example.org",
             **changes,
         )
-        app = build_app(settings, clock=clock_from(MONDAY), dispatcher=RecordingDispatcher())
-        newsroom = ReadersNewsroom(replace(app), server, url)
+        clock = RunningClock(MONDAY)
+        app = build_app(settings, clock=clock, dispatcher=RecordingDispatcher())
+        newsroom = ReadersNewsroom(app, server, url, clock)
         load_topic_document(app, "topics.yaml", TOPICS.encode())
         since = app.clock() - timedelta(days=60)
         first = settings.default_language
