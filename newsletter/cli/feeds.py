@@ -11,8 +11,12 @@ from newsletter.cli.output import AsJSON, console, errors, get_app, print_facts,
 from newsletter.errors import PermanentError
 from newsletter.services import feeds as service
 from newsletter.services.feeds import FeedBuilt, FeedFacts
+from newsletter.services.websub import list_followers
 
-app = typer.Typer(no_args_is_help=True, help="Feeds: RSS, Atom and JSON for each topic, kind, list and language.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Feeds: RSS, Atom and JSON for each topic, kind, list and language, and who follows them.",
+)
 
 KIB = 1024
 
@@ -69,6 +73,57 @@ def rebuild(
     if failed := [each for each in built if each.has_failed]:
         reasons = "; ".join(f"{each.slug}: {each.problem}" for each in failed)
         raise PermanentError(f"{len(failed)} of {len(built)} feeds keep their last documents: {reasons}")
+
+
+@app.command()
+def close(
+    context: typer.Context,
+    slug: Annotated[str, typer.Argument(help="Feed to close, such as topic-water-en.")],
+    moved_to: Annotated[str, typer.Option(help="Feed that goes on instead; readers are sent there.")] = "",
+) -> None:
+    """Close a feed for good: readers are told that it is gone, or where it is now, and stop asking.
+
+    Example:  newsletter feeds close topic-water-en --moved-to topic-climate-en
+    """
+    service.close_feed(get_app(context), slug, moved_to=moved_to)
+    console.print(f"{slug} is closed. Readers are sent to {moved_to}." if moved_to else f"{slug} is closed.")
+
+
+@app.command("open")
+def open_again(
+    context: typer.Context, slug: Annotated[str, typer.Argument(help="Feed that was closed, such as topic-water-en.")]
+) -> None:
+    """Open a feed again that was closed; it is there with the next rebuild.
+
+    Example:  newsletter feeds open topic-water-en
+    """
+    service.open_feed(get_app(context), slug)
+    console.print(f"{slug} will be built with the next tick, or by:  newsletter feeds rebuild")
+
+
+@app.command()
+def followers(context: typer.Context, as_json: AsJSON = False) -> None:
+    """List who follows feeds by WebSub: callbacks, until when, and what is the matter with them.
+
+    Example:  newsletter feeds followers --json
+    """
+    found = list_followers(get_app(context))
+    if not as_json and not found:
+        console.print("Nobody follows a feed by WebSub.")
+        return
+    rows = [[each.topic, each.callback, f"{each.lease_until:%Y-%m-%d}", each.problem or "fine"] for each in found]
+    facts = [
+        {
+            "topic": each.topic,
+            "callback": each.callback,
+            "lease_until": each.lease_until,
+            "pushed_at": each.pushed_at,
+            "failing_since": each.failing_since,
+            "problem": each.problem,
+        }
+        for each in found
+    ]
+    print_facts(facts, as_json=as_json, table=table_of(["feed", "callback", "until", "state"], rows))
 
 
 def _state(facts: FeedFacts) -> str:

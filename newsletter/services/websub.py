@@ -91,6 +91,12 @@ def ring_if_due(app: App) -> None:
             tx.ring(Doorbell.PUSH_FEEDS)
 
 
+def list_followers(app: App) -> list[Follower]:
+    """Return those who follow feeds, by document."""
+    with app.reading() as tx:
+        return storage.load_followers(tx.session)
+
+
 def push_feeds(app: App) -> Pushed:
     """Ask the callbacks that are to confirm, call those that have something to be told, tell another's hub.
 

@@ -246,8 +246,8 @@ class FeedEndpoint:
                 text = "This feed is closed; nothing will be published here again."
                 await say(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
             case ToCome():
-                more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
-                await say(503, "This feed is being made; ask again in a few seconds.", more)
+                later = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
+                await say(503, "This feed is being made; ask again in a few seconds.", later)
 
     async def _redirect(self, address: str, send: Send, *, is_head: bool) -> None:
         more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))

@@ -8,8 +8,10 @@ from feed_newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
 from newsletter.cli.feeds import app as feeds
+from newsletter.domain.websub import HubRequest, Mode
 from newsletter.errors import NotFoundError, PermanentError
 from newsletter.services import feed_building
+from newsletter.storage.websub import add_request, claim_requests, save_follower
 
 
 @pytest.fixture(params=["sqlite"])
@@ -109,3 +111,39 @@ def test_a_feed_that_fails_is_named_and_the_command_fails(newsroom, monkeypatch)
 @pytest.mark.parametrize("command", ["list", "rebuild"])
 def test_help_teaches_by_example(newsroom, command):
     assert f"Example:  newsletter feeds {command}" in run(newsroom, command, "--help").stdout
+
+
+def test_a_feed_is_closed_moved_and_opened_again(newsroom):
+    newsroom.rebuild()
+    assert "topic-water-en is closed." in run(newsroom, "close", "topic-water-en").stdout
+    assert "sent to all-en" in run(newsroom, "close", "kind-video-en", "--moved-to", "all-en").stdout
+    listed = {each["slug"] for each in json.loads(run(newsroom, "list", "--json").stdout)}
+    assert not {"topic-water-en", "kind-video-en"} & listed
+
+    run(newsroom, "open", "topic-water-en")
+    newsroom.rebuild()
+    assert "topic-water-en" in {each["slug"] for each in json.loads(run(newsroom, "list", "--json").stdout)}
+
+
+@pytest.mark.parametrize(
+    "words", [("close", "no-such"), ("close", "all-en", "--moved-to", "no-such"), ("open", "all-en")]
+)
+def test_what_is_not_there_is_neither_closed_nor_opened(newsroom, words):
+    newsroom.rebuild()
+
+    assert isinstance(run(newsroom, *words).exception, NotFoundError)
+
+
+def test_who_follows_is_listed(newsroom):
+    assert "Nobody follows" in run(newsroom, "followers").stdout
+    assert [] == json.loads(run(newsroom, "followers", "--json").stdout)
+    request = HubRequest(
+        Mode.SUBSCRIBE, "https://news.example.org/feeds/all-en.atom", "https://reader.example.org/hook"
+    )
+    with newsroom.app.transaction() as tx:
+        add_request(tx.session, "all-en.atom", request, None, now=tx.now)
+        (pending,) = claim_requests(tx.session, now=tx.now, until=tx.now, limit=1)
+        save_follower(tx.session, pending, lease_until=tx.now, now=tx.now)
+
+    assert "https://reader.example.org/hook" in run(newsroom, "followers").stdout
+    assert ["all-en.atom"] == [each["topic"][-11:] for each in json.loads(run(newsroom, "followers", "--json").stdout)]
