@@ -2,22 +2,29 @@
 
 import json
 import re
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
+import typer
 from answering import answer, begin
 from newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
+from newsletter.bootstrap import HANDLERS
 from newsletter.cli import database as database_cli
 from newsletter.cli import deliveries, limits, sending
 from newsletter.cli import editions as editions_cli
 from newsletter.cli import lists as lists_cli
+from newsletter.dispatch import InProcessDispatcher
+from newsletter.domain.lists import Cadence
 from newsletter.domain.replies import Stage, Verdict
 from newsletter.errors import NewsletterError
 from newsletter.services.admission import report_failure
 from newsletter.services.guard import watch
 from newsletter.services.inquiries import tell_story
+from newsletter.storage.canaries import load_canary
 from newsletter.storage.lineage import LineageRow
 
 EDITION = 2
@@ -220,3 +227,64 @@ def test_a_restore_is_acknowledged_after_it_was_explained(newsroom):
     assert "Mail goes on." in said(run(newsroom, database_cli.app, "acknowledge-restore", answers="y\n"))
     assert begin(newsroom) == []
     assert "ann@readers.example" in said(run(newsroom, deliveries.app, "list", "--state", "in_doubt"))
+
+
+@pytest.fixture
+def immediate_newsroom(app) -> Newsroom:
+    """A newsroom with a list that sends each article at once, and two readers of it."""
+    newsroom = Newsroom(replace(app, dispatcher=InProcessDispatcher()))
+    newsroom.add_list("alerts", cadences=(Cadence.IMMEDIATE,))
+    newsroom.subscribe("ann", "bek", slug="alerts", cadence="immediate")
+    newsroom.publish("A story")
+    newsroom.publish("Another one")
+    return newsroom
+
+
+def a_send() -> typer.Typer:
+    """Return the command `send` alone."""
+    command = typer.Typer()
+    command.command()(editions_cli.send)
+    return command
+
+
+def answering(newsroom: Newsroom) -> None:
+    """Let the newsroom's doorbells be answered by the services, as `build_app` does."""
+    app = newsroom.app
+    app.dispatcher.handlers = {doorbell: partial(handler, app) for doorbell, handler in HANDLERS.items()}
+
+
+def test_news_that_is_sent_at_once_is_shown_and_asked_for_first(immediate_newsroom):
+    """A dry run and a no send nothing; a yes sends each article to each reader."""
+    newsroom = immediate_newsroom
+    with newsroom.relay():
+        answering(newsroom)
+        dry = said(run(newsroom, a_send(), "alerts", "--cadence", "immediate", "--dry-run"))
+        refused = run(newsroom, a_send(), "alerts", "--cadence", "immediate", answers="n\n")
+        assert newsroom.mails() == {}
+        said(run(newsroom, a_send(), "alerts", "--cadence", "immediate", answers="y\n"))
+
+        assert {name: len(mails) for name, mails in newsroom.mails().items()} == {"ann": 2, "bek": 2}
+    assert "2 articles, 2 readers" in dry
+    assert "Another one" in dry
+    assert refused.exit_code == 1
+    assert "Nothing to send" in said(run(newsroom, a_send(), "alerts", "--cadence", "immediate"))
+
+
+def test_a_send_with_a_canary_goes_out_in_two_parts_and_to_everybody(app):
+    """The command returns when all is sent."""
+    newsroom = Newsroom(replace(app, dispatcher=InProcessDispatcher()))
+    newsroom.subscribe(*(f"reader{number}" for number in range(9)))
+    newsroom.publish("A story")
+    with newsroom.relay():
+        answering(newsroom)
+        told = said(run(newsroom, a_send(), "weekly", "--canary", "3", "--yes"))
+
+        assert len(newsroom.mails()) == 9
+    assert "done" in told
+    with newsroom.app.reading() as tx:
+        assert load_canary(tx.session, 1).size == 3
+
+
+def test_a_canary_that_is_none_sends_nothing(newsroom):
+    """Before anything is opened."""
+    assert isinstance(run(newsroom, a_send(), "weekly", "--canary", "many", "--yes").exception, NewsletterError)
