@@ -25,6 +25,11 @@ LONGEST_DESCRIPTION = 500
 """A description of more characters, without content beside it, is the article itself."""
 MOST_TAGS = 300_000
 """Begins of tags; ten times what the largest feed we know of has, and hostile ones take seconds, not minutes."""
+LAST_CHARACTER = 0x10FFFF
+LONGEST_REFERENCE = 12
+"""Digits, leading zeros among them; Python refuses to read thousands of them."""
+_SURROGATES = range(0xD800, 0xE000)
+_REFERENCE = re.compile(rb"&#(x[0-9a-fA-F]+|[0-9]+);?")
 LONGEST_TTL = timedelta(days=7)
 _ATOM, _TOMBSTONES, _HISTORY, _SYNDICATION = (
     "{http://www.w3.org/2005/Atom}",
@@ -52,9 +57,13 @@ def read_feed(content: bytes, defaults: Defaults, *, declared: str | None = None
     headers = (
         {"content-type": f"application/xml; charset={charset}"} if (charset := _charset(content, declared)) else {}
     )
-    parsed = feedparser.parse(
-        io.BytesIO(content), sanitize_html=False, resolve_relative_uris=True, response_headers=headers
-    )
+    possible = _REFERENCE.sub(_possible, content)  # feedparser raises on those that name no character
+    try:
+        parsed = feedparser.parse(
+            io.BytesIO(possible), sanitize_html=False, resolve_relative_uris=True, response_headers=headers
+        )
+    except Exception as error:
+        raise InvalidError(f"the feed cannot be read: it breaks the parser ({type(error).__name__})") from error
     if not parsed.version and not parsed.entries:
         raise InvalidError(_why_no_feed(content, parsed))
     channel = parsed.feed
@@ -85,6 +94,14 @@ def _tree(content: bytes) -> Any:
     if any("depth" in entry.message for entry in parser.error_log):
         raise InvalidError("the feed is nested more than 250 levels deep; no feed is")
     return root
+
+
+def _possible(reference: re.Match[bytes]) -> bytes:
+    number = reference[1].lower()
+    digits, base = (number[1:], 16) if number.startswith(b"x") else (number, 10)
+    code = int(digits, base) if len(digits) <= LONGEST_REFERENCE else 0
+    is_character = 0 < code <= LAST_CHARACTER and code not in _SURROGATES
+    return reference[0] if is_character else b"&#xFFFD;"
 
 
 def _charset(content: bytes, declared: str | None) -> str | None:
@@ -203,12 +220,13 @@ def _title(entry: Any) -> str:
 def _published(entry: Any) -> str | date | None:
     """Return the time as ISO 8601 in UTC, or the day where the feed gives a day only."""
     for name in ("published", "updated"):
-        if _DAY.fullmatch(entry.get(name) or ""):
-            return str(entry[name]).strip()
-        if when := entry.get(f"{name}_parsed"):
+        said = dict.get(entry, name)  # feedparser's own `get` gives one date for the other, and warns of it
+        if _DAY.fullmatch(said or ""):
+            return str(said).strip()
+        if when := dict.get(entry, f"{name}_parsed"):
             return "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}+00:00".format(*when[:6])
-        if entry.get(name):
-            return str(entry[name])
+        if said:
+            return str(said)
     return None
 
 

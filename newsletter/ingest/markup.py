@@ -179,7 +179,10 @@ def parse_page(markup: str) -> etree._Element:
 
 def _parsed(markup: str) -> etree._Element:
     parser = lxml_html.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True, remove_pis=True)
-    root = lxml_html.document_fromstring(markup.encode(), parser=parser)
+    try:
+        root = lxml_html.document_fromstring(markup.encode(), parser=parser)
+    except etree.ParserError as error:
+        raise UnusableError("there is no element in its markup") from error
     if any("depth" in entry.message for entry in parser.error_log):
         raise UnusableError("its markup is nested more than 250 levels deep; no article is")
     return root
