@@ -128,7 +128,7 @@ def _print_story(parts: App, story: Story) -> None:
         took = (attempt.finished_at - attempt.started_at).total_seconds()
         console.print(
             f"  {attempt.n}. {_time(attempt.started_at, zone)}  {attempt.outcome}{where}"
-            f"{f': {said}' if said else ''} ({took:.1f} s, by {attempt.worker})",
+            f"{f': {said}' if said else ''} ({took:.1f} s, {_by(attempt.worker)})",
             soft_wrap=True,
         )
     for report in story.reports:
@@ -142,6 +142,12 @@ def _print_story(parts: App, story: Story) -> None:
             style="yellow",
         )
     console.print()
+
+
+def _by(worker: str) -> str:
+    """Say which relay a sender spoke to, and which sender it was."""
+    sender, _, relay = worker.rpartition("@")
+    return f"to {relay}, by {sender}" if sender else f"by {worker}"
 
 
 def _time(at: datetime | None, zone: ZoneInfo) -> str | None:

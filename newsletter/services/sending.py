@@ -62,6 +62,8 @@ LOOK_AGAIN_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 5.0
 """How long a slice waits for a rate to allow more; past that it ends, and the tick rings."""
 LONGEST_RETRY_SECONDS = 10.0
+LONGEST_RELAY = 80
+"""Characters of a relay's name in a sender's; the whole has to fit where leases and attempts keep it."""
 
 BELL_OF = {Pool.BULK: Doorbell.SEND_BULK, Pool.TRANSACTIONAL: Doorbell.SEND_TRANSACTIONAL}
 
@@ -159,7 +161,7 @@ class _Sender:
         self._start_window = START_WINDOW.total_seconds() * self._wait_factor
         self._sending_lease = sending_lease(timedelta(seconds=relay.timeout_seconds), wait_factor=self._wait_factor)
         self._window = MICRO_BATCH[pool]
-        self._name = sender_name()
+        self._name = f"{sender_name()}@{relay.name[:LONGEST_RELAY]}"  # so that each attempt tells by which relay it was
         self._journal = self._open_journal()
         self._fleet = Fleet(
             relay,

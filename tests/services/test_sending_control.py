@@ -13,6 +13,7 @@ from newsletter.domain.editions import EditionState
 from newsletter.domain.limits import Allowance, Limit
 from newsletter.mail.relay import Relay
 from newsletter.services.admission import admit, charge
+from newsletter.services.inquiries import tell_story
 from newsletter.services.lists import set_canary
 from newsletter.services.sending import send_slice
 from newsletter.services.stops import pause_sending
@@ -123,3 +124,13 @@ def test_another_relay_takes_the_mail_of_a_dead_one(mailing_newsroom: Newsroom) 
     newsroom.app = replace(newsroom.app, relays=(dead, *newsroom.app.relays))
 
     assert newsroom.send().accepted == 3
+
+
+def test_each_attempt_tells_by_which_relay_it_was(mailing_newsroom: Newsroom) -> None:
+    """Of several, one may be the culprit."""
+    newsroom = mailing_newsroom
+    an_edition(newsroom, 1)
+    newsroom.send()
+    [story] = tell_story(newsroom.app, "reader0@readers.example")
+
+    assert [attempt.worker.rpartition("@")[2] for attempt in story.attempts] == [newsroom.app.relays[0].name]
