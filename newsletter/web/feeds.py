@@ -2,7 +2,7 @@
 
 A raw ASGI endpoint in front of everything else: readers poll feeds all day, and what they get is ready. No cookie, no
 HTML, one redirect at most, no look at the article tables. One address is one document, whoever asks: a browser gets
-the same bytes as a reader, and a style sheet makes them readable (ADR 14).
+the same bytes as a reader, and a style sheet makes them readable (decision 14).
 """
 
 import re
@@ -123,7 +123,9 @@ class FeedEndpoint:
         self._settings = app.settings
         self._cache = DocumentCache(app, time.monotonic)
         self._archives = Archives(app, time.monotonic)
-        self._represented: WeakKeyDictionary[ServedDocument, dict[Coding, Representation]] = WeakKeyDictionary()
+        self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, bool], Representation]] = (
+            WeakKeyDictionary()
+        )
         self._noted: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -257,10 +259,12 @@ class FeedEndpoint:
         """Send a document, or say that the client has it; *terms* are asked for once in each coding."""
         headers = asked.headers
         coding = choose_coding(headers.get(b"accept-encoding"))
+        is_opened = headers.get(b"sec-fetch-dest") == "document"
         made = self._represented.setdefault(document, {})
-        chosen = made.get(coding)
+        chosen = made.get((coding, is_opened))
         if chosen is None:
-            chosen = made[coding] = _represent(document, coding, terms())
+            chosen = _represent(document, coding, terms(), is_opened=is_opened)
+            made[coding, is_opened] = chosen
         known = headers.get(b"if-none-match")
         if known == chosen.etag or is_not_modified(
             if_none_match=known,
@@ -300,13 +304,20 @@ class FeedEndpoint:
         await _send(send, 200, _raw(headers), b"" if is_head else body)
 
 
-def _represent(document: ServedDocument, coding: Coding, terms: Terms) -> Representation:
-    """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3)."""
+def _represent(document: ServedDocument, coding: Coding, terms: Terms, *, is_opened: bool) -> Representation:
+    """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3).
+
+    *is_opened*: a person opened it in a browser, which says so. Browsers show what is called a feed as bare text, and
+    what is called XML by its style sheet; so it is called that, for this browser alone and no cache between.
+    """
+    content_type, cache_control = _content_type(document.name), terms.cache_control
+    if is_opened and "+xml" in content_type:
+        content_type, cache_control = "application/xml; charset=utf-8", PRIVATE_CACHE_CONTROL
     etag = f'"{document.etag}{coding.tag_suffix}"'
     shared = [
         ("etag", etag),
         ("last-modified", http_date(document.last_modified)),
-        ("cache-control", terms.cache_control),
+        ("cache-control", cache_control),
         ("vary", "Accept-Encoding"),
         ("content-security-policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'"),
     ]
@@ -315,7 +326,7 @@ def _represent(document: ServedDocument, coding: Coding, terms: Terms) -> Repres
     shared.extend(_CLOSED if terms.is_private else _OPEN_TO_ALL)
     body = {Coding.GZIP: document.gzipped, Coding.BROTLI: document.brotli}.get(coding) or document.body
     packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
-    content = [("content-type", _content_type(document.name)), ("content-length", str(len(body))), *packed]
+    content = [("content-type", content_type), ("content-length", str(len(body))), *packed]
     return Representation(etag, _raw((*content, *shared)), _raw(shared), body)
 
 
@@ -387,7 +398,7 @@ def _request_headers(scope: Scope) -> dict[bytes, str]:
     return found
 
 
-_DECIDING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since"})
+_DECIDING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"sec-fetch-dest"})
 
 
 def _is_head(scope: Scope) -> bool:

@@ -328,6 +328,21 @@ def test_a_browser_is_told_what_it_sees(client):
     assert response.headers == client.get("/feeds/all-ru.atom", {"Accept": "text/html"}).headers
 
 
+def test_what_a_person_opens_is_called_xml_for_their_browser_alone(client):
+    """Browsers show what is called a feed as text. No cache between may give a reader what was meant for a browser."""
+    reader = client.get("/feeds/all-ru.atom")
+    opened = client.get("/feeds/all-ru.atom", {"Sec-Fetch-Dest": "document"})
+    fetched = client.get("/feeds/all-ru.atom", {"Sec-Fetch-Dest": "empty"})
+    json_feed = client.get("/feeds/all-ru.json", {"Sec-Fetch-Dest": "document"})
+
+    assert ("application/xml; charset=utf-8", "private, max-age=300") == (
+        opened.headers["content-type"], opened.headers["cache-control"]
+    )  # fmt: skip
+    assert (reader.content, reader.headers["etag"]) == (opened.content, opened.headers["etag"])
+    assert reader.headers == fetched.headers
+    assert "application/feed+json" == json_feed.headers["content-type"]
+
+
 def ids(feed) -> set[str]:
     return {each.findtext("{*}id") for each in feed.findall("{*}entry")}
 
