@@ -1,19 +1,23 @@
 """`newsletter subscribers`: who reads what; imports on a stated basis for consent, exports and erasure of a person."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from newsletter.cli.output import AsJSON, console, errors, get_app, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
+from newsletter.ingest.foreign_subscribers import ForeignFile, read_foreign_file
 from newsletter.ingest.subscriber_csv import SubscriberFile, read_subscriber_file
 from newsletter.services import subscriber_imports, subscribers, suppressions
+from newsletter.services.context import App
 from newsletter.services.filters import NamedFilter
 from newsletter.services.subscriber_imports import ImportReport, RowOutcome
+from newsletter.services.subscriber_moves import look_over, move_in
 from newsletter.services.subscribers import SubscriberFacts, SubscriptionFacts
 
 app = typer.Typer(no_args_is_help=True, help="Subscribers: who reads what.")
@@ -30,9 +34,17 @@ def import_file(
     file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False, readable=True)],
     slug: Slug,
     basis: Basis,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Of another tool's export: only say what it holds.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJSON = False,
 ) -> None:
     """Subscribe the people in a CSV file to a list; nobody who left it or must not be mailed is brought back.
+
+    Exports of listmonk, Mailchimp and Mailman are known by how they are written: who was active there is subscribed
+    with their date, who left stays out, bounced and blocked addresses are suppressed. What it holds is told before
+    anything is changed.
 
     Columns, in any order: address (or e-mail, адрес, дарек), and if wanted language, cadence, topics, kinds,
     languages; several values in one cell are separated by spaces. Each refused row is reported with its line.
@@ -41,7 +53,13 @@ def import_file(
     Example:  newsletter subscribers import readers.csv --list weekly --basis "signed up on paper at the fair, May 2024"
     """
     parts = get_app(context)
-    found = read_subscriber_file(file.read_bytes(), name=file.name)
+    content = file.read_bytes()
+    if foreign := read_foreign_file(content, name=file.name):
+        _move_in(parts, slug, foreign, name=file.name, basis=basis, dry_run=dry_run, yes=yes, as_json=as_json)
+        return
+    if dry_run:
+        raise InvalidError(f"{file.name} is no export of listmonk, Mailchimp or Mailman; --dry-run is for those")
+    found = read_subscriber_file(content, name=file.name)
     line_count = found.text.count("\n") + 1
     with Progress(
         TextColumn("{task.description}"),
@@ -195,6 +213,41 @@ def release(context: typer.Context, address: Address, as_json: AsJSON = False) -
         print_facts({"address": address, "released": True}, as_json=True)
     else:
         console.print(f"{address} may be mailed again.")
+
+
+def _move_in(
+    parts: App,
+    slug: str,
+    foreign: ForeignFile,
+    *,
+    name: str,
+    basis: str,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Tell what an export of another tool holds, ask, and bring its people in."""
+    held = look_over(foreign)
+    if not as_json:
+        span = f"{held.first:%Y-%m-%d} to {held.last:%Y-%m-%d}" if held.first and held.last else "no dates"
+        console.print(facts_table({"export of": held.tool.value, "people": held.standings, "agreed": span}))
+    if dry_run:
+        if as_json:
+            print_facts(held, as_json=True)
+        return
+    if not yes and not as_json and sys.stdin.isatty():
+        typer.confirm(f"Bring them into {slug}?", abort=True, err=True)
+    report = move_in(parts, slug, foreign, name=name, basis=basis)
+    if as_json:
+        print_facts(report, as_json=True)
+        return
+    console.print(
+        f"{report.added:,} added, {report.same:,} subscribed already, {report.left:,} had left, "
+        f"{report.suppressed:,} suppressed, {len(report.refusals):,} refused"
+    )
+    rows = [[each.line, each.address, each.why] for each in report.refusals[:REFUSALS_SHOWN]]
+    if rows:
+        console.print(table_of(["line", "address", "why it was refused"], rows))
 
 
 def _report_facts(file: SubscriberFile, report: ImportReport) -> dict[str, object]:

@@ -12,6 +12,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from newsletter.errors import InvalidError
 
@@ -34,7 +35,10 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class SubscriberLine:
-    """One row as it was written; *number* is the line of the file it begins on."""
+    """One row as it was written; *number* is the line of the file it begins on.
+
+    *since*: when the person agreed, as the tool says that they come from; None: it is not known.
+    """
 
     number: int
     address: str
@@ -43,6 +47,7 @@ class SubscriberLine:
     topics: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ def read_subscriber_file(content: bytes, *, name: str) -> SubscriberFile:
     """
     if len(content) > LARGEST_FILE:
         raise InvalidError(f"{name} has {len(content):,} bytes; split it into files of at most {LARGEST_FILE:,}")
-    text, encoding = _decode(content, name)
+    text, encoding = decode_file(content, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
     if not first:
         raise InvalidError(f"{name} is empty; it needs a line for each subscriber")
@@ -128,7 +133,12 @@ def read_subscriber_file(content: bytes, *, name: str) -> SubscriberFile:
     return SubscriberFile(encoding, delimiter, ignored, text, columns, has_header=True)
 
 
-def _decode(content: bytes, name: str) -> tuple[str, str]:
+def decode_file(content: bytes, name: str) -> tuple[str, str]:
+    """Return the text of a file and its encoding.
+
+    Raises:
+        InvalidError: it is no text.
+    """
     encodings = ["utf-8-sig", "cp1251"]
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]

@@ -2,8 +2,9 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 from typing import Any
@@ -82,6 +83,7 @@ class _Row:
     choice: Filter
     cadence: Cadence
     language: str
+    since: datetime | None = None
 
 
 def import_subscribers(
@@ -103,8 +105,26 @@ def import_subscribers(
         InvalidError: the basis says nothing.
         NotFoundError: there is no such list.
     """
+    return import_lines(app, slug, file.lines(), name=name, basis=basis, on_progress=on_progress)
+
+
+def import_lines(
+    app: App,
+    slug: str,
+    lines: Iterable[SubscriberLine | BrokenLine],
+    *,
+    name: str,
+    basis: str,
+    on_progress: Callable[[int], None] = lambda _: None,
+) -> ImportReport:
+    """
+    Subscribe people as `import_subscribers` does, given as lines of a file called *name*.
+
+    Raises:
+        InvalidError, NotFoundError: as `import_subscribers`.
+    """
     importer = _open_importer(app, slug, basis=basis, evidence=f"import of {name}")
-    lines = file.lines()
+    lines = iter(lines)
     while chunk := list(islice(lines, IMPORT_CHUNK)):
         importer.take(app, chunk)
         on_progress(chunk[-1].number)
@@ -190,6 +210,7 @@ class _Importer:
                 self._find_choice(NamedFilter(line.topics, line.kinds, (), line.languages)),
                 self._find_cadence(line.cadence),
                 self._find_language(line.language),
+                line.since,
             )
         except InvalidError as error:
             self.report.refuse(line.number, line.address, str(error))
@@ -276,7 +297,9 @@ class _Importer:
                 storage.end_subscription(tx.session, standing.id, EndReason.CHANGED, now=tx.now)
             choice = Choice(row.cadence, row.language, self._filter_ids[row.choice])
             uid = str(uuid.uuid4())
-            new.append(storage.NewSubscription(uid, person_id, self.mailing_list.id, choice, confirmed_at=tx.now))
+            new.append(
+                storage.NewSubscription(uid, person_id, self.mailing_list.id, choice, confirmed_at=row.since or tx.now)
+            )
         consent = Consent(tx.now, ConsentAct.IMPORTED, self.basis, self.evidence)
         added = storage.add_subscriptions(tx.session, new, consent, now=tx.now)
         self.report.counts[RowOutcome.ADDED] += len(added)
