@@ -68,12 +68,12 @@ def read_feed(content: bytes, defaults: Defaults, *, declared: str | None = None
         raise InvalidError(_why_no_feed(content, parsed))
     channel = parsed.feed
     language = language_of(channel.get("language")) or defaults.language
-    source = text_of_markup(channel.get("title") or "")[:LONGEST_NAME]
+    source = _shown(channel)[:LONGEST_NAME]
     site = safe_url(channel.get("link"))
     warnings = []
     if parsed.bozo and not isinstance(parsed.bozo_exception, feedparser.CharacterEncodingOverride):
         warnings.append(f"the feed is damaged ({normalise(str(parsed.bozo_exception))[:100]}); entries may be missing")
-    items = ((_title(entry), partial(_read_entry, entry, language, source, site, defaults)) for entry in parsed.entries)
+    items = ((_shown(entry), partial(_read_entry, entry, language, source, site, defaults)) for entry in parsed.entries)
     return replace(collect(items, warnings), feed=_facts(parsed, root, source))
 
 
@@ -122,7 +122,8 @@ def _facts(parsed: Any, root: Any, title: str) -> FeedFacts:
     links = [each for each in parsed.feed.get("links", []) if isinstance(each, dict)]
     by_rel = {str(each.get("rel")): safe_url(each.get("href")) for each in reversed(links)}
     removed, is_complete, hours = [], False, None
-    for element in root.iter() if root is not None else ():
+    wanted = (f"{_TOMBSTONES}deleted-entry", f"{_HISTORY}complete", f"{_SYNDICATION}updatePeriod")
+    for element in root.iter(*wanted) if root is not None else ():  # names of others may be no text at all
         if element.tag == f"{_TOMBSTONES}deleted-entry" and element.get("ref"):
             removed.append(element.get("ref"))
         elif element.tag == f"{_HISTORY}complete":
@@ -215,6 +216,14 @@ def _body_and_summary(entry: Any) -> tuple[str, str]:
 
 def _title(entry: Any) -> str:
     return text_of_markup(entry.get("title") or "")
+
+
+def _shown(titled: Any) -> str:
+    """Return the title of a feed or an entry to show; what cannot be used as one is none."""
+    try:
+        return _title(titled)
+    except UnusableError:
+        return ""
 
 
 def _published(entry: Any) -> str | date | None:

@@ -13,8 +13,8 @@ GUIDE = " ".join((ROOT / "docs" / "sources.md").read_text().split())
 
 def test_the_limits_are_those_of_the_code():
     said = (
-        f"At most {network.MOST_BYTES // 1024**2} MB and {network.TOTAL_SECONDS:.0f} seconds an answer, before and after "
-        f"unpacking; {feed.MOST_TAGS:,} tags and 250 levels; {polling.MOST_ITEMS} items looked at; "
+        f"At most {network.MOST_BYTES // 1024**2} MB and {network.TOTAL_SECONDS:.0f} seconds an answer, before and "
+        f"after unpacking; {feed.MOST_TAGS:,} tags and 250 levels; {polling.MOST_ITEMS} items looked at; "
         f"{polling.PAGES_SECONDS:.0f} seconds for pages in one poll"
     )
 

@@ -608,7 +608,12 @@ class TestSickServers:
         assert not any("secret words" in title for title in articles(desk))
 
     def test_a_bad_item_harms_no_other(self, desk, source):
-        bad = item(1, title="x" * 400), item(2, description="<div>" * 400), item(3, title="", description="", link="")
+        bad = (
+            item(1, title="x" * 400),
+            item(2, description="<div>" * 400),
+            item(3, title="", description="", link=""),
+            item(6, title="<b>" * 900),
+        )
         document = rss(*bad, item(4), "<item/>", item(5, title="Con\x01trol &nbsp; and \ufffe"))
         add(desk, source.put("/feed", document), takes_full_text=False)
         poll(desk)
