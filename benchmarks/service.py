@@ -32,7 +32,7 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "512MB",
 PROCESSES = 2
 """Processes of a sending worker, where not said otherwise: one for each core of the machine of the table."""
 READY_SECONDS = 30
-LONGEST_ROUND_SECONDS = 600
+LONGEST_ROUND_SECONDS = 120
 POLL_SECONDS = 0.1
 SECRET_KEY = "a-secret-key-that-only-benches-know-about"
 OPEN = "select 1 from delivery where state in ('queued', 'leased', 'sending') limit 1"
@@ -105,7 +105,7 @@ class Edition:
 
     def empty(self) -> None:
         """Forget all deliveries and attempts."""
-        self.execute("truncate delivery cascade")
+        self.execute("truncate delivery_attempt, delivery cascade")
 
     def copy(self, most: int | None = None, *, at_random: bool = False) -> None:
         """Put deliveries back as they were made, in one statement."""
