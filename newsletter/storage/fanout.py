@@ -21,7 +21,7 @@ from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.ledger import ALL_WITHDRAWN
 from newsletter.storage.subscribers import SubscriberRow
-from newsletter.storage.subscriptions import SubscriptionRow
+from newsletter.storage.subscriptions import SubscriptionRow, is_paused
 from newsletter.storage.suppressions import SuppressionRow
 from newsletter.storage.variants import VariantRow
 
@@ -102,7 +102,7 @@ def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *,
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     if session.get_bind().dialect.name == "sqlite":
         _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
-        _insert_exclusions(session, edition, readers, now=now)
+        _insert_exclusions(session, edition, readers)
     else:
         due_at = database_now(session)
         session.execute(
@@ -205,15 +205,6 @@ _SUPPRESSED = (
 )
 
 
-def _is_paused(now: datetime) -> ColumnElement[bool]:
-    """Say of each reader whether they want no mail at *now*; one whose pause is over waits for no tick."""
-    return (
-        SubscriptionRow.paused_at.is_not(None)
-        & SubscriptionRow.resumed_at.is_(None)
-        & (SubscriptionRow.paused_until > literal(now, SubscriptionRow.paused_until.type))
-    )
-
-
 def _insert_deliveries(
     session: Session, edition: Edition, readers: Sequence[int], *, now: datetime, send_until: datetime | None
 ) -> None:
@@ -260,7 +251,7 @@ def _insert_deliveries(
             _VARIANT.is_not(None),
             SubscriberRow.address.is_not(None),
             ~_SUPPRESSED,
-            ~_is_paused(now),
+            ~is_paused(),
             ~had_it_before_they_were_erased,
         )
         .order_by(_VARIANT, SubscriptionRow.id)
@@ -268,12 +259,12 @@ def _insert_deliveries(
     session.execute(insert_into(session, DeliveryRow).from_select(list(values), chosen).on_conflict_do_nothing())
 
 
-def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
+def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int]) -> None:
     """Say of each reader without a delivery why they have none; whoever chose anew meanwhile has another one."""
     reason = case(
         (_VARIANT.is_(None), literal("nothing_chosen")),
         (SubscriberRow.address.is_(None) | _SUPPRESSED, literal("suppressed")),
-        (_is_paused(now), literal(PAUSED)),
+        (is_paused(), literal(PAUSED)),
         else_=literal("has_one_already"),
     )
     has_delivery = (

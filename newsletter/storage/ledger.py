@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
 from newsletter.domain.limits import Allowance
+from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage import ledger_postgresql
 from newsletter.storage.bulk import one_of_many
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
@@ -23,7 +24,7 @@ from newsletter.storage.engine import Session, database_now
 from newsletter.storage.ledger_lanes import Lane, Share, due_lanes, shares
 from newsletter.storage.lists import ListRow
 from newsletter.storage.stops import StopRow
-from newsletter.storage.subscriptions import SubscriptionRow
+from newsletter.storage.subscriptions import SubscriptionRow, is_paused
 from newsletter.storage.suppressions import SuppressionRow
 from newsletter.storage.variants import VariantRow
 
@@ -225,7 +226,10 @@ def _turn_on_sqlite(
             ~select(StopRow.kind).exists(),
             ~_is_suppressed(),
             ~_is_replaced(),
-            or_(DeliveryRow.edition_id.is_(None), and_(_edition_is_sending(), _is_subscribed())),
+            or_(
+                DeliveryRow.edition_id.is_(None),
+                and_(_edition_is_sending(), _is_subscribed(), ~_is_subscribed(paused=True)),
+            ),
         )
         .values(
             state=_S.SENDING,
@@ -389,6 +393,7 @@ def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: dat
             _S.CANCELLED,
             "the subscription ended while the edition was fanned out",
         ),
+        (and_(DeliveryRow.edition_id.is_not(None), _is_subscribed(paused=True)), _S.CANCELLED, PAUSED),
     ):
         session.execute(
             update(DeliveryRow)
@@ -428,14 +433,18 @@ def _edition_is_sending() -> ColumnElement[bool]:
     )
 
 
-def _is_subscribed() -> ColumnElement[bool]:
-    """Say whether the reader has a confirmed subscription to the list, be it not the one this mail was made for."""
+def _is_subscribed(*, paused: bool = False) -> ColumnElement[bool]:
+    """Say whether the reader has a confirmed subscription to the list, be it not the one this mail was made for.
+
+    *paused*: one that pauses, such that what it holds back is known by its reason.
+    """
     return (
         select(SubscriptionRow.id)
         .where(
             SubscriptionRow.subscriber_id == DeliveryRow.subscriber_id,
             SubscriptionRow.list_id == DeliveryRow.list_id,
             SubscriptionRow.state == text("'confirmed'"),
+            *((is_paused(),) if paused else ()),
         )
         .exists()
     )

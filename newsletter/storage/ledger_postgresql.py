@@ -103,7 +103,7 @@ ahead AS (
                         WHERE e.id = d.edition_id AND e.state = 'sending' AND l.paused_at IS NULL)
                AND EXISTS (SELECT FROM subscription s
                             WHERE s.subscriber_id = d.subscriber_id AND s.list_id = d.list_id
-                              AND s.state = 'confirmed'))
+                              AND s.state = 'confirmed' AND (s.paused_at IS NULL OR s.resumed_at IS NOT NULL)))
     RETURNING d.id, d.attempts)"""
 _TOLD_IDS = "SELECT id, 0 AS attempt FROM recorded"
 _AHEAD_IDS = "SELECT id, attempts AS attempt FROM ahead"

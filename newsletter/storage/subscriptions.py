@@ -5,7 +5,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text, func, insert, literal, select, text, update
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.domain.lists import Cadence
@@ -214,6 +227,11 @@ def end_subscription(session: Session, subscription_id: int, reason: EndReason, 
         .values(state=SubscriptionState.ENDED, ended_at=now, end_reason=reason)
     )
     return session.execute(end.returning(SubscriptionRow.id)).first() is not None
+
+
+def is_paused() -> ColumnElement[bool]:
+    """Say of a subscription whether its reader wants no mail; a pause is over when that is noted, not by any clock."""
+    return SubscriptionRow.paused_at.is_not(None) & SubscriptionRow.resumed_at.is_(None)
 
 
 def pause_subscription(session: Session, subscription_id: int, pause: Pause) -> None:

@@ -11,6 +11,7 @@ from newsletter.domain.subscriptions import Confirmation, is_paused
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.mail.tokens import TokenPurpose
 from newsletter.rendering.words import kinds_name
+from newsletter.services import private_feeds
 from newsletter.services.context import App
 from newsletter.services.filters import NamedFilter
 from newsletter.services.history import SentArticle, SentEdition, read_history
@@ -19,6 +20,7 @@ from newsletter.services.pauses import longest_pause, pause_until, resume
 from newsletter.services.requests import ask_for_address, ask_for_data, ask_for_erasure
 from newsletter.services.subscriptions import change_choice, choose_lists, confirm, disown, look_at_confirmation
 from newsletter.web.choices import cadence_options, kind_options, language_options, read_cadence, topic_options
+from newsletter.web.discovery import NAMES as FEED_NAMES
 from newsletter.web.links import link_to, private, read_token
 from newsletter.web.visits import Visit, endpoint
 
@@ -132,6 +134,16 @@ def _lists(visit: Visit, uid: str) -> Notice:
     return Notice.SAVED
 
 
+def _feed(visit: Visit, uid: str) -> Notice:
+    private_feeds.renew(visit.app, uid)
+    return Notice.SAVED
+
+
+def _no_feed(visit: Visit, uid: str) -> Notice:
+    private_feeds.revoke(visit.app, uid)
+    return Notice.SAVED
+
+
 def _mailed(ask: Callable[[Visit, str], object], notice: Notice) -> Callable[[Visit, str], Notice]:
     def act(visit: Visit, uid: str) -> Notice:
         try:
@@ -154,6 +166,8 @@ _ACTIONS: Mapping[str, Callable[[Visit, str], Notice]] = {
         lambda visit, uid: ask_for_address(visit.app, uid, visit.value("address")), Notice.ADDRESS_MAILED
     ),
     "download": _mailed(lambda visit, uid: ask_for_data(visit.app, uid), Notice.MAILED),
+    "feed": _feed,
+    "no-feed": _no_feed,
     "erase": _mailed(lambda visit, uid: ask_for_erasure(visit.app, uid), Notice.MAILED),
 }
 """What each form of the page does."""
@@ -218,6 +232,7 @@ def _show(visit: Visit, current: Preferences, notice: Notice | None = None) -> R
     zone = mailing_list.schedule.zone_info
     first, last = longest_pause(visit.app.clock().astimezone(zone))
     pause = latest.pause if is_paused(latest) else None
+    own_feed = private_feeds.address_of(visit.app, latest.uid) or {}
     return visit.page(
         "preferences",
         status=_STATUS.get(notice, SAVED) if notice else SAVED,
@@ -236,6 +251,7 @@ def _show(visit: Visit, current: Preferences, notice: Notice | None = None) -> R
         last_day=last.isoformat(),
         lists=[(each.slug, each.title(visit.language.code), False) for each in current.lists],
         held=current.held,
+        feeds=[(FEED_NAMES[form], url) for form, url in own_feed.items()],
         sent_url=visit.link(f"/preferences/{visit.request.path_params['token']}/sent"),
         unsubscribe_url=_leave(visit, latest.uid),
     )

@@ -7,7 +7,7 @@ from newsroom import DAY, WEEK, Newsroom
 
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.lists import Cadence
-from newsletter.domain.subscriptions import ConsentAct, is_paused
+from newsletter.domain.subscriptions import PAUSED, ConsentAct, is_paused
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.filters import NamedFilter
 from newsletter.services.pauses import end_pauses, pause_until, resume
@@ -64,6 +64,22 @@ def test_mail_in_the_queue_is_taken_back_and_owed(newsroom):
 
     assert {"aida": DeliveryState.CANCELLED} == cancelled
     assert {"aida": ["One", "Two"]} == {name: sorted(each) for name, each in next_week(newsroom, "Two").items()}
+
+
+def test_a_pause_counts_for_mail_that_is_on_its_way_out(mailing_newsroom):
+    """Mail that was queued at the very moment of the pause is held back by the turn before it is sent."""
+    newsroom = mailing_newsroom
+    newsroom.subscribe("aida", "bek")
+    newsroom.publish("One")
+    edition_id = newsroom.fan_out()
+    waiting = newsroom.deliveries(edition_id)["aida"]
+    pause(newsroom, 5)
+    newsroom.change(waiting, state=DeliveryState.QUEUED, reason=None)
+    newsroom.send()
+
+    assert {"bek"} == set(newsroom.mails())
+    held = newsroom.deliveries(edition_id)["aida"]
+    assert (DeliveryState.CANCELLED, PAUSED) == (held.state, held.reason)
 
 
 def test_only_what_the_choice_still_wants_is_owed(newsroom):

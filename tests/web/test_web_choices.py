@@ -1,6 +1,7 @@
 """What the page behind a preferences link does beside the choice itself."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -92,6 +93,17 @@ def test_an_address_that_is_none_is_refused_and_too_many_links_too(browser, pref
 
     assert 422 == wrong.status_code
     assert [*[200] * 5, 429] == answers
+
+
+def test_a_feed_of_ones_own_is_made_shown_and_taken_back(browser, preferences):
+    made = browser.post(preferences, data={"action": "feed"})
+    shown = browser.get(preferences)
+    [address] = re.findall(r'href="https://news.example.org(/feeds/private/[^"]+\.atom)"', shown.text)
+    feed = browser.get(address)
+    browser.post(preferences, data={"action": "no-feed"})
+
+    assert [200] * 2 == [made.status_code, feed.status_code]
+    assert browser.get(address).status_code in (404, 410)
 
 
 def test_an_unknown_button_changes_nothing(browser, newsroom, preferences):
