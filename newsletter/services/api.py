@@ -18,6 +18,7 @@ from newsletter.ingest.fields import Defaults, FieldReader
 from newsletter.ingest.markdown import render
 from newsletter.services.article_imports import ImportOutcome, ImportResult, give_keys, import_items, source_slug
 from newsletter.services.articles import ArticleFacts, describe_articles, withdraw_article
+from newsletter.services.audit import record_act
 from newsletter.services.context import App
 from newsletter.storage import api_clients as storage
 from newsletter.storage import articles as article_store
@@ -73,6 +74,7 @@ def add_api_client(app: App, name: str, *, source: str | None = None) -> NewClie
         there = article_store.lock_source(tx.session, source_slug(title), title, now=tx.now)
         if not storage.add_client(tx.session, name=name, source_id=there.id, token_digest=_digest(token)):
             raise ConflictError(f"there is a client {name!r} already; revoked ones keep their name, give another")
+        record_act(tx, "added", f"API client {name}", source=there.slug)
     return NewClient(name, there.slug, token)
 
 
@@ -91,6 +93,7 @@ def revoke_api_client(app: App, name: str) -> None:
     with app.transaction() as tx:
         if not storage.revoke_client(tx.session, normalise(name)):
             raise NotFoundError(f"no client {name!r} is in use; `newsletter api-clients list` shows them")
+        record_act(tx, "revoked", f"API client {name}")
 
 
 def find_api_client(app: App, token: str) -> ApiClient | None:

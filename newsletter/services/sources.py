@@ -10,6 +10,7 @@ from newsletter.domain.sources import SICK_AFTER, SourceState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError, PermanentError
 from newsletter.network import check_url
 from newsletter.services.article_imports import source_slug
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.topics import TopicFinder
 from newsletter.storage import sources as storage
@@ -83,6 +84,7 @@ def add_source(
         new = NewPoll(url, kind, slugs, language, every_minutes, takes_full_text, first_items, mails_first)
         if not storage.add_poll(tx.session, source.id, new):
             raise ConflictError(f"the source {source.slug} is polled already; give another --name, or remove it first")
+        record_act(tx, "added", f"source {source.slug}", url=url)
         tx.ring(Doorbell.POLL_SOURCE, source.id)
         return find_source(tx, source.slug)
 
@@ -150,6 +152,7 @@ def _set_state(app: App, slug: str, state: SourceState, reason: str) -> Poll:
         poll = find_source(tx, slug)
         if poll.state is not state:
             storage.set_poll_state(tx.session, poll.source_id, state, reason)
+            record_act(tx, "resumed" if state is SourceState.ACTIVE else state.value, f"source {slug}", reason=reason)
             if state is SourceState.ACTIVE:
                 tx.ring(Doorbell.POLL_SOURCE, poll.source_id)
         return find_source(tx, slug)
@@ -163,6 +166,7 @@ def remove_source(app: App, slug: str) -> None:
     """
     with app.transaction() as tx:
         storage.remove_poll(tx.session, find_source(tx, slug).source_id)
+        record_act(tx, "removed", f"source {slug}")
 
 
 def ring_due_sources(app: App) -> int:

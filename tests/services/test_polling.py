@@ -32,6 +32,7 @@ from newsletter.services.sources import (
 from newsletter.services.topics import load_topic_document
 from newsletter.storage import sources as storage
 from newsletter.storage.articles import visible_articles
+from newsletter.storage.audit import load_acts
 from newsletter.storage.engine import database_now
 from newsletter.storage.sources import Poll, PollRow
 
@@ -732,6 +733,10 @@ class TestSources:
         assert "they asked us to" == poll_of(desk).state_reason
         poll(desk)
         remove_source(desk, "press")
+        with desk.reading() as tx:
+            assert ["removed", "paused", "added"] == [
+                act.act for act in load_acts(tx.session, about="source press", limit=9)
+            ]
         assert 1 == len(articles(desk))
         assert show_source(desk, "press").poll is None
 
