@@ -53,7 +53,10 @@ def main() -> None:
     app = build_app(load_settings(), dispatcher=RecordingDispatcher())
     served: ASGIApp = constant(app) if sys.argv[1] == "constant" else build_web(app)
     config = uvicorn.Config(served, log_level="warning", lifespan="off", proxy_headers=True)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    # With its protocol said, so that asyncio turns off Nagle's algorithm, as it does for a port that it opens itself.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
         print(listening.getsockname()[1], flush=True)
         asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
 
