@@ -143,6 +143,17 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         languages=("en", "ru", "ky"),
         accent_colour="#17607a",
         logo_url="",
+        refuse_disposable=True,
+        refuse_roles=False,
+        refused_domains=frozenset(),
+        sign_ups_per_network=30,
+        sign_ups_overall=2000,
+        consent_network="truncated",
+        keep_addresses_days=180,
+        keep_ended_days=400,
+        reports_address="",
+        hub="own",
+        reachable_networks=(),
     )
 
 
