@@ -1,6 +1,7 @@
 """Feeds: rebuilt after one article, against plain feedgen; served, against the bare web server; and how soon."""
 
 import contextlib
+import gc
 import gzip
 import hashlib
 import os
@@ -107,14 +108,17 @@ def _write_all(newsroom: "_Newsroom") -> float:
     for work in works:
         entries = [writer.entry(article, work.plan.language) for article in work.articles]
         head = writer.head(work.plan, created_at=work.feed.created_at, entries=entries)
-        fit_entries(entries, cache)
+        write_documents(head, fit_entries(entries, cache))  # as they were before
         feeds.append((head, [replace(entry, id="tag:new", title="New") for entry in entries[:1]] + entries[1:]))
     # The same new article in each feed of a language: nobody has written it before.
     new = {head.language: entries[0] for head, entries in feeds}
+    gc.freeze()  # a worker does not hold the articles of all feeds at once, as this bench does
     started_at = time.perf_counter()
     for head, entries in feeds:
         write_documents(head, fit_entries([new[head.language], *entries[1:]], cache))
-    return 1 / (time.perf_counter() - started_at)
+    seconds = time.perf_counter() - started_at
+    gc.unfreeze()
+    return 1 / seconds
 
 
 def _plain_rebuild(newsroom: "_Newsroom", texts: list[Article], *, is_packed: bool = True) -> float:

@@ -48,12 +48,19 @@ for prefix, namespace in (
     etree.register_namespace(prefix, namespace)
 
 
-def _rfc822(moment: datetime) -> str:
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for a time that is filled in later."""
+HEADS_KEPT = 1024
+"""Heads that are written once: between two articles only one time in them changes."""
+
+
+def rfc822(moment: datetime) -> str:
+    """Return *moment* as RSS has it."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)
 
 
 # feedgen writes RSS dates under setlocale(), which changes the whole process while other threads run.
-feedgen.entry.formatRFC2822 = feedgen.feed.formatRFC2822 = _rfc822
+feedgen.entry.formatRFC2822 = feedgen.feed.formatRFC2822 = rfc822
 
 
 class MendedEntry(FeedEntry):  # type: ignore[misc]  # feedgen ships no types
