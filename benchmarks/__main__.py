@@ -25,7 +25,7 @@ def main() -> None:
             report.add(row)
             print(f"{row.bench}: {row.name}: {row.value:.3g} {row.unit} {row.verdict} ({row.figures})", flush=True)
         print(f"{name}: {time.monotonic() - started_at:.0f} s", flush=True)
-    report.write(Path(asked.out))
+        report.write(Path(asked.out))  # what is found stays found, should a later one fail
     if asked.publish:
         report.publish()
 

@@ -31,7 +31,7 @@ DURABLE = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "512MB",
 """PostgreSQL's settings: nothing is risked for speed; the other two are what a small server gets."""
 PROCESSES = 2
 """Processes of a sending worker, where not said otherwise: one for each core of the machine of the table."""
-READY_SECONDS = 30
+READY_SECONDS = 90
 LONGEST_ROUND_SECONDS = 120
 POLL_SECONDS = 0.1
 SECRET_KEY = "a-secret-key-that-only-benches-know-about"
