@@ -89,7 +89,7 @@ def test_a_relay_that_takes_mail_and_never_says_so(chaos: Chaos, act: Act, polic
     chaos.begin(300, first_time_to(47, act, S.DOT), policy=policy)
     account = chaos.end(f"{act} after the dot")
 
-    assert chaos.relay.acts.total() == account.doubts > 3
+    assert chaos.relay.acts.total() == account.doubts > 1
     assert account.deliveries == account.accepted_in_truth
     assert account.resends == account.repeats
 
