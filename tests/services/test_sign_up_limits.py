@@ -28,6 +28,7 @@ def subjects(newsroom: Newsroom) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ten_thousand_sign_ups_of_one_address_send_one_mail(mailing_newsroom):
     limited(mailing_newsroom, sign_ups_per_network=10**6, sign_ups_overall=10**6)
     mailing_newsroom.add_list("daily")
@@ -39,6 +40,7 @@ def test_ten_thousand_sign_ups_of_one_address_send_one_mail(mailing_newsroom):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_ten_thousand_sign_ups_of_one_network_send_the_allowed_few(mailing_newsroom):
     limited(mailing_newsroom, sign_ups_per_network=3)
     for number in range(10_000):
