@@ -154,7 +154,7 @@ class Settings(BaseSettings):
     consent_network: Literal["truncated", "hashed", "none"] = Field(
         default="truncated", description="what the record of consent keeps of a visitor's network address"
     )
-    keep_addresses_days: int = Field(default=180, ge=1, description="days until sent mails lose their address")
+    keep_addresses_days: int = Field(default=180, ge=14, description="days until sent mails lose their address")
     keep_ended_days: int = Field(default=400, ge=1, description="days until who left every list is erased")
     reports_address: str = Field(
         default="", description="mailbox that `newsletter reports read` is fed from: unsubscribes by mail; empty: none"

@@ -155,6 +155,7 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
         worker_hijack_root_logger=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # for ever: a worker that gave up would be one that nobody restarts
         broker_transport_options={
             "visibility_timeout": VISIBILITY_SECONDS,
             "global_keyprefix": "nl:",

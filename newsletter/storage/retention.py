@@ -33,7 +33,7 @@ def forget_delivery_addresses(session: Session, *, before: datetime, limit: int)
     """Empty the addresses of the next *limit* mails made before then, walking on by id; return how many were looked at.
 
     Walks by the primary key from where it stopped, so that it needs no index of its own on the largest table. What may
-    still be sent keeps its address, however old.
+    still be sent keeps its address, and is not come back to: *before* lies further back than any deadline.
     """
     cursor = session.scalar(select(RetentionRow.last_id).where(RetentionRow.job == DELIVERY_ADDRESSES)) or 0
     rows = session.execute(
