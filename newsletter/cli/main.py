@@ -34,6 +34,7 @@ from newsletter.cli import (
     run,
     sending,
     sources,
+    staff,
     subscribers,
 )
 from newsletter.cli.output import errors
@@ -135,6 +136,7 @@ cli.add_typer(limits.relays_app, name="relays")
 cli.add_typer(feeds.app, name="feeds")
 cli.add_typer(reports.app, name="reports")
 cli.add_typer(dkim.app, name="dkim")
+cli.add_typer(staff.app, name="staff")
 cli.add_typer(database.app, name="db")
 for command in (
     edition_edits.edit,

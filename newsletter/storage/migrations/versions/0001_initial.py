@@ -279,6 +279,26 @@ def upgrade() -> None:
         sa.UniqueConstraint("slug", name=op.f("uq_source_slug")),
     )
     op.create_table(
+        "staff",
+        sa.Column("id", IDENTIFIER, nullable=False),
+        sa.Column("email", sa.String(length=320), nullable=False),
+        sa.Column("role", sa.String(length=40), nullable=False),
+        sa.Column("password_hash", sa.String(length=200), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("signed_in_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("role IN ('editor', 'operator')", name=op.f("ck_staff_role_is_known")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
+        sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
+    )
+    op.create_table(
+        "staff_try",
+        sa.Column("scope", sa.String(length=80), nullable=False),
+        sa.Column("begins_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("scope", "begins_at", name=op.f("pk_staff_try")),
+    )
+    op.create_table(
         "stop",
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -549,6 +569,21 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("source_poll", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_source_poll_state_due_at"), ["state", "due_at"], unique=False)
+
+    op.create_table(
+        "staff_session",
+        sa.Column("token_digest", sa.String(length=64), nullable=False),
+        sa.Column("staff_id", IDENTIFIER, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["staff_id"], ["staff.id"], name=op.f("fk_staff_session_staff_id_staff"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("token_digest", name=op.f("pk_staff_session")),
+    )
+    with op.batch_alter_table("staff_session", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_staff_session_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_staff_session_staff_id"), ["staff_id"], unique=False)
 
     op.create_table(
         "topic_rule",
@@ -1160,6 +1195,11 @@ def downgrade() -> None:
 
     op.drop_table("api_request")
     op.drop_table("topic_rule")
+    with op.batch_alter_table("staff_session", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_staff_session_staff_id"))
+        batch_op.drop_index(batch_op.f("ix_staff_session_created_at"))
+
+    op.drop_table("staff_session")
     with op.batch_alter_table("source_poll", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_source_poll_state_due_at"))
 
@@ -1192,6 +1232,8 @@ def downgrade() -> None:
 
     op.drop_table("subscriber")
     op.drop_table("stop")
+    op.drop_table("staff_try")
+    op.drop_table("staff")
     op.drop_table("source")
     op.drop_table("sign_up_tally")
     op.drop_table("send_limit")
