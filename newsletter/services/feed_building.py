@@ -49,6 +49,10 @@ MOST_ARCHIVED = 2000
 EVENTS = choose(kinds=(Kind.EVENT,))
 
 FRAGMENTS = FragmentCache()
+_writers: dict[str, FeedWriter] = {}
+
+
+MadeEntries = dict[tuple[int, str], Entry]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,8 @@ class Work:
     """All that a feed is built from; *etags* are those of its stored documents.
 
     *found*: the newest articles that could stand in it, and when they became public, newest first. *events* is None
-    where the feed has no calendar.
+    where the feed has no calendar. *entries*: what was made of articles before, by article and language, for all feeds
+    that were read together.
     """
 
     feed: Feed
@@ -69,12 +74,16 @@ class Work:
     due_at: datetime | None
     etags: dict[str, str]
     fingerprint: str
+    entries: MadeEntries
 
 
 def load_writer(tx: Transaction) -> FeedWriter:
-    """Return the newsroom's words as they are now; the first time it is decided who gives ids."""
+    """Return the newsroom's words as they are now; the first time it is decided who gives ids.
+
+    While they stay as they are it is the same writer, with all that it has said before.
+    """
     lists = load_lists(tx.session)
-    return FeedWriter(
+    writer = FeedWriter(
         settings=tx.settings,
         authority=storage.load_authority(tx.session)
         or storage.mint_authority(tx.session, tx.settings.domain, tx.now.date()),
@@ -84,11 +93,16 @@ def load_writer(tx: Transaction) -> FeedWriter:
         sources=known_sources(tx.session),
         closed=storage.load_final_slugs(tx.session),
     )
+    known = _writers.get("latest")
+    if known == writer:
+        return known
+    _writers["latest"] = writer
+    return writer
 
 
 def plans_of(tx: Transaction, writer: FeedWriter, feeds: Iterable[Feed]) -> dict[str, FeedPlan]:
     """Return by slug the named feeds that there should be, and those of *feeds* that were asked for and may stay."""
-    plans = {plan.slug: plan for plan in writer.plans()}
+    plans = dict(writer.plans())
     asked_for = [feed for feed in feeds if not feed.facet.is_named]
     choices = load_filters(tx.session, {feed.filter_id for feed in asked_for})
     for feed in asked_for:
@@ -122,6 +136,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
     ids.update(article_id for found in events.values() for article_id in found)
     articles = {article.id: article for article in load_articles(tx.session, ids)}
     etags = feed_documents.document_etags(tx.session, windows)
+    entries: MadeEntries = {}
     return [
         Work(
             feed=feed,
@@ -138,6 +153,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
             else None,
             etags=etags,
             fingerprint=writer.fingerprint(plans[feed.slug]),
+            entries=entries,
         )
         for feed in planned
     ]
@@ -145,7 +161,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
 
 def build(work: Work) -> Build:
     """Write and pack the documents of a feed; an article that cannot be written is left out and reported."""
-    entries, problems = _entries(work.writer, work.plan, work.articles)
+    entries, problems = _entries(work.writer, work.plan, work.articles, work.entries)
     fitted = fit_entries(entries, FRAGMENTS)
     problems += fitted.problems
     newest = max((entry.updated for entry in fitted.entries), default=work.feed.created_at)
@@ -194,7 +210,7 @@ def build_archive(tx: Transaction, plan: FeedPlan, period: str) -> tuple[dict[Fe
     newer = period_of(after) if after and period_of(after) < period_of(newest[0][1]) else None
     by_id = {article.id: article for article in load_articles(tx.session, [article_id for article_id, _ in held])}
     articles = [by_id[article_id] for article_id, _ in held if article_id in by_id]
-    entries, _ = _entries(writer, plan, articles)
+    entries, _ = _entries(writer, plan, articles, {})
     head = writer.archive_head(
         plan, period, entries=entries, older=period_of(before[0][1]) if before else None, newer=newer
     )
@@ -281,12 +297,16 @@ def _find_events(tx: Transaction, wanted: Wanted, newsroom: _Newsroom) -> list[i
     return [each for each, _ in feed_articles.find_candidates(tx.session, events, now=tx.now, limit=MOST_EVENTS)]
 
 
-def _entries(writer: FeedWriter, plan: FeedPlan, articles: Iterable[Article]) -> tuple[list[Entry], list[str]]:
+def _entries(
+    writer: FeedWriter, plan: FeedPlan, articles: Iterable[Article], made: MadeEntries
+) -> tuple[list[Entry], list[str]]:
     problems: list[str] = []
     entries: list[Entry] = []
     for article in articles:
+        key = (article.id, _tongue(plan, article))
         try:
-            entries.append(writer.entry(article, _tongue(plan, article)))
+            entry = made.get(key) or made.setdefault(key, writer.entry(article, key[1]))
+            entries.append(entry)
         except Exception as error:  # noqa: BLE001  whatever is wrong with one article, the others must not miss out
             problems.append(f"article {article.uid} is left out: {error}")
     return sorted(entries, key=lambda entry: entry.published, reverse=True), problems

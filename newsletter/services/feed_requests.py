@@ -184,7 +184,7 @@ def _archive(app: App, subject: str | FeedQuery, period: str, form: FeedFormat) 
         if isinstance(subject, FeedQuery):
             plan: FeedPlan | None = writer.combination(subject)
         else:
-            plan = next((each for each in writer.plans() if each.slug == subject), None)
+            plan = writer.plans().get(subject)
         if plan is None:
             raise NotFoundError("there is no feed of this name")
         found = build_archive(tx, plan, period)

@@ -1,7 +1,7 @@
 """What feeds say: titles, labels, addresses and event details, from the newsroom's settings, topics and lists."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -29,6 +29,8 @@ from newsletter.rendering.words import kind_name, kinds_name
 
 FORM = 2
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
+MOST_SAID = 10_000
+"""Feeds whose title and fingerprint are kept: more than there may be, and 5 MB."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +39,7 @@ class FeedWriter:
     """Knows the newsroom's words at one moment and writes heads and entries with them.
 
     *topics* and *lists*, hidden ones too, are in their order; *choices*: the filter of each list, by filter id.
-    *closed*: slugs of feeds that staff closed or moved.
+    *closed*: slugs of feeds that staff closed or moved. What was said once is kept; equal writers say the same.
     """
 
     settings: Settings
@@ -47,12 +49,19 @@ class FeedWriter:
     choices: Mapping[int, Filter]
     sources: Collection[str] = ()
     closed: Collection[str] = ()
-    _entries: dict[tuple[int, str], Entry] = field(default_factory=dict)
-    _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict)
-    _digests: dict[str, str] = field(default_factory=dict)
+    _plans: dict[str, FeedPlan] = field(default_factory=dict, compare=False)
+    _titles: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
+    _fingerprints: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
+    _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict, compare=False)
+    _digests: dict[str, str] = field(default_factory=dict, compare=False)
 
-    def plans(self) -> list[FeedPlan]:
-        """Return the named feeds that there should be."""
+    def plans(self) -> Mapping[str, FeedPlan]:
+        """Return by slug the named feeds that there should be."""
+        if not self._plans:
+            self._plans = {plan.slug: plan for plan in self._planned()}
+        return self._plans
+
+    def _planned(self) -> list[FeedPlan]:
         planned = plan_feeds(
             topics=[(topic.id, topic.slug) for topic in self.topics],
             lists=[(each.slug, self.choices[each.filter_id]) for each in self.lists if each.is_public],
@@ -125,6 +134,9 @@ class FeedWriter:
 
     def title(self, plan: FeedPlan) -> str:
         """Return a feed's title: whose news, and on what; where it has no subject, its language tells it apart."""
+        return _kept(self._titles, plan, self._titled)
+
+    def _titled(self, plan: FeedPlan) -> str:
         name, subject = self.settings.name, self._subject(plan)
         if not subject and plan.language != self.settings.default_language:
             return clean_line(f"{name} ({self._language_name(plan.language)})")
@@ -193,30 +205,29 @@ class FeedWriter:
         return [replace(plan, subject=replace(query, language=code.lower()).text, language=code) for code in others]
 
     def entry(self, article: Article, language: str) -> Entry:
-        """Return *article* as an entry in *language*; the same one each time.
+        """Return *article* as an entry in *language*.
 
         Raises:
             ValueError: it cannot stand in a feed; the message says why.
         """
-        key = (article.id, language)
-        if key not in self._entries:
-            labels = self._labels(language)
-            about: tuple[int | Kind, ...] = (*article.topics, article.kind)
-            words = self._language(language)
-            self._entries[key] = make_entry(
-                article,
-                language,
-                entry_id=self.authority.entry_id(article.uid),
-                url=article.translations[language].url
-                or f"{self.settings.base_url}/articles/{article.uid}?lang={language}",
-                author=self.settings.name,
-                categories=[labels[each] for each in about if each in labels],
-                facts=event_facts(article.event, words) if article.event else (),
-            )
-        return self._entries[key]
+        labels, words = self._labels(language), self._language(language)
+        about: tuple[int | Kind, ...] = (*article.topics, article.kind)
+        return make_entry(
+            article,
+            language,
+            entry_id=self.authority.entry_id(article.uid),
+            url=article.translations[language].url
+            or f"{self.settings.base_url}/articles/{article.uid}?lang={language}",
+            author=self.settings.name,
+            categories=[labels[each] for each in about if each in labels],
+            facts=event_facts(article.event, words) if article.event else (),
+        )
 
     def fingerprint(self, plan: FeedPlan) -> str:
         """Return what changes when anything but articles changes what the feed's documents say."""
+        return _kept(self._fingerprints, plan, self._fingerprint)
+
+    def _fingerprint(self, plan: FeedPlan) -> str:
         head = self.head(plan, created_at=NEVER)
         return _digest((FORM, head, self._words_digest(plan.language)))
 
@@ -336,6 +347,16 @@ def event_facts(event: Event, language: Language) -> tuple[tuple[str, str], ...]
 
 def _labels_of_facts(language: Language) -> tuple[str, str, str]:
     return language.gettext("When"), language.gettext("Where"), language.gettext("Contact")
+
+
+def _kept(said: dict[FeedPlan, str], plan: FeedPlan, say: Callable[[FeedPlan], str]) -> str:
+    """Return what is *said* of *plan*, or *say* it; of combinations there is no end, so that some are forgotten."""
+    found = said.get(plan)
+    if found is None:
+        if len(said) >= MOST_SAID:
+            said.clear()
+        found = said[plan] = say(plan)
+    return found
 
 
 def _digest(said: object) -> str:

@@ -1,7 +1,8 @@
 """Feeds: made for each topic, kind and list in each language, marked when an article concerns them, and rebuilt."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -41,6 +42,8 @@ log = structlog.get_logger()
 
 FEEDS_AT_ONCE = 25
 """Feeds whose articles are loaded together and whose documents are swapped together; more would take more memory."""
+BUILDERS = 2
+"""Threads that build feeds: to hash and to pack is most of the work, which two can do at the same time."""
 CHANGES_AT_ONCE = 200
 """Changed articles whose feeds are marked in one transaction."""
 
@@ -79,7 +82,8 @@ def ensure_feeds(tx: Transaction) -> int:
     their documents. Safe to repeat.
     """
     writer = load_writer(tx)
-    missing, changed, superfluous = _differences(tx, writer)
+    stored = storage.load_feeds(tx.session)
+    missing, changed, superfluous = _differences(tx, writer, stored, plans_of(tx, writer, stored))
     add_planned(tx, writer, missing)
     ids = _intern(tx, changed.values())
     for feed_id, plan in changed.items():
@@ -235,7 +239,6 @@ def rebuild_feeds(
         NotFoundError: there is no feed with one of the slugs.
         TransientError: the database did not answer; what was built before is kept.
     """
-    _settle_feeds(app)
     _mark_changes(app)
     feeds = _find_wanted(app, slugs, is_forced=is_forced)
     outcomes: list[FeedBuilt] = []
@@ -278,13 +281,13 @@ def _addresses(base_url: str, feed: Feed) -> dict[FeedFormat, str]:
     return {form: feed_address(base_url, feed.stem, form, feed.query) for form in FeedFormat}
 
 
-def _differences(tx: Transaction, writer: FeedWriter) -> tuple[list[FeedPlan], dict[int, FeedPlan], list[Feed]]:
+def _differences(
+    tx: Transaction, writer: FeedWriter, stored: Sequence[Feed], plans: Mapping[str, FeedPlan]
+) -> tuple[list[FeedPlan], dict[int, FeedPlan], list[Feed]]:
     """Return the plans without a feed, the plans by id of the feeds that differ, the feeds without a plan.
 
     A feed that somebody asked for is without a plan too when nobody has for long.
     """
-    stored = storage.load_feeds(tx.session)
-    plans = plans_of(tx, writer, stored)
     feeds = {feed.slug: feed for feed in stored}
     choices = load_filters(
         tx.session, {each for feed in stored for each in (feed.filter_id, feed.within_id) if each is not None}
@@ -309,16 +312,6 @@ def _said(feed: Feed, choices: dict[int, Filter]) -> tuple[Filter, Filter, str]:
     return choices[feed.filter_id], within, feed.title
 
 
-def _settle_feeds(app: App) -> None:
-    """Look whether all feeds are there, and write only if not: the usual look locks nothing."""
-    with app.reading() as tx:
-        is_new = storage.load_authority(tx.session) is None
-        is_settled = not is_new and not any(_differences(tx, load_writer(tx)))
-    if not is_settled:
-        with app.transaction() as tx:
-            ensure_feeds(tx)
-
-
 def _mark_changes(app: App) -> None:
     """Mark the feeds of all articles that were noted; a few at a time, so that a large import stays small in memory."""
     with app.reading() as tx:
@@ -331,27 +324,41 @@ def _mark_changes(app: App) -> None:
 
 
 def _find_wanted(app: App, slugs: Collection[str], *, is_forced: bool) -> list[Feed]:
+    """Return the feeds to be built, once all are there that there should be; the usual look locks nothing."""
     with app.reading() as tx:
-        feeds = storage.load_feeds(tx.session)
-        if is_forced:
-            return feeds
-        if slugs:
-            known = {feed.slug for feed in feeds}
-            if unknown := [slug for slug in slugs if slug not in known]:
-                raise NotFoundError(f"there is no feed {', '.join(unknown)}; see `newsletter feeds list`")
-            return [feed for feed in feeds if feed.slug in slugs]
-        writer = load_writer(tx)
-        prints = {slug: writer.fingerprint(plan) for slug, plan in plans_of(tx, writer, feeds).items()}
-    return [
-        feed for feed in feeds if feed.slug in prints and feed.wants_rebuild(fingerprint=prints[feed.slug], now=tx.now)
+        is_settled, feeds, wanted = _look(tx)
+    if not is_settled:
+        with app.transaction() as tx:
+            ensure_feeds(tx)
+            _, feeds, wanted = _look(tx)
+    if slugs and not is_forced:
+        known = {feed.slug for feed in feeds}
+        if unknown := [slug for slug in slugs if slug not in known]:
+            raise NotFoundError(f"there is no feed {', '.join(unknown)}; see `newsletter feeds list`")
+        return [feed for feed in feeds if feed.slug in slugs]
+    return feeds if is_forced else wanted
+
+
+def _look(tx: Transaction) -> tuple[bool, list[Feed], list[Feed]]:
+    """Return whether the feeds are those that there should be, all of them, and those that want to be built."""
+    if storage.load_authority(tx.session) is None:
+        return False, [], []
+    writer, feeds = load_writer(tx), storage.load_feeds(tx.session)
+    plans = plans_of(tx, writer, feeds)
+    wanted = [
+        feed
+        for feed in feeds
+        if feed.slug in plans and feed.wants_rebuild(fingerprint=writer.fingerprint(plans[feed.slug]), now=tx.now)
     ]
+    return not any(_differences(tx, writer, feeds, plans)), feeds, wanted
 
 
 def rebuild_works(app: App, works: Sequence[Work]) -> list[FeedBuilt]:
     """Build feeds from what was read and swap their documents together; whatever goes wrong in one stays in it."""
-    made = [_make(work) for work in works]
+    with ThreadPoolExecutor(BUILDERS, thread_name_prefix="newsletter-feeds") as pool:
+        made = list(pool.map(_make, works))
     builds = [each.build for each in made if each.build is not None]
-    names: dict[int, Sequence[str]] = {}
+    names: dict[int, list[str]] = {}
     failures: dict[int, Exception] = {}
     try:
         names = _store(app, builds)
@@ -384,22 +391,19 @@ def _make(work: Work) -> _Made:
     return _Made(work, made, None, time.perf_counter() - started)
 
 
-def _store(app: App, builds: Sequence[Build]) -> dict[int, Sequence[str]]:
+def _store(app: App, builds: Sequence[Build]) -> dict[int, list[str]]:
     """Swap documents and note whom to push them to; return by feed id the names of those that changed."""
     if not builds:
         return {}
-    names: dict[int, Sequence[str]] = {}
     with app.transaction() as tx:
-        for each in sorted(builds, key=lambda build: build.feed_id):  # in one order: nobody waits in a circle
-            changed = feed_documents.store_build(tx.session, each, now=tx.now) or []
-            note_changed_documents(tx, changed)
-            names[each.feed_id] = changed
+        names = feed_documents.store_builds(tx.session, builds, now=tx.now)
+        note_changed_documents(tx, [name for changed in names.values() for name in changed])
     if any(names.values()):
         SWAPS.note()
     return names
 
 
-def _store_alone(app: App, made: Build, names: dict[int, Sequence[str]], failures: dict[int, Exception]) -> None:
+def _store_alone(app: App, made: Build, names: dict[int, list[str]], failures: dict[int, Exception]) -> None:
     try:
         names |= _store(app, (made,))
     except TransientError:
@@ -430,12 +434,12 @@ def _rebuild_opml(app: App, *, is_wanted: bool) -> None:
         if etag is not None and not is_wanted:
             return
         writer = load_writer(tx)
-    plans = writer.plans()
+    plans = writer.plans().values()
     addresses = [(plan, feed_address(app.settings.base_url, plan.slug, FeedFormat.ATOM)) for plan in plans]
     body = write_opml(app.settings.name, writer.groups(addresses))
     document = new_document(OPML_NAME, body, len(plans), etag)
     if document.packed is None:
         return
     with app.transaction() as tx:
-        feed_documents.store_documents(tx.session, None, (document,), now=tx.now)
+        feed_documents.store_documents(tx.session, [(None, document)], now=tx.now)
     SWAPS.note()

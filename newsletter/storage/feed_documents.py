@@ -1,10 +1,11 @@
 """Documents of feeds in SQL: built, swapped together with their validators, and read to be served."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 
 from newsletter.domain.feeds import StoredDocument, next_last_modified
 from newsletter.storage.bulk import chunks, insert_into
@@ -54,38 +55,52 @@ def document_etags(session: Session, feed_ids: Collection[int]) -> dict[str, str
     return found
 
 
-def store_build(session: Session, build: Build, *, now: datetime) -> list[str] | None:
-    """Swap a feed's documents with their validators, together, and note what they were built from.
+def store_builds(session: Session, builds: Collection[Build], *, now: datetime) -> dict[int, list[str]]:
+    """Swap feeds' documents with their validators, together, and note what they were built from.
 
-    Bytes that did not change keep their Last-Modified. Returns the names of those that did; None, and nothing is
-    written, when somebody else has built the feed meanwhile, or it is gone.
+    Bytes that did not change keep their Last-Modified. Returns by feed id the names of those that did; one that
+    somebody else has built meanwhile, or that is gone, is not written and not among them.
     """
-    row = session.scalars(select(FeedRow).where(FeedRow.id == build.feed_id).with_for_update()).one_or_none()
-    if row is None or row.built_count != build.built_count:
-        return None
-    changed = store_documents(session, build.feed_id, build.documents, now=now)
-    _store_entries(session, build.feed_id, set(build.article_ids))
-    row.built_count = build.change_count
-    row.entry_count = len(build.article_ids)
-    row.fingerprint = build.fingerprint
-    row.dirty_at = row.dirty_at if row.change_count > build.change_count else None
-    row.due_at = build.due_at
-    row.rebuilt_at = now
-    row.failed_at = None
-    row.problem = build.problem
-    return changed
+    built = {build.feed_id: build for build in builds}
+    # In one order, so that nobody who stores several waits in a circle.
+    statement = select(FeedRow).where(FeedRow.id.in_(sorted(built))).order_by(FeedRow.id).with_for_update()
+    rows = {row.id: row for row in session.scalars(statement) if row.built_count == built[row.id].built_count}
+    documents = [(feed_id, each) for feed_id in rows for each in built[feed_id].documents]
+    names = store_documents(session, documents, now=now)
+    _store_entries(session, {feed_id: set(built[feed_id].article_ids) for feed_id in rows})
+    for feed_id, row in rows.items():
+        build = built[feed_id]
+        row.built_count = build.change_count
+        row.entry_count = len(build.article_ids)
+        row.fingerprint = build.fingerprint
+        row.dirty_at = row.dirty_at if row.change_count > build.change_count else None
+        row.due_at = build.due_at
+        row.rebuilt_at = now
+        row.failed_at = None
+        row.problem = build.problem
+    session.flush()
+    return {feed_id: [each.name for each in built[feed_id].documents if each.name in names] for feed_id in rows}
 
 
 def store_documents(
-    session: Session, feed_id: int | None, documents: Iterable[NewDocument], *, now: datetime
-) -> list[str]:
-    """Store those documents whose bytes are new, with new validators; return their names."""
-    new = {document.name: (document, document.packed) for document in documents if document.packed is not None}
+    session: Session, documents: Iterable[tuple[int | None, NewDocument]], *, now: datetime
+) -> set[str]:
+    """Store those *documents*, each with its feed's id, whose bytes are new, with new validators; return their names.
+
+    The list of all feeds has None for an id.
+    """
+    new = {
+        document.name: (feed_id, document, document.packed)
+        for feed_id, document in documents
+        if document.packed is not None
+    }
     if not new:
-        return []
-    statement = select(FeedDocumentRow.name, FeedDocumentRow.etag, FeedDocumentRow.last_modified)
-    stored = session.execute(statement.where(FeedDocumentRow.name.in_(sorted(new))).with_for_update())
-    previous = {row.name: row for row in stored}
+        return set()
+    previous: dict[str, tuple[str, datetime]] = {}
+    for chunk in chunks(sorted(new)):
+        statement = select(FeedDocumentRow.name, FeedDocumentRow.etag, FeedDocumentRow.last_modified)
+        for row in session.execute(statement.where(FeedDocumentRow.name.in_(chunk)).with_for_update()):
+            previous[row.name] = (row.etag, row.last_modified)
     rows = [
         {
             "name": name,
@@ -94,17 +109,17 @@ def store_documents(
             "brotli": packed.brotli,
             "size": document.size,
             "etag": document.etag,
-            "last_modified": next_last_modified(previous[name].last_modified if name in previous else None, now),
+            "last_modified": next_last_modified(previous[name][1] if name in previous else None, now),
             "entry_count": document.entry_count,
         }
-        for name, (document, packed) in new.items()
-        if name not in previous or previous[name].etag != document.etag
+        for name, (feed_id, document, packed) in new.items()
+        if name not in previous or previous[name][0] != document.etag
     ]
     if rows:
-        upsert = insert_into(session, FeedDocumentRow).values(rows)
+        upsert = insert_into(session, FeedDocumentRow)
         swapped = {column: upsert.excluded[column] for column in rows[0] if column != "name"}
-        session.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=swapped))
-    return [str(row["name"]) for row in rows]
+        session.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=swapped), rows)
+    return {str(row["name"]) for row in rows}
 
 
 def load_document(session: Session, name: str) -> StoredDocument | None:
@@ -134,10 +149,25 @@ def document_facts(session: Session) -> Mapping[int, tuple[int, datetime]]:
     return {row.feed_id: (row.size, row.changed_at) for row in session.execute(statement)}
 
 
-def _store_entries(session: Session, feed_id: int, article_ids: set[int]) -> None:
-    held = set(session.scalars(select(FeedEntryRow.article_id).where(FeedEntryRow.feed_id == feed_id)))
-    if gone := held - article_ids:
-        session.execute(delete(FeedEntryRow).where(FeedEntryRow.feed_id == feed_id, FeedEntryRow.article_id.in_(gone)))
-    if new := sorted(article_ids - held):
-        rows = [{"feed_id": feed_id, "article_id": article_id} for article_id in new]
-        session.execute(insert_into(session, FeedEntryRow).values(rows).on_conflict_do_nothing())
+def _store_entries(session: Session, wanted: Mapping[int, set[int]]) -> None:
+    """Note which articles stand in which feeds."""
+    held: dict[int, set[int]] = defaultdict(set)
+    for chunk in chunks(sorted(wanted)):
+        statement = select(FeedEntryRow.feed_id, FeedEntryRow.article_id).where(FeedEntryRow.feed_id.in_(chunk))
+        for row in session.execute(statement):
+            held[row.feed_id].add(row.article_id)
+    gone = [
+        {"the_feed": feed_id, "the_article": article_id}
+        for feed_id, ids in wanted.items()
+        for article_id in sorted(held[feed_id] - ids)
+    ]
+    new = [
+        {"feed_id": feed_id, "article_id": article_id}
+        for feed_id, ids in wanted.items()
+        for article_id in sorted(ids - held[feed_id])
+    ]
+    if gone:
+        is_gone = (FeedEntryRow.feed_id == bindparam("the_feed"), FeedEntryRow.article_id == bindparam("the_article"))
+        session.connection().execute(delete(FeedEntryRow).where(*is_gone), gone)
+    if new:
+        session.execute(insert_into(session, FeedEntryRow).on_conflict_do_nothing(), new)

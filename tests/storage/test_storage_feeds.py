@@ -83,17 +83,15 @@ def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
     document = NewDocument("a.atom", "e1", 3, 0, Packed(b"gz1", b"br1"))
     now = app.clock()
     with app.transaction() as tx:
-        assert ["a.atom", "b.atom"] == store_documents(
-            tx.session, None, [document, replace(document, name="b.atom")], now=now
-        )
+        both = [(None, document), (None, replace(document, name="b.atom"))]
+        assert {"a.atom", "b.atom"} == store_documents(tx.session, both, now=now)
     with app.transaction() as tx:
-        assert ["b.atom"] == store_documents(
+        assert {"b.atom"} == store_documents(
             tx.session,
-            None,
             [
-                replace(document, packed=Packed(b"other bytes of", b"the same content")),
-                replace(document, name="b.atom", etag="e2", packed=Packed(b"gz2", b"br2")),
-                replace(document, name="c.atom", packed=None),
+                (None, replace(document, packed=Packed(b"other bytes of", b"the same content"))),
+                (None, replace(document, name="b.atom", etag="e2", packed=Packed(b"gz2", b"br2"))),
+                (None, replace(document, name="c.atom", packed=None)),
             ],
             now=now,
         )
