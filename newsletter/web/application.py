@@ -24,6 +24,7 @@ from newsletter.web import (
     sign_up,
     source_hooks,
 )
+from newsletter.web.console import routes as console
 from newsletter.web.problems import Problems
 from newsletter.web.security import BodyLimit, SecurityHeaders
 
@@ -49,6 +50,7 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *feed_builder.routes(app),
             *source_hooks.routes(app),
             *api.routes(app),
+            *console.routes(app),
             *health.routes(app),
         ],
         middleware=[Middleware(feeds.FeedsFirst, newsroom=app), Middleware(SecurityHeaders), Middleware(BodyLimit)],

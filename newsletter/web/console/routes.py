@@ -1,0 +1,19 @@
+"""All addresses of the console, and who may come to each."""
+
+from starlette.routing import Route
+
+from newsletter.services.context import App
+from newsletter.web.console import editions, entry, overview, previews
+from newsletter.web.console.desk import Place, route_of
+
+PLACES: tuple[Place, ...] = (
+    *entry.PLACES,
+    *overview.PLACES,
+    *editions.PLACES,
+    *previews.PLACES,
+)
+
+
+def routes(app: App) -> list[Route]:
+    """Return the routes of the console."""
+    return [route_of(app, place) for place in PLACES]
