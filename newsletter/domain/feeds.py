@@ -403,7 +403,7 @@ def fit_entries(
     """Decide how much of each entry a document holds, newest first, from their sizes in full and in brief.
 
     Entries past the end of what is returned are left out. The newest stand in full as long as there is room in a
-    document of *largest* bytes, the others of the first *promised* by their summaries.
+    document of *largest* bytes, the others of the first *promised* by their summaries; no more of *brief* is looked at.
     """
     room = largest - ROOM_FOR_HEAD
     promised = min(len(full), promised)

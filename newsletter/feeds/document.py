@@ -68,7 +68,7 @@ class Entry:
 
     Texts are clean, *content_html* is sanitised and whole (image and event details too) with absolute addresses,
     times are whole seconds in UTC. Two entries that would be written alike are equal; an entry stands in a dozen feeds
-    and is looked up in each, so that its hash is kept.
+    and is looked up in each, so that its hash and what it is in brief are kept.
     """
 
     article_id: int
@@ -84,6 +84,7 @@ class Entry:
     categories: tuple[Category, ...] = ()
     image: Image | None = None
     _hash: int = field(init=False, repr=False, compare=False)
+    _brief: "Entry | None" = field(init=False, repr=False, compare=False, default=None)
 
     def __post_init__(self) -> None:
         said = (self.id, self.language, self.updated, self.title, self.summary, self.content_html, self.categories)
@@ -94,8 +95,12 @@ class Entry:
 
     def in_brief(self) -> "Entry":
         """Return the entry with its summary for content, for documents that would grow too large."""
-        text = self.summary or self.title
-        return replace(self, content_html=f"<p>{escape(text, quote=False)}</p>")
+        if self._brief is None:
+            text = self.summary or self.title
+            brief = replace(self, content_html=f"<p>{escape(text, quote=False)}</p>")
+            object.__setattr__(self, "_brief", brief)
+            return brief
+        return self._brief
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,12 @@ def fit_entries(
     sizes = [each.size for each in fragments]
     if not sizes or (sum(sizes) <= largest - ROOM_FOR_HEAD and max(sizes) <= LARGEST_ENTRY):
         return Fitted(tuple(whole), tuple(fragments), tuple(problems))
-    briefs = [(brief, cache.fragments(brief)) for brief in (entry.in_brief() for entry in whole)]
-    brief_sizes = [min(size, brief.size) for size, (_, brief) in zip(sizes, briefs, strict=True)]
+    briefs = [(brief, cache.fragments(brief)) for brief in (entry.in_brief() for entry in whole[:promised])]
+    brief_sizes = [min(size, brief.size) for size, (_, brief) in zip(sizes, briefs, strict=False)]
     fits = decide_fits(sizes, brief_sizes, largest=largest, promised=promised)
     chosen = [
-        full if fit is Fit.FULL else brief
-        for full, brief, fit in zip(zip(whole, fragments, strict=True), briefs, fits, strict=False)
+        (whole[position], fragments[position]) if fit is Fit.FULL else briefs[position]
+        for position, fit in enumerate(fits)
     ]
     return Fitted(tuple(entry for entry, _ in chosen), tuple(written for _, written in chosen), tuple(problems))
 

@@ -52,16 +52,12 @@ FRAGMENTS = FragmentCache()
 _writers: dict[str, FeedWriter] = {}
 
 
-MadeEntries = dict[tuple[int, str], Entry]
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """All that a feed is built from; *etags* are those of its stored documents.
 
     *found*: the newest articles that could stand in it, and when they became public, newest first. *events* is None
-    where the feed has no calendar. *entries*: what was made of articles before, by article and language, for all feeds
-    that were read together.
+    where the feed has no calendar.
     """
 
     feed: Feed
@@ -74,7 +70,6 @@ class Work:
     due_at: datetime | None
     etags: dict[str, str]
     fingerprint: str
-    entries: MadeEntries
 
 
 def load_writer(tx: Transaction) -> FeedWriter:
@@ -136,7 +131,6 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
     ids.update(article_id for found in events.values() for article_id in found)
     articles = {article.id: article for article in load_articles(tx.session, ids)}
     etags = feed_documents.document_etags(tx.session, windows)
-    entries: MadeEntries = {}
     return [
         Work(
             feed=feed,
@@ -153,7 +147,6 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
             else None,
             etags=etags,
             fingerprint=writer.fingerprint(plans[feed.slug]),
-            entries=entries,
         )
         for feed in planned
     ]
@@ -161,7 +154,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
 
 def build(work: Work) -> Build:
     """Write and pack the documents of a feed; an article that cannot be written is left out and reported."""
-    entries, problems = _entries(work.writer, work.plan, work.articles, work.entries)
+    entries, problems = _entries(work.writer, work.plan, work.articles)
     fitted = fit_entries(entries, FRAGMENTS)
     problems += fitted.problems
     newest = max((entry.updated for entry in fitted.entries), default=work.feed.created_at)
@@ -210,7 +203,7 @@ def build_archive(tx: Transaction, plan: FeedPlan, period: str) -> tuple[dict[Fe
     newer = period_of(after) if after and period_of(after) < period_of(newest[0][1]) else None
     by_id = {article.id: article for article in load_articles(tx.session, [article_id for article_id, _ in held])}
     articles = [by_id[article_id] for article_id, _ in held if article_id in by_id]
-    entries, _ = _entries(writer, plan, articles, {})
+    entries, _ = _entries(writer, plan, articles)
     head = writer.archive_head(
         plan, period, entries=entries, older=period_of(before[0][1]) if before else None, newer=newer
     )
@@ -297,16 +290,12 @@ def _find_events(tx: Transaction, wanted: Wanted, newsroom: _Newsroom) -> list[i
     return [each for each, _ in feed_articles.find_candidates(tx.session, events, now=tx.now, limit=MOST_EVENTS)]
 
 
-def _entries(
-    writer: FeedWriter, plan: FeedPlan, articles: Iterable[Article], made: MadeEntries
-) -> tuple[list[Entry], list[str]]:
+def _entries(writer: FeedWriter, plan: FeedPlan, articles: Iterable[Article]) -> tuple[list[Entry], list[str]]:
     problems: list[str] = []
     entries: list[Entry] = []
     for article in articles:
-        key = (article.id, _tongue(plan, article))
         try:
-            entry = made.get(key) or made.setdefault(key, writer.entry(article, key[1]))
-            entries.append(entry)
+            entries.append(writer.entry(article, _tongue(plan, article)))
         except Exception as error:  # noqa: BLE001  whatever is wrong with one article, the others must not miss out
             problems.append(f"article {article.uid} is left out: {error}")
     return sorted(entries, key=lambda entry: entry.published, reverse=True), problems

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Event, Kind
@@ -31,7 +32,11 @@ FORM = 2
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
 MOST_SAID = 10_000
 """Feeds whose title and fingerprint are kept: more than there may be, and 5 MB."""
+MOST_ENTRIES = 5_000
+"""Entries that are kept, before all are forgotten."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+_facts_of = attrgetter(*(each.name for each in fields(Article) if each.name != "translations"))
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class FeedWriter:
     sources: Collection[str] = ()
     closed: Collection[str] = ()
     _plans: dict[str, FeedPlan] = field(default_factory=dict, compare=False)
+    _entries: dict[tuple[int, str], tuple[object, Entry]] = field(default_factory=dict, compare=False)
     _titles: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
     _fingerprints: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
     _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict, compare=False)
@@ -205,11 +211,21 @@ class FeedWriter:
         return [replace(plan, subject=replace(query, language=code.lower()).text, language=code) for code in others]
 
     def entry(self, article: Article, language: str) -> Entry:
-        """Return *article* as an entry in *language*.
+        """Return *article* as an entry in *language*; as long as it is the same article it is the same entry.
 
         Raises:
             ValueError: it cannot stand in a feed; the message says why.
         """
+        said = (article.translations[language], _facts_of(article))
+        known = self._entries.get((article.id, language))
+        entry = known[1] if known is not None and known[0] == said else self._make_entry(article, language)
+        if len(self._entries) >= MOST_ENTRIES:
+            self._entries.clear()
+        # What was compared stands for it from now on: other feeds ask for the very same object, which is seen at once.
+        self._entries[article.id, language] = (said, entry)
+        return entry
+
+    def _make_entry(self, article: Article, language: str) -> Entry:
         labels, words = self._labels(language), self._language(language)
         about: tuple[int | Kind, ...] = (*article.topics, article.kind)
         return make_entry(
