@@ -26,6 +26,7 @@ from newsletter.cli import (
     edition_edits,
     editions,
     explaining,
+    exports,
     feeds,
     limits,
     lists,
@@ -152,6 +153,7 @@ cli.command()(editions.send)
 cli.command()(audit.audit)
 cli.command()(announcements.compose)
 cli.command()(explaining.explain)
+cli.command()(exports.export)
 cli.command()(demo.demo)
 cli.command()(run.up)
 cli.command()(run.serve)

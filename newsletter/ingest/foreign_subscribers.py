@@ -1,20 +1,21 @@
-"""Exports of other list managers -> rows with standing and dates: listmonk, Mailchimp, Mailman.
+"""Exports of list managers -> rows with standing and dates: listmonk, Mailchimp, Mailman, and our own.
 
 Each is known by how it is written: listmonk's CSV by its columns uuid, attributes and status; Mailchimp's by Email
 Address beside OPTIN_TIME, LEID or MEMBER_RATING, one file each for subscribed, unsubscribed and cleaned addresses;
-Mailman's roster by lines like `Aida <aida@example.org>`. Names and other columns are left behind: nothing uses them.
+Mailman's roster by lines like `Aida <aida@example.org>`; our own by address beside standing and since. Names and other
+columns are left behind: nothing uses them.
 """
 
 import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from newsletter.errors import InvalidError
-from newsletter.ingest.subscriber_csv import LARGEST_FILE, decode_file
+from newsletter.ingest.subscriber_csv import LARGEST_FILE, SubscriberLine, decode_file, split_cell
 
 
 class Tool(StrEnum):
@@ -23,6 +24,7 @@ class Tool(StrEnum):
     LISTMONK = "listmonk"
     MAILCHIMP = "mailchimp"
     MAILMAN = "mailman"
+    OURS = "newsletter"
 
 
 class Standing(StrEnum):
@@ -32,18 +34,28 @@ class Standing(StrEnum):
     WAITING = "waiting"  # never confirmed: they did not agree, and are not brought in
     LEFT = "left"
     BOUNCED = "bounced"
+    COMPLAINED = "complained"
     BLOCKED = "blocked"  # never to be mailed
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignLine:
-    """One person; *since*: when they agreed, *ended_at*: when that ended; None: it does not say."""
+    """One person; *since*: when they agreed, *ended_at*: when that ended; None: it does not say.
+
+    *wish*: what they chose of the list; None: the tool knows no such choice.
+    """
 
     number: int
     address: str
     standing: Standing
     since: datetime | None = None
     ended_at: datetime | None = None
+    wish: SubscriberLine | None = None
+
+    def as_line(self) -> SubscriberLine:
+        """Return the person as a line of a plain file."""
+        wish = self.wish or SubscriberLine(self.number, self.address)
+        return replace(wish, since=self.since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,7 @@ class ForeignFile:
 
 _LISTMONK = {"uuid", "email", "attributes", "status"}
 _MAILCHIMP = {"leid", "euid", "optin_time", "member_rating"}
+_OURS = {"address", "standing", "since"}
 _ROSTER = re.compile(r"\s*(?:(?P<name>[^<>@]*)<)?\s*(?P<address>[^\s<>,;]+@[^\s<>,;]+)\s*>?\s*")
 _LISTMONK_STANDING: Mapping[str, Standing] = {
     "enabled": Standing.ACTIVE,
@@ -79,6 +92,8 @@ def read_foreign_file(content: bytes, *, name: str) -> ForeignFile | None:
     text, _ = decode_file(content, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
     header = [cell.strip().lower() for cell in next(csv.reader([first]), [])]
+    if set(header) >= _OURS:
+        return ForeignFile(Tool.OURS, tuple(_ours(text, name)))
     if set(header) >= _LISTMONK:
         return ForeignFile(Tool.LISTMONK, tuple(_listmonk(text, name)))
     if "email address" in header and set(header) & _MAILCHIMP:
@@ -115,6 +130,32 @@ def _mailchimp(text: str) -> Iterator[ForeignLine]:
         standing = Standing.LEFT if left else Standing.BOUNCED if cleaned else Standing.ACTIVE
         ended_at = _moment(left or cleaned or "")
         yield ForeignLine(number, row.get("email address", ""), standing, since, ended_at)
+
+
+def _ours(text: str, name: str) -> Iterator[ForeignLine]:
+    """Read what `newsletter export` wrote, edited by hand or not."""
+    for number, row in _rows(text):
+
+        def cell(column: str, row: Mapping[str, str] = row) -> str:
+            return row.get(column, "")
+
+        try:
+            standing = Standing(cell("standing").lower())
+        except ValueError as error:
+            known = ", ".join(Standing)
+            raise InvalidError(f"{name}, line {number}: standing: {cell('standing')!r} is none of {known}") from error
+        wish = SubscriberLine(
+            number,
+            cell("address"),
+            language=cell("language").lower(),
+            cadence=cell("cadence").lower(),
+            topics=split_cell(cell("topics")),
+            kinds=split_cell(cell("kinds")),
+            languages=split_cell(cell("languages")),
+            basis=cell("basis"),
+            paused_until=_moment(cell("paused_until")),
+        )
+        yield ForeignLine(number, wish.address, standing, _moment(cell("since")), _moment(cell("ended_at")), wish)
 
 
 def _mailman(text: str, name: str) -> Iterator[ForeignLine]:

@@ -37,7 +37,8 @@ COLUMNS: Mapping[str, frozenset[str]] = {
 class SubscriberLine:
     """One row as it was written; *number* is the line of the file it begins on.
 
-    *since*: when the person agreed, as the tool says that they come from; None: it is not known.
+    *since*: when the person agreed, as the tool says that they come from; None: it is not known. *basis*: by what they
+    agreed there, in words. *paused_until*: until when they want no mail.
     """
 
     number: int
@@ -48,6 +49,8 @@ class SubscriberLine:
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     since: datetime | None = None
+    basis: str = ""
+    paused_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +104,9 @@ class SubscriberFile:
             cell("address"),
             language=cell("language").lower(),
             cadence=cell("cadence").lower(),
-            topics=_values(cell("topics")),
-            kinds=_values(cell("kinds")),
-            languages=_values(cell("languages")),
+            topics=split_cell(cell("topics")),
+            kinds=split_cell(cell("kinds")),
+            languages=split_cell(cell("languages")),
         )
 
     @property
@@ -170,5 +173,6 @@ def _tidy(cell: str) -> str:
     return " ".join(re.sub(r"[\W_]+", " ", cell.lower()).split())
 
 
-def _values(cell: str) -> tuple[str, ...]:
+def split_cell(cell: str) -> tuple[str, ...]:
+    """Return the values of a cell that holds several, each once and in small letters."""
     return tuple(dict.fromkeys(value for value in re.split(r"[\s|;,]+", cell.lower()) if value))

@@ -18,6 +18,7 @@ from newsletter.domain.subscriptions import (
     Consent,
     ConsentAct,
     EndReason,
+    Pause,
     Subscription,
     SubscriptionState,
     fit_cadence,
@@ -84,6 +85,8 @@ class _Row:
     cadence: Cadence
     language: str
     since: datetime | None = None
+    basis: str = ""
+    paused_until: datetime | None = None
 
 
 def import_subscribers(
@@ -211,6 +214,8 @@ class _Importer:
                 self._find_cadence(line.cadence),
                 self._find_language(line.language),
                 line.since,
+                line.basis,
+                line.paused_until,
             )
         except InvalidError as error:
             self.report.refuse(line.number, line.address, str(error))
@@ -287,7 +292,8 @@ class _Importer:
         live = self._live(tx, [person.id for person in people.values()])
         missing = [choice for choice in {row.choice for row in rows} if choice not in self._filter_ids]
         self._filter_ids |= list_store.intern_filters(tx.session, missing)
-        new: list[storage.NewSubscription] = []
+        new: dict[str, list[storage.NewSubscription]] = {}
+        pauses: dict[str, Pause] = {}
         for row in rows:
             person_id = people[row.address.key].id
             standing = live.get(person_id)
@@ -297,13 +303,23 @@ class _Importer:
                 storage.end_subscription(tx.session, standing.id, EndReason.CHANGED, now=tx.now)
             choice = Choice(row.cadence, row.language, self._filter_ids[row.choice])
             uid = str(uuid.uuid4())
-            new.append(
+            new.setdefault(row.basis, []).append(
                 storage.NewSubscription(uid, person_id, self.mailing_list.id, choice, confirmed_at=row.since or tx.now)
             )
-        consent = Consent(tx.now, ConsentAct.IMPORTED, self.basis, self.evidence)
-        added = storage.add_subscriptions(tx.session, new, consent, now=tx.now)
+            if row.paused_until and row.paused_until > tx.now:
+                pauses[uid] = Pause(tx.now, row.paused_until, catches_up=False)
+        added = {uid for basis, each in new.items() for uid in self._add(tx, each, basis)}
+        for uid, pause in pauses.items():
+            if uid in added and (stored := storage.load_subscription(tx.session, uid)):
+                storage.pause_subscription(tx.session, stored.id, pause)
         self.report.counts[RowOutcome.ADDED] += len(added)
         self.report.counts[RowOutcome.SAME] += len(rows) - len(added)
+
+    def _add(self, tx: Transaction, new: Sequence[storage.NewSubscription], basis: str) -> set[str]:
+        """Store subscriptions whose people agreed elsewhere by *basis*, empty where that is not known."""
+        evidence = f"{self.evidence}; agreed there by: {basis}" if basis else self.evidence
+        consent = Consent(tx.now, ConsentAct.IMPORTED, self.basis, evidence)
+        return storage.add_subscriptions(tx.session, new, consent, now=tx.now)
 
     def _live(self, tx: Transaction, subscriber_ids: Sequence[int]) -> dict[int, Subscription]:
         return {

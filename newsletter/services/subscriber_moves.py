@@ -11,7 +11,6 @@ from newsletter.domain.subscriptions import Choice, Consent, ConsentAct, EndReas
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
 from newsletter.ingest.foreign_subscribers import ForeignFile, ForeignLine, Standing, Tool
-from newsletter.ingest.subscriber_csv import SubscriberLine
 from newsletter.mail.addresses import address_hmac, parse_address
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
@@ -21,7 +20,11 @@ from newsletter.storage import subscribers as subscriber_store
 from newsletter.storage import subscriptions as storage
 from newsletter.storage.suppressions import add_suppression, load_suppressions
 
-_SUPPRESSED = {Standing.BOUNCED: SuppressionReason.HARD_BOUNCE, Standing.BLOCKED: SuppressionReason.MANUAL}
+_SUPPRESSED = {
+    Standing.BOUNCED: SuppressionReason.HARD_BOUNCE,
+    Standing.COMPLAINED: SuppressionReason.COMPLAINT,
+    Standing.BLOCKED: SuppressionReason.MANUAL,
+}
 
 
 @dataclass(slots=True)
@@ -68,11 +71,7 @@ def move_in(app: App, slug: str, file: ForeignFile, *, name: str, basis: str) ->
             consent = Consent(tx.now, ConsentAct.IMPORTED, basis.strip(), f"import of {name}")
             for line in chunk:
                 _close(tx, mailing_list, line, report, consent)
-    active = [
-        SubscriberLine(line.number, line.address, since=line.since)
-        for line in file.lines
-        if line.standing is Standing.ACTIVE
-    ]
+    active = (line.as_line() for line in file.lines if line.standing is Standing.ACTIVE)
     imported = import_lines(app, slug, active, name=name, basis=basis)
     report.added, report.same = imported.counts[RowOutcome.ADDED], imported.counts[RowOutcome.SAME]
     report.refusals += imported.refusals

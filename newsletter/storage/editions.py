@@ -124,7 +124,7 @@ def load_edition(session: Session, edition_id: int, *, for_update: bool = False)
     """Return the edition, locked against other processes until the transaction ends if asked."""
     query = select(EditionRow).where(EditionRow.id == edition_id).execution_options(populate_existing=True)
     row = session.scalars(query.with_for_update() if for_update else query).one_or_none()
-    return _edition(row) if row else None
+    return to_edition(row) if row else None
 
 
 def find_edition(session: Session, list_id: int, slot_key: str, cadence: Cadence | None = None) -> Edition | None:
@@ -133,7 +133,7 @@ def find_edition(session: Session, list_id: int, slot_key: str, cadence: Cadence
     if cadence:
         query = query.where(EditionRow.cadence == cadence)
     row = session.scalars(query.order_by(EditionRow.id)).first()
-    return _edition(row) if row else None
+    return to_edition(row) if row else None
 
 
 def list_editions(
@@ -149,7 +149,7 @@ def list_editions(
         query = query.where(EditionRow.list_id == list_id)
     if states := list(states):
         query = query.where(EditionRow.state.in_(states))
-    return [_edition(row) for row in session.scalars(query)]
+    return [to_edition(row) for row in session.scalars(query)]
 
 
 def editions_in(session: Session, *states: EditionState) -> list[int]:
@@ -272,7 +272,7 @@ def editions_holding(session: Session, article_id: int) -> list[Edition]:
         .with_for_update(of=EditionRow)
         .execution_options(populate_existing=True)
     )
-    return [_edition(row) for row in session.scalars(query)]
+    return [to_edition(row) for row in session.scalars(query)]
 
 
 def mark_item_withdrawn(session: Session, edition_id: int, article_id: int, *, now: datetime) -> None:
@@ -284,7 +284,8 @@ def mark_item_withdrawn(session: Session, edition_id: int, article_id: int, *, n
     )
 
 
-def _edition(row: EditionRow) -> Edition:
+def to_edition(row: EditionRow) -> Edition:
+    """Return the value of a row."""
     return Edition(
         id=row.id,
         list_id=row.list_id,
