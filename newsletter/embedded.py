@@ -16,12 +16,15 @@ log = structlog.get_logger()
 
 POLL_SECONDS = 0.5
 """How long a thread without work sleeps; a doorbell wakes it."""
-SLOW_QUEUES = (Queue.INGEST,)
-"""What waits for other people's servers, which must not delay a mail."""
+SLOW_QUEUES = {Queue.INGEST: 4, Queue.PUSHES: 1}
+"""What waits for other people's servers, which must not delay a mail, and how many threads it has for that.
+
+Neither waits for the other: a sick source leaves followers of feeds alone, a slow follower the sources. One thread
+calls several followers at once.
+"""
 MAIL_QUEUES = (Queue.TRANSACTIONAL, Queue.BULK)
 """Lanes with a thread each: a confirmation waits for no digest, a tick for neither, whatever the relay does."""
-OWN_QUEUES = tuple(queue for queue in Queue if queue not in SLOW_QUEUES + MAIL_QUEUES)
-ASKERS = 4
+OWN_QUEUES = tuple(queue for queue in Queue if queue not in (*SLOW_QUEUES, *MAIL_QUEUES))
 STOP_SECONDS = 2.0
 MAIL_STOP_SECONDS = 30.0
 """How long the answer to a dot is awaited at the end; one that comes later leaves its mail in doubt."""
@@ -80,8 +83,9 @@ class EmbeddedWorker:
             for queue in MAIL_QUEUES
         ]
         self._askers = [
-            threading.Thread(target=self._answer, args=(SLOW_QUEUES,), name=f"newsletter-asker-{number}", daemon=True)
-            for number in range(ASKERS)
+            threading.Thread(target=self._answer, args=((queue,),), name=f"newsletter-{queue}-{number}", daemon=True)
+            for queue, count in SLOW_QUEUES.items()
+            for number in range(count)
         ]
 
     def __enter__(self) -> Self:

@@ -116,6 +116,21 @@ def test_a_lane_of_mail_that_hangs_delays_neither_the_other_nor_the_tick(embedde
         released.set()
 
 
+@pytest.mark.parametrize("stuck", [Doorbell.POLL_SOURCE, Doorbell.PUSH_FEEDS])
+def test_other_peoples_servers_that_hang_delay_neither_mail_nor_each_other(embedded_app, bells, stuck):
+    others = set(Doorbell) - {stuck, Doorbell.TICK}
+    released = threading.Event()
+    bells.answer(stuck, lambda _: released.wait(5))
+    with EmbeddedWorker(embedded_app):
+        for subject in range(10):
+            bells.ring(Ring(stuck, subject))
+        for doorbell in others:
+            bells.ring(Ring(doorbell))
+        wait_until(lambda: others <= set(bells.heard))
+        assert not released.is_set()
+        released.set()
+
+
 def test_a_slice_hears_that_the_worker_stops(embedded_app, bells):
     begun = threading.Event()
 

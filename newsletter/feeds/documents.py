@@ -17,8 +17,8 @@ from newsletter.domain.feeds import fit_entries as decide_fits
 from newsletter.feeds import atom, jsonfeed, rss
 from newsletter.feeds.document import Entry, Head
 
-CACHE_BYTES = 96 * 1024 * 1024
-"""What the entries kept in one process may take, about: 3,000 articles of 8 KB of HTML, more than 200 feeds show."""
+CACHE_BYTES = 128 * 1024 * 1024
+"""What the entries kept in one process may take, about: 3,500 of 8 KB of HTML each, more than 200 feeds show."""
 
 
 @dataclass(frozen=True, slots=True)
