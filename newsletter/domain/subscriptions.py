@@ -1,5 +1,6 @@
 """Subscriptions: what a reader chose of a list, and what may become of it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -117,13 +118,36 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A page where somebody did something: its address without a token, its language, what is kept of the network."""
+
+    page: str
+    language: str
+    network: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.page} in {self.language}"
+        return f"{where}, network {self.network}" if self.network else where
+
+
+Evidence = str | Seen
+"""Where something happened: on a page, or in words: an import, a mail, staff."""
+
+
+@dataclass(frozen=True, slots=True)
 class Consent:
     """One line of the record of consent: *basis* is the wording shown or stated, *evidence* where it happened."""
 
     at: datetime
     act: ConsentAct
     basis: str
-    evidence: str = ""
+    evidence: Evidence = ""
+
+    @property
+    def wording(self) -> str:
+        """The version of the words: the same for the same words in the same language, and for no others."""
+        language = self.evidence.language if isinstance(self.evidence, Seen) else ""
+        return hashlib.sha256(f"{language}\n{self.basis}".encode()).hexdigest()[:16]
 
 
 class SignUp(StrEnum):

@@ -2,7 +2,16 @@
 
 from datetime import date, datetime, time, timedelta
 
-from newsletter.domain.subscriptions import LONGEST_PAUSE, PAUSED, Consent, ConsentAct, Pause, Subscription, is_paused
+from newsletter.domain.subscriptions import (
+    LONGEST_PAUSE,
+    PAUSED,
+    Consent,
+    ConsentAct,
+    Evidence,
+    Pause,
+    Subscription,
+    is_paused,
+)
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.context import App, Transaction
 from newsletter.services.subscriptions import Standing, find_standing, lock_standing
@@ -13,7 +22,7 @@ RESUMED_AT_ONCE = 1000
 """Pauses ended in one transaction."""
 
 
-def pause_until(app: App, uid: str, day: date, *, catches_up: bool, evidence: str) -> Standing:
+def pause_until(app: App, uid: str, day: date, *, catches_up: bool, evidence: Evidence) -> Standing:
     """
     Let a reader's list be silent until the morning of *day* in the list's zone, mail in the queue included.
 
@@ -39,7 +48,7 @@ def pause_until(app: App, uid: str, day: date, *, catches_up: bool, evidence: st
         return find_standing(tx, uid)
 
 
-def resume(app: App, uid: str, *, evidence: str) -> Standing:
+def resume(app: App, uid: str, *, evidence: Evidence) -> Standing:
     """
     End a reader's pause before its time. Safe to repeat.
 
@@ -67,7 +76,7 @@ def longest_pause(now: datetime) -> tuple[date, date]:
     return (now + timedelta(days=1)).date(), (now + LONGEST_PAUSE - timedelta(days=1)).date()
 
 
-def _resume(tx: Transaction, paused: Subscription, *, basis: str, evidence: str) -> None:
+def _resume(tx: Transaction, paused: Subscription, *, basis: str, evidence: Evidence) -> None:
     if paused.pause is None or not is_paused(paused):
         return
     over = Pause(paused.pause.since, paused.pause.until, paused.pause.catches_up, tx.now)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from newsletter.dispatch import Doorbell
 from newsletter.domain.addresses import Address
 from newsletter.domain.requests import ADDRESS_LIMIT, REQUEST_LIMIT, ReaderRequest, RequestKind, is_open
-from newsletter.domain.subscriptions import Consent, ConsentAct, EndReason, Subscriber, SubscriptionState
+from newsletter.domain.subscriptions import Consent, ConsentAct, EndReason, Evidence, Subscriber, SubscriptionState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
 from newsletter.services.context import App, Transaction
@@ -119,7 +119,7 @@ def look_at_request(app: App, uid: str) -> ReaderRequest:
         return _open_request(tx, uid)
 
 
-def fulfil(app: App, uid: str, *, evidence: str) -> Done:
+def fulfil(app: App, uid: str, *, evidence: Evidence) -> Done:
     """
     Do what a request asks, once.
 
@@ -181,7 +181,7 @@ def _open_request(tx: Transaction, uid: str) -> ReaderRequest:
     return request
 
 
-def _move(tx: Transaction, reader: Subscriber, address: Address, evidence: str) -> None:
+def _move(tx: Transaction, reader: Subscriber, address: Address, evidence: Evidence) -> None:
     """Give a reader another address; every subscription and its record stay theirs."""
     hashed = address_hmac(tx.settings.secret, address.key)
     if load_suppression(tx.session, hashed):

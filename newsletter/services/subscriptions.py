@@ -20,6 +20,7 @@ from newsletter.domain.subscriptions import (
     Consent,
     ConsentAct,
     EndReason,
+    Evidence,
     SignUp,
     Subscriber,
     Subscription,
@@ -80,7 +81,7 @@ class SignUpRequest:
     language: str
     filter: NamedFilter = EVERY_ARTICLE
     basis: str
-    evidence: str
+    evidence: Evidence
     network: str = ""
 
 
@@ -228,7 +229,7 @@ def look_at_confirmation(app: App, uid: str) -> Asked:
         return Asked(decision, standing, tuple(find_waiting(tx, standing)))
 
 
-def confirm(app: App, uid: str, *, slugs: Iterable[str] | None = None, evidence: str) -> Confirmation:
+def confirm(app: App, uid: str, *, slugs: Iterable[str] | None = None, evidence: Evidence) -> Confirmation:
     """
     Confirm the sign-up that a mailed link names; with *slugs* exactly those of the reader's waiting lists.
 
@@ -268,7 +269,7 @@ def disown(app: App, uid: str) -> None:
             suppress_hash(tx, owner.address_hmac, SuppressionReason.NOT_ME)
 
 
-def unsubscribe_all(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
+def unsubscribe_all(app: App, uid: str, *, basis: str, evidence: Evidence) -> Standing:
     """
     End every subscription of the reader whom a token names, and cancel what waits to be sent. Safe to repeat.
 
@@ -281,7 +282,7 @@ def unsubscribe_all(app: App, uid: str, *, basis: str, evidence: str) -> Standin
         return find_standing(tx, uid)
 
 
-def choose_lists(app: App, uid: str, slugs: Iterable[str], *, basis: str, evidence: str) -> Standing:
+def choose_lists(app: App, uid: str, slugs: Iterable[str], *, basis: str, evidence: Evidence) -> Standing:
     """
     Let the reader whom a token names get exactly these of the public lists, and stay with the hidden ones they have.
 
@@ -326,7 +327,7 @@ def _begin(
     add_choice(tx, named.subscriber_id, mailing_list.id, choice, consent, confirmed_at=tx.now)
 
 
-def unsubscribe(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
+def unsubscribe(app: App, uid: str, *, basis: str, evidence: Evidence) -> Standing:
     """
     End the reader's subscription of the list that a token names, and cancel what waits to be sent. Safe to repeat.
 
@@ -342,7 +343,7 @@ def unsubscribe(app: App, uid: str, *, basis: str, evidence: str) -> Standing:
         return find_standing(tx, uid)
 
 
-def undo_unsubscribe(app: App, uid: str, *, evidence: str) -> Standing:
+def undo_unsubscribe(app: App, uid: str, *, evidence: Evidence) -> Standing:
     """
     Take up again, with the same choice, what its reader ended within the last hour. Safe to repeat.
 
@@ -363,7 +364,7 @@ def undo_unsubscribe(app: App, uid: str, *, evidence: str) -> Standing:
 
 
 def change_choice(
-    app: App, uid: str, *, cadence: Cadence, language: str, wanted: NamedFilter, evidence: str
+    app: App, uid: str, *, cadence: Cadence, language: str, wanted: NamedFilter, evidence: Evidence
 ) -> Standing:
     """
     Put a new choice in the place of the one in force; the old one ends as changed, in one transaction. Safe to repeat.
@@ -410,7 +411,7 @@ def end_lapsed(app: App) -> int:
     return len(lapsed)
 
 
-def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: str, evidence: str = "") -> int:
+def end_all(tx: Transaction, subscriber_id: int, reason: EndReason, *, basis: str, evidence: Evidence = "") -> int:
     """End every subscription of a reader that is not ended, and cancel what waits to be sent; return how many."""
     live = [
         each
@@ -483,13 +484,13 @@ def add_choice(
     return added
 
 
-def _confirm_one(tx: Transaction, waiting: Subscription, evidence: str) -> None:
+def _confirm_one(tx: Transaction, waiting: Subscription, evidence: Evidence) -> None:
     if storage.confirm_subscription(tx.session, waiting.id, now=tx.now):
         consent = Consent(tx.now, ConsentAct.CONFIRMED, "the button behind the mailed link", evidence)
         storage.add_consent(tx.session, waiting.id, consent)
 
 
-def end_one(tx: Transaction, live: Subscription, reason: EndReason, *, basis: str, evidence: str) -> None:
+def end_one(tx: Transaction, live: Subscription, reason: EndReason, *, basis: str, evidence: Evidence) -> None:
     """End a subscription, cancel what waits to be sent for it, and record it; nothing when it has ended already."""
     if not storage.end_subscription(tx.session, live.id, reason, now=tx.now):
         return

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from newsletter.errors import ConflictError, TransientError
 from newsletter.storage.engine import Database
+from newsletter.storage.subscriptions import keep_consent
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -47,6 +48,7 @@ def upgrade(database: Database) -> None:
 
     with _locked(database) as connection:
         command.upgrade(configuration(connection), "head")
+        keep_consent(connection)
 
 
 def downgrade(database: Database, revision: str) -> None:

@@ -8,10 +8,12 @@ from datetime import datetime
 from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
+    Connection,
     ForeignKey,
     Index,
     String,
     Text,
+    event,
     func,
     insert,
     literal,
@@ -28,6 +30,7 @@ from newsletter.domain.subscriptions import (
     ConsentAct,
     EndReason,
     Pause,
+    Seen,
     Subscription,
     SubscriptionState,
 )
@@ -100,7 +103,7 @@ class SubscriptionRow(Base):
 
 
 class ConsentRow(Base):
-    """The record of what a person agreed to or took back; rows are only ever added."""
+    """The record of what a person agreed to or took back; rows are only ever added, which the database sees to."""
 
     __tablename__ = "consent"
     __table_args__ = (one_of("act", ConsentAct),)
@@ -109,7 +112,47 @@ class ConsentRow(Base):
     at: Mapped[datetime]
     act: Mapped[Code]
     basis: Mapped[str] = mapped_column(Text)  # the wording shown, or the basis stated at an import
-    evidence: Mapped[str] = mapped_column(Text, default="")  # form address, network prefix, file name
+    wording: Mapped[str] = mapped_column(String(16))  # the version of those words: a hash of them and their language
+    page: Mapped[str] = mapped_column(Text, default="")  # the form's address; empty: it did not happen on the web
+    language: Mapped[str] = mapped_column(String(40), default="")  # in which the page was shown
+    network: Mapped[str] = mapped_column(String(64), default="")  # truncated, hashed or not kept, as is set
+    evidence: Mapped[str] = mapped_column(Text, default="")  # what happened elsewhere: the file's name, a mail
+
+
+_GROWS_ONLY = "the record of consent is only ever added to"
+_REFUSE = f"SELECT RAISE(ABORT, '{_GROWS_ONLY}')"
+KEEPS_CONSENT = {
+    "sqlite": [
+        f"CREATE TRIGGER IF NOT EXISTS consent_no_{act} BEFORE {act} ON consent BEGIN {_REFUSE}; END"
+        for act in ("update", "delete")
+    ],
+    "postgresql": [
+        f"""
+        CREATE OR REPLACE FUNCTION keep_consent() RETURNS trigger LANGUAGE plpgsql
+        AS 'BEGIN RAISE EXCEPTION ''{_GROWS_ONLY}''; END'
+        """,
+        "DROP TRIGGER IF EXISTS consent_grows_only ON consent",
+        """
+        CREATE TRIGGER consent_grows_only BEFORE UPDATE OR DELETE OR TRUNCATE ON consent
+        FOR EACH STATEMENT EXECUTE FUNCTION keep_consent()
+        """,
+    ],
+}
+"""Statements that have the database refuse to change or delete a line of consent; safe to repeat.
+
+Alembic sees no triggers, and loses them where it copies a table of SQLite: `migrate.upgrade` runs these each time.
+"""
+
+
+def keep_consent(connection: Connection) -> None:
+    """Have the database refuse to change or delete a line of the record of consent."""
+    for statement in KEEPS_CONSENT[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+@event.listens_for(ConsentRow.__table__, "after_create")
+def _keep_new_consent(_table: object, connection: Connection, **_given: object) -> None:
+    keep_consent(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,8 +324,14 @@ def load_consents(session: Session, subscription_ids: Iterable[int]) -> dict[int
     statement = select(ConsentRow).where(ConsentRow.subscription_id.in_(list(subscription_ids))).order_by(ConsentRow.id)
     record: dict[int, list[Consent]] = defaultdict(list)
     for row in session.scalars(statement):
-        record[row.subscription_id].append(Consent(row.at, ConsentAct(row.act), row.basis, row.evidence))
+        record[row.subscription_id].append(to_consent(row))
     return dict(record)
+
+
+def to_consent(row: ConsentRow) -> Consent:
+    """Return a line of the record as it was told."""
+    evidence = Seen(row.page, row.language, row.network) if row.page else row.evidence
+    return Consent(row.at, ConsentAct(row.act), row.basis, evidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,12 +397,17 @@ def _values(new: NewSubscription, now: datetime) -> dict[str, object]:
 
 
 def _consent_values(subscription_id: int, consent: Consent) -> dict[str, object]:
+    seen = consent.evidence if isinstance(consent.evidence, Seen) else None
     return {
         "subscription_id": subscription_id,
         "at": consent.at,
         "act": str(consent.act),
         "basis": consent.basis,
-        "evidence": consent.evidence,
+        "wording": consent.wording,
+        "page": seen.page if seen else "",
+        "language": seen.language if seen else "",
+        "network": seen.network if seen else "",
+        "evidence": "" if seen else str(consent.evidence),
     }
 
 

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from newsletter.config import Settings
+from newsletter.domain.subscriptions import Seen
 from newsletter.mail.addresses import network_hmac
 from newsletter.rendering.languages import Language, load_language
 from newsletter.rendering.pages import Site, render_page, source_of, style_source
@@ -53,21 +54,19 @@ class Visit:
         return site_of(self.app.settings)
 
     @property
-    def evidence(self) -> str:
+    def evidence(self) -> Seen:
         """Where this happened, for the record of consent: page, language, and as much of the network as is kept."""
         page = self.request.url.path.split("/")[1]  # without the token behind it
-        where = f"{self.app.settings.base_url}/{page} in {self.language.code}"
         settings = self.app.settings
-        if settings.consent_network == "none":
-            return where
-        network = _network(self.request, NETWORK_PREFIX)
-        is_hashed = settings.consent_network == "hashed"
-        return f"{where}, network {network_hmac(settings.secret, network) if is_hashed else network}"
+        network = network_of(self.request.client, NETWORK_PREFIX) if settings.consent_network != "none" else ""
+        if settings.consent_network == "hashed":
+            network = network_hmac(settings.secret, network)
+        return Seen(f"{settings.base_url}/{page}", self.language.code, network)
 
     @property
     def household(self) -> str:
         """The network by which sign-ups are counted; it is not kept."""
-        return _network(self.request, HOUSEHOLD_PREFIX)
+        return network_of(self.request.client)
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return all that the form says under *name*, uploads left out, each value once."""
@@ -224,10 +223,10 @@ def _accepted(header: str) -> list[str]:
     return [code for _, _, code in sorted(weighed)]
 
 
-def _network(request: Request, prefixes: Mapping[int, int]) -> str:
-    """Return the visitor's network, without the bits that tell one visitor from another."""
+def network_of(client: Sequence[object] | None, prefixes: Mapping[int, int] = HOUSEHOLD_PREFIX) -> str:
+    """Return a visitor's network, without the bits that tell one visitor from another; *client*: host and port."""
     try:
-        address = ip_address(request.client.host if request.client else "")
+        address = ip_address(str(client[0]) if client else "")
     except ValueError:
         return "unknown"
     if isinstance(address, IPv6Address) and address.ipv4_mapped:

@@ -183,4 +183,4 @@ def test_a_change_is_on_record_with_its_words(browser, newsroom, reader, path_to
     [consent] = export_subscriber(newsroom, ADDRESS).subscriptions[-1].consent
 
     assert "weekly in ru; topics: schools, rivers; kinds: story; languages: ru" == consent.basis
-    assert "https://news.example.org/preferences in en, network 192.0.2.0/24" == consent.evidence
+    assert "https://news.example.org/preferences in en, network 192.0.2.0/24" == str(consent.evidence)

@@ -2,7 +2,7 @@ import pytest
 from web_visitors import Browser, find, mails_to, stamp_of
 
 from newsletter.domain.lists import Cadence
-from newsletter.domain.subscriptions import SubscriptionState
+from newsletter.domain.subscriptions import Seen, SubscriptionState
 from newsletter.services.lists import ListDraft, add_list, list_lists
 from newsletter.services.subscribers import export_subscriber
 from newsletter.services.subscriptions import confirm, disown, unsubscribe
@@ -49,7 +49,7 @@ def test_the_words_agreed_to_and_the_network_go_on_record(browser, newsroom):
 
     assert consent.basis in browser.get("/subscribe?lang=ru").text
     assert "Example Newsroom" in consent.basis
-    assert "https://news.example.org/subscribe in ru, network 192.0.2.0/24" == consent.evidence
+    assert Seen("https://news.example.org/subscribe", "ru", "192.0.2.0/24") == consent.evidence
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_only_the_visitors_network_is_kept(newsroom, host, network):
     Browser(newsroom, host=host).subscribe(**FORM)
     [consent] = export_subscriber(newsroom, "aida@example.org").subscriptions[0].consent
 
-    assert consent.evidence.endswith(f"network {network}")
+    assert network == consent.evidence.network
 
 
 def test_every_address_gets_the_same_answer(browser, newsroom):

@@ -163,6 +163,15 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_feed_follower_due_at"), ["due_at"], unique=False)
 
     op.create_table(
+        "feed_reader",
+        sa.Column("feed", sa.String(length=150), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("stated", JSON, nullable=False),
+        sa.Column("direct", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("feed", "day", name=op.f("pk_feed_reader")),
+    )
+    op.create_table(
         "filter",
         sa.Column("id", IDENTIFIER, nullable=False),
         sa.Column("canonical", sa.Text(), nullable=False),
@@ -934,6 +943,10 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("act", sa.String(length=40), nullable=False),
         sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("wording", sa.String(length=16), nullable=False),
+        sa.Column("page", sa.Text(), nullable=False),
+        sa.Column("language", sa.String(length=40), nullable=False),
+        sa.Column("network", sa.String(length=64), nullable=False),
         sa.Column("evidence", sa.Text(), nullable=False),
         sa.CheckConstraint(
             "act IN ('asked', 'confirmed', 'imported', 'changed', 'ended', 'paused', 'resumed', 'moved', 'undone')",
@@ -1251,6 +1264,7 @@ def downgrade() -> None:
     op.drop_table("heartbeat")
     op.drop_table("former_feed")
     op.drop_table("filter")
+    op.drop_table("feed_reader")
     with op.batch_alter_table("feed_follower", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_follower_due_at"))
         batch_op.drop_index(batch_op.f("ix_feed_follower_document"))
