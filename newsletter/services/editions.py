@@ -33,6 +33,8 @@ from newsletter.storage.engine import database_now
 
 log = structlog.get_logger()
 
+CANCELLED = "the edition was cancelled"
+
 
 def new_nonce() -> str:
     """Return what marks the holes of one edition; nobody who writes an article can know it."""
@@ -273,7 +275,7 @@ def cancel_edition(app: App, edition_id: int, *, reason: str = "") -> int:
             ):
                 raise ConflictError(f"edition {edition_id} is {edition.state}; there is nothing to cancel")
             record_act(tx, "cancelled", f"edition {edition_id}", reason=why)
-        cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, "the edition was cancelled")
+        cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, CANCELLED)
         fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
         return cancelled
 
@@ -381,6 +383,18 @@ def edition_progress(tx: Transaction, edition: Edition) -> Progress:
     )
 
 
+def close_cancelled_editions(app: App) -> None:
+    """End what came back into the queue of editions that were cancelled while it was sent, and fix their counts anew.
+
+    It comes back where the relay put it off, or its sender had to give it back.
+    """
+    with app.transaction() as tx:
+        for edition_id in fanout.cancelled_with_open_mail(tx.session):
+            _load(tx, edition_id)
+            fanout.cancel_edition_deliveries(tx.session, edition_id, CANCELLED)
+            fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+
+
 def finish_editions(app: App) -> list[int]:
     """Mark as done the editions whose every delivery has come to an end and whose accounts balance; return their ids.
 
@@ -388,6 +402,7 @@ def finish_editions(app: App) -> list[int]:
     whose accounts do not balance stays open and is logged as an error: somebody must look.
     """
     judge_canaries(app)
+    close_cancelled_editions(app)
     done = []
     with app.transaction() as tx:
         for edition_id in edition_store.editions_in(tx.session, EditionState.SENDING, EditionState.PAUSED):

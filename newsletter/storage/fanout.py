@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
-from newsletter.domain.editions import Edition, EditionPurpose
+from newsletter.domain.editions import Edition, EditionPurpose, EditionState
 from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
@@ -319,6 +319,15 @@ def save_final_counts(session: Session, edition_id: int, counts: dict[DeliverySt
     )
 
 
+def cancelled_with_open_mail(session: Session) -> list[int]:
+    """Return the cancelled editions by whose counts mail was not sent yet, or under way; the oldest first."""
+    query = select(EditionRow.id, EditionRow.counts).where(
+        EditionRow.state == EditionState.CANCELLED, EditionRow.counts.is_not(None)
+    )
+    is_open = {DeliveryState.QUEUED, DeliveryState.LEASED, DeliveryState.SENDING}
+    return [edition_id for edition_id, counts in session.execute(query.order_by(EditionRow.id)) if is_open & {*counts}]
+
+
 def move_open_deliveries(session: Session, old_variant: int, new_variant: int | None) -> int:
     """Let mail not sent yet follow a changed variant; None cancels it. Leased mail goes back: its sender skips it."""
     values: dict[str, Any] = {"variant_id": new_variant, "state": DeliveryState.QUEUED}
@@ -346,6 +355,10 @@ def _change_open(session: Session, *conditions: ColumnElement[bool], **values: A
     )
     changed = again_after_deadlock(session, change)
     return int(changed.rowcount)  # type: ignore[attr-defined]  # the result of an UPDATE has it
+
+
+NO_READER = 0
+"""In the place of a subscriber's id: a mail to staff."""
 
 
 def insert_transactional(session: Session, values: dict[str, Any]) -> int | None:

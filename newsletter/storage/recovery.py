@@ -194,10 +194,12 @@ _MAY_HAVE_MAIL = (EditionState.APPROVED, EditionState.SENDING, EditionState.PAUS
 def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT) -> int:
     """Queue again, once for ever, what is in doubt where the list's policy says so; return how many.
 
-    Mail without a list (a confirmation) follows resend_once. Only before its deadline, and not before a late reply
-    had *evidence_wait* to come. Of a reader who was erased meanwhile it stays in doubt, on record.
+    Mail without a list (a confirmation) follows resend_once. Only before its deadline, only of an edition that is still
+    open, and not before a late reply had *evidence_wait* to come. Of a reader who was erased meanwhile it stays in
+    doubt, on record.
     """
     now = database_now(session)
+    is_open = select(EditionRow.id).where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state.in_(_MAY_HAVE_MAIL))
     query = (
         select(DeliveryRow.id)
         .outerjoin(ListRow, ListRow.id == DeliveryRow.list_id)
@@ -207,7 +209,8 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
             DeliveryRow.resends == 0,
             DeliveryRow.address.is_not(None),
             DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
-            DeliveryRow.edition_id.is_(None) | (ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE),
+            DeliveryRow.edition_id.is_(None)
+            | ((ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE) & is_open.exists()),
         )
         .order_by(DeliveryRow.id)
         .limit(PASS_LIMIT)

@@ -1,10 +1,12 @@
 """Editions: opened once per slot, approved, paused, resumed, cancelled and ended; each step may be taken twice."""
 
 import threading
+from collections import Counter
 from datetime import timedelta
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
+from answering import begin, tell
 from newsroom import DAY, HOUR, WEEK, Newsroom
 from sqlalchemy import update
 from structlog.testing import capture_logs
@@ -13,6 +15,7 @@ from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import Edition, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
+from newsletter.domain.replies import Verdict
 from newsletter.errors import ConflictError, NotFoundError
 from newsletter.services.articles import publish_article
 from newsletter.services.composing import compile_edition
@@ -32,7 +35,7 @@ from newsletter.services.reports import find_progress, list_progress
 from newsletter.services.sends import start_send
 from newsletter.services.sweeping import sweep
 from newsletter.storage import fanout, ledger
-from newsletter.storage.editions import list_editions
+from newsletter.storage.editions import EditionRow, list_editions
 from newsletter.storage.lists import ListRow
 
 S, D = EditionState, DeliveryState
@@ -371,6 +374,20 @@ def test_cancelling_stops_what_is_not_sent_and_keeps_the_accounts(newsroom, edit
     assert {"ann": D.ACCEPTED, "bek": D.CANCELLED} == newsroom.states(edition_id)
     assert S.CANCELLED == newsroom.state(edition_id)
     assert 0 == fan_out_edition(newsroom.app, edition_id)
+
+
+def test_what_comes_back_after_a_cancellation_does_not_wait_for_ever(newsroom, edition_id):
+    """It was being sent, so it could not be taken back; then the relay put it off."""
+    fan_out_edition(newsroom.app, edition_id)
+    told = begin(newsroom)
+    assert 0 == cancel_edition(newsroom.app, edition_id)
+    tell(newsroom, told, Verdict.RELAY_DEFERRED)
+    assert D.QUEUED in newsroom.states(edition_id).values()
+    sweep(newsroom.app)
+
+    assert {D.ACCEPTED: 1, D.CANCELLED: 1} == Counter(newsroom.states(edition_id).values())
+    with newsroom.app.reading() as tx:
+        assert {"accepted": 1, "cancelled": 1} == tx.session.get_one(EditionRow, edition_id).counts
 
 
 def test_a_cancelled_edition_before_fan_out_mails_nobody_and_frees_its_articles(newsroom, edition_id):

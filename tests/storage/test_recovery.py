@@ -194,6 +194,18 @@ def test_nothing_is_sent_again_too_soon_or_too_late(database, late):
     assert 0 == run(database, recovery.resend_doubted)
 
 
+@pytest.mark.parametrize("state", [EditionState.CANCELLED, EditionState.DONE])
+def test_nothing_of_an_edition_that_has_ended_is_sent_again(database, state):
+    """It would stay in the queue for ever."""
+    ids = some(database, InDoubtPolicy.RESEND_ONCE)
+    doubt(database, ids[0])
+    with database.transaction() as session:
+        set_edition(session, look(database, ids[0]).edition_id, state)
+
+    assert 0 == run(database, recovery.resend_doubted)
+    assert S.IN_DOUBT == look(database, ids[0]).state
+
+
 def test_a_confirmation_in_doubt_is_sent_again_whatever_its_list_does(database):
     with database.transaction() as session:
         [late] = make_readers(session, make_list(session), "late")
