@@ -88,6 +88,18 @@ def _domains(value: object) -> object:
     return frozenset(each.strip().lower().lstrip("@.") for each in value.split(",") if each.strip())
 
 
+def _addresses(value: object) -> object:
+    """Split a list of addresses; what else *value* may be is for the field's type to judge."""
+    if not isinstance(value, str):
+        return value
+    addresses = tuple(each.strip() for each in value.split(",") if each.strip())
+    for each in addresses:
+        local, at, domain = each.rpartition("@")
+        if not (local and at and domain) or any(letter.isspace() for letter in each):
+            raise ValueError(f"{each!r} is no e-mail address; write it like desk@example.org")
+    return addresses
+
+
 class Settings(BaseSettings):
     """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
 
@@ -158,6 +170,9 @@ class Settings(BaseSettings):
     keep_ended_days: int = Field(default=400, ge=1, description="days until who left every list is erased")
     reports_address: str = Field(
         default="", description="mailbox that `newsletter reports read` is fed from: unsubscribes by mail; empty: none"
+    )
+    review_addresses: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = Field(
+        default=(), description="who is told by mail when an edition waits for review; separated by commas"
     )
     logo_url: str = Field(default="", description="PNG shown in mastheads; empty: the name in letters")
 

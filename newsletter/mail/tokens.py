@@ -20,6 +20,7 @@ class TokenPurpose(StrEnum):
     UNSUBSCRIBE = "unsubscribe"
     REQUEST = "requests"  # what a reader asked for, by a freshly mailed link
     REFUSAL = "refusals"  # of such a request, by who was told of it
+    REVIEW = "review"  # an edition before it is sent, to look at until a time that the name holds
     FORM = "form"  # names the moment at which a form was shown
 
 

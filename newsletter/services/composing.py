@@ -28,6 +28,7 @@ from newsletter.services.context import App, Transaction
 from newsletter.services.digests import DigestMaker
 from newsletter.services.edition_checks import CheckLevel, check_in
 from newsletter.services.editions import approve_in
+from newsletter.services.reviews import tell_staff
 from newsletter.storage import articles as article_store
 from newsletter.storage import audiences, edition_edits, variants
 from newsletter.storage import editions as edition_store
@@ -263,6 +264,7 @@ def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_
         told = "; ".join(f"{each.rule}: {each.found}" for each in errors)
         record_act(tx, "held", f"edition {edition_id}", errors=told)
         log.error("edition_held", edition_id=edition_id, errors=told)
+        tell_staff(tx, edition_id, has_errors=True)
         return
     edition_store.set_state(
         tx.session,
@@ -271,6 +273,7 @@ def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_
         now=tx.now,
         review_until=None if mailing_list.review_hold else tx.now + timedelta(minutes=mailing_list.review_minutes),
     )
+    tell_staff(tx, edition_id)
 
 
 def _skip(tx: Transaction, edition_id: int, reason: SkipReason) -> None:

@@ -1,5 +1,6 @@
 """Deliveries without an edition: mails to one person, such as the one that asks them to confirm."""
 
+from newsletter.domain.addresses import Address
 from newsletter.domain.deliveries import CONFIRMATION_DEADLINE, Purpose
 from newsletter.domain.requests import NOTICE_DEADLINE, ReaderRequest
 from newsletter.domain.subscriptions import Subscriber, Subscription
@@ -54,6 +55,18 @@ def queue_announcement(tx: Transaction, request: ReaderRequest, reader: Subscrib
     _queue_notice(tx, key, reader, mail, language, address=reader.address, hashed=reader.address_hmac)
 
 
+def queue_staff_notice(
+    tx: Transaction, key: str, address: Address, name: str, language: Language, **words: str
+) -> None:
+    """Queue the mail `email/<name>` to one of the newsroom's own addresses, once for each *key*.
+
+    No reader is concerned: it is suppressed, counted and erased by its address alone.
+    """
+    mail = _render(tx, name, language, **words)
+    hashed = address_hmac(tx.settings.secret, address.key)
+    _queue_notice(tx, key, None, mail, language, address=address.original, hashed=hashed)
+
+
 def _queue_about(tx: Transaction, subscription: Subscription, name: str, links: dict[str, str]) -> int | None:
     """Queue the answer to a sign-up: about one subscription and in its language; counts as a confirmation."""
     reader = subscriber_store.load_subscribers(tx.session, [subscription.subscriber_id])[subscription.subscriber_id]
@@ -82,7 +95,7 @@ def _queue_about(tx: Transaction, subscription: Subscription, name: str, links: 
 def _queue_notice(
     tx: Transaction,
     key: str,
-    reader: Subscriber,
+    reader: Subscriber | None,
     mail: RenderedMail,
     language: Language,
     *,
@@ -94,7 +107,7 @@ def _queue_notice(
         {
             "purpose": Purpose.NOTICE,
             "idempotency_key": key,
-            "subscriber_id": reader.id,
+            "subscriber_id": reader.id if reader else fanout.NO_READER,
             "language": language.code,
             "address": address,
             "address_hmac": hashed,

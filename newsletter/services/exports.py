@@ -216,7 +216,9 @@ class _Export:
             for page in self._pages(lambda tx, after: storage.consents(tx.session, after=after, limit=PAGE)):
                 for each in page:
                     said = each.consent
-                    table.write((each.address, each.list, _time(said.at), said.act.value, said.basis, str(said.evidence)))
+                    table.write(
+                        (each.address, each.list, _time(said.at), said.act.value, said.basis, str(said.evidence))
+                    )
         self._done("consents", "consents.csv", table.count)
 
     def _write_suppressions(self) -> None:

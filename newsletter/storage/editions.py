@@ -187,6 +187,16 @@ def hold_review(session: Session, edition_id: int, *, until: datetime | None = N
     session.execute(update(EditionRow).where(EditionRow.id == edition_id).values(review_until=until))
 
 
+def mark_review_told(session: Session, edition_id: int, *, now: datetime) -> bool:
+    """Note that staff are told that an edition waits; say whether this call did it, and nobody before."""
+    told = (
+        update(EditionRow)
+        .where(EditionRow.id == edition_id, EditionRow.review_told_at.is_(None))
+        .values(review_told_at=now)
+    )
+    return session.execute(told.returning(EditionRow.id)).first() is not None
+
+
 def taken_items(
     session: Session, list_id: int, cadence: Cadence, article_ids: Iterable[int], *, before: int | None = None
 ) -> dict[int, int]:
