@@ -27,7 +27,9 @@ from newsletter.cli import (
     editions,
     explaining,
     exports,
+    feed_readers,
     feeds,
+    growth,
     limits,
     lists,
     previews,
@@ -149,6 +151,8 @@ for command in (
 ):
     editions.app.command()(command)
 editions.app.command("test-send")(previews.send_a_test)
+lists.app.command()(growth.growth)
+feeds.app.command()(feed_readers.readers)
 cli.command()(editions.send)
 cli.command()(audit.audit)
 cli.command()(announcements.compose)

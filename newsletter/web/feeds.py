@@ -5,6 +5,7 @@ HTML, one redirect at most, no look at the article tables. One address is one do
 the same bytes as a reader, and a style sheet makes them readable (decision 14).
 """
 
+import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -34,10 +35,11 @@ from newsletter.rendering.pages import render_feed_stylesheet
 from newsletter.services import feed_requests, private_feeds
 from newsletter.services.context import App
 from newsletter.services.feed_documents import DocumentCache, ServedDocument
+from newsletter.services.feed_readers import PollNotes
 from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, query_address
 from newsletter.services.hub import ask_hub
 from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
-from newsletter.web.visits import site_of
+from newsletter.web.visits import network_of, site_of
 
 log = structlog.get_logger()
 
@@ -127,6 +129,8 @@ class FeedEndpoint:
             WeakKeyDictionary()
         )
         self._noted: dict[str, float] = {}
+        self._polls = PollNotes(app, time.monotonic)
+        self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong is said in a sentence and never cached."""
@@ -154,6 +158,25 @@ class FeedEndpoint:
             name = path.removeprefix("/feeds/") if path != "/feeds.opml" else OPML_NAME
             query = scope.get("query_string", b"").decode("latin-1")
             await self._get(Asked(name, query, _request_headers(scope), method == "HEAD"), path, send)
+            self._note_poll(name, scope)
+
+    def _note_poll(self, name: str, scope: Scope) -> None:
+        """Note who polls a feed, once it is answered; what was noted is written down beside, not on the way."""
+        known = _NAMED.fullmatch(name)
+        if known is None and not name.startswith("private/"):
+            return
+        feed = CUSTOM_STEM if known is None or known[1] == CUSTOM_STEM else known[1]
+        agent = next((value for header, value in scope["headers"] if header == b"user-agent"), b"")
+        if self._polls.note(feed, agent.decode("latin-1"), network_of(scope.get("client"))):
+            task = asyncio.get_running_loop().create_task(run_in_threadpool(self._write_polls))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    def _write_polls(self) -> None:
+        try:
+            self._polls.write()
+        except NewsletterError as error:
+            log.warning("polls_not_written", error=str(error))
 
     async def _get(self, asked: Asked, path: str, send: Send) -> None:
         name = asked.name
@@ -263,7 +286,8 @@ class FeedEndpoint:
         made = self._represented.setdefault(document, {})
         chosen = made.get((coding, is_opened))
         if chosen is None:
-            chosen = _represent(document, coding, terms(), is_opened=is_opened)
+            # Somewhere else: to pack a large document takes a few milliseconds, in which others would wait.
+            chosen = await run_in_threadpool(_represent, document, coding, terms(), is_opened=is_opened)
             made[coding, is_opened] = chosen
         known = headers.get(b"if-none-match")
         if known == chosen.etag or is_not_modified(

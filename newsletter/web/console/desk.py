@@ -31,6 +31,12 @@ LARGEST_ID = 2**63 - 1
 PAGES: tuple[tuple[str, str, Role], ...] = (
     ("overview", CONSOLE, Role.EDITOR),
     ("editions", f"{CONSOLE}/editions", Role.EDITOR),
+    ("compose", f"{CONSOLE}/compose", Role.EDITOR),
+    ("mails", f"{CONSOLE}/mails", Role.OPERATOR),
+    ("sending", f"{CONSOLE}/sending", Role.OPERATOR),
+    ("lists", f"{CONSOLE}/lists", Role.EDITOR),
+    ("feeds", f"{CONSOLE}/feeds", Role.EDITOR),
+    ("record", f"{CONSOLE}/record", Role.EDITOR),
 )
 """What the menu leads to, for whom."""
 

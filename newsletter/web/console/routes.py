@@ -3,7 +3,7 @@
 from starlette.routing import Route
 
 from newsletter.services.context import App
-from newsletter.web.console import editions, entry, overview, previews
+from newsletter.web.console import editions, edits, entry, mails, overview, previews, readers, record, sending, writing
 from newsletter.web.console.desk import Place, route_of
 
 PLACES: tuple[Place, ...] = (
@@ -11,6 +11,12 @@ PLACES: tuple[Place, ...] = (
     *overview.PLACES,
     *editions.PLACES,
     *previews.PLACES,
+    *edits.PLACES,
+    *writing.PLACES,
+    *mails.PLACES,
+    *sending.PLACES,
+    *readers.PLACES,
+    *record.PLACES,
 )
 
 
