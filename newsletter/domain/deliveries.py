@@ -75,15 +75,19 @@ START_WINDOW = timedelta(seconds=20)
 LONGEST_REPLY = timedelta(seconds=600)
 """How long the reply to a dot is waited for at most (RFC 5321 §4.5.3.2.6)."""
 
+LONGEST_BODY = timedelta(seconds=180)
+"""How long the writing of a mail may take at most."""
+
 _MARGIN = timedelta(seconds=100)
 
 
 def sending_lease(longest_reply: timedelta = LONGEST_REPLY, *, wait_factor: float = 1) -> timedelta:
     """Return how long a micro-batch stays with its sender: it cannot still be sending when the lease has run out.
 
-    *longest_reply*: what the relay is granted. *wait_factor* shortens the rest in rehearsals.
+    *longest_reply*: what the relay is granted; for a body too, but `LONGEST_BODY` at most. *wait_factor* shortens the
+    rest in rehearsals.
     """
-    return (START_WINDOW + _MARGIN) * wait_factor + longest_reply
+    return (START_WINDOW + _MARGIN) * wait_factor + min(longest_reply, LONGEST_BODY) + longest_reply
 
 
 SENDING_LEASE = sending_lease()

@@ -240,7 +240,7 @@ class SMTPConnection:
         envelope = mail.envelope
         try:
             if not self._wire.post([*envelope.pieces, DOT, *chained], envelope.size + len(DOT) + behind):
-                yield from self._wire.flush(self._timeouts.block)
+                yield from self._wire.flush(self._timeouts.body)
         except WireError as error:
             if error.unwritten > behind:
                 mail.has_dot = False

@@ -32,14 +32,17 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
-    """Seconds to wait at each stage: RFC 5321 §4.5.3.2, and for *connect* and *tls*, which it leaves open, our own."""
+    """Seconds to wait at each stage: RFC 5321 §4.5.3.2, and for *connect* and *tls*, which it leaves open, our own.
+
+    *body* is for all of a body and not for each block of it, so that a relay cannot spin out a mail beyond its lease.
+    """
 
     connect: float = 30
     tls: float = 60
     greeting: float = 300
     command: float = 300  # EHLO, AUTH, MAIL, RCPT
     data: float = 120
-    block: float = 180
+    body: float = 180
     dot: float = 600
     farewell: float = 2
 
@@ -58,7 +61,7 @@ _OWN_TIMEOUT = {
     Stage.TLS: "tls",
     Stage.GREETING: "greeting",
     Stage.DATA: "data",
-    Stage.BODY: "block",
+    Stage.BODY: "body",
     Stage.DOT: "dot",
 }
 
@@ -149,7 +152,7 @@ class Wire:
                 return
 
     def write(self, pieces: Sequence[bytes], timeout: float) -> Steps[None]:
-        """Write all *pieces*; *timeout* is for each block that leaves, not for all of them (RFC 5321 §4.5.3.2.5).
+        """Write all *pieces*; *timeout* is for all of them.
 
         Raises:
             WireError: some or all of it could not be written.
@@ -185,13 +188,14 @@ class Wire:
         return self._push()
 
     def flush(self, timeout: float) -> Steps[None]:
-        """Wait until the rest of what was posted has left.
+        """Wait until the rest of what was posted has left; *timeout* is for all of it.
 
         Raises:
             WireError: as `write`.
         """
+        deadline = time.monotonic() + timeout
         while not self._push():
-            if not (yield self._descriptor, self._wanted_to_write, time.monotonic() + timeout):
+            if not (yield self._descriptor, self._wanted_to_write, deadline):
                 raise WireError(Silence.TIMEOUT, self._unwritten)
 
     def _push(self) -> bool:

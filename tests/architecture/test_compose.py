@@ -26,7 +26,7 @@ OURS = sorted(name for name, service in SERVICES.items() if service["image"] == 
 WORKERS = sorted(name for name in OURS if SERVICES[name].get("command", [""])[0] == "worker")
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
 STANDARD_PORTS = {"postgres": 5432, "broker": 6379, "mailbox": 1025}
-SLICE_AND_REPLY_SECONDS = SLICE_SECONDS + Timeouts().dot
+SLICE_AND_REPLY_SECONDS = SLICE_SECONDS + Timeouts().body + Timeouts().dot
 FILLED_IN = {"NEWSLETTER_SECRET_KEY": "0123456789abcdef" * 4, "POSTGRES_PASSWORD": "letters4nddigits"}
 
 

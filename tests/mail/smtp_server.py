@@ -24,6 +24,7 @@ class Act(Enum):
     DROP = auto()  # closes the connection
     RESET = auto()  # aborts it
     HANG = auto()  # says nothing and keeps it open
+    SIP = auto()  # takes a body a little at a time, and never all of it
     SWALLOW = auto()  # answers, and forgets what else came in the same breath: it lied about pipelining
 
 
@@ -196,6 +197,10 @@ class _Conversation:
             raise _Ended
         if wanted is Act.HANG:
             self.relay._ending.wait(30)
+            raise _Ended
+        if wanted is Act.SIP:
+            while not self.relay._ending.wait(0.1) and self.connected.recv(RECEIVE_BUFFER):
+                pass
             raise _Ended
         if isinstance(wanted, Trickle):
             for character in wanted.text + "\r\n":

@@ -17,7 +17,7 @@ from newsletter.mail.session import RelayUnavailableError
 from newsletter.mail.wire import Timeouts
 
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
-SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, dot=5)
+SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, body=5, dot=5)
 A, D = Verdict.ACCEPTED, Verdict.IN_DOUBT
 
 

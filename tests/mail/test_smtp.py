@@ -24,8 +24,8 @@ from newsletter.mail.wire import Timeouts, Wire, WireError
 
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
 BOTH_WAYS = pytest.mark.parametrize("capabilities", [CAPABILITIES, LOCK_STEP], ids=["pipelined", "lock-step"])
-SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, dot=5)
-IMPATIENT = Timeouts(connect=0.5, tls=0.5, greeting=0.5, command=0.5, data=0.5, block=0.5, dot=0.5)
+SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, body=5, dot=5)
+IMPATIENT = Timeouts(connect=0.5, tls=0.5, greeting=0.5, command=0.5, data=0.5, body=0.5, dot=0.5)
 MEGABYTES = 3_000_000
 DIGEST = DigestHeaders(
     subject="Эженелик: таза суу",
@@ -407,6 +407,16 @@ def test_silence_in_the_middle_of_a_body_means_certainly_not_taken(capabilities,
             connection.send(mails(3, size=MEGABYTES))
         )
         assert 1 == len(relay.accepted)
+
+
+@BOTH_WAYS
+def test_a_relay_that_takes_a_body_ever_so_slowly_is_given_up_before_the_dot(capabilities):
+    """Something leaves at every moment, but the lease of its mail ends."""
+    relay = ScriptedRelay(capabilities=capabilities, script=only_at(1, "BODY", Act.SIP))
+    begun = time.monotonic()
+    with relay.running(), connected(relay, IMPATIENT) as connection:
+        assert [(Verdict.RELAY_DEFERRED, Stage.BODY)] == ends(connection.send(mails(1, size=MEGABYTES)))
+    assert time.monotonic() - begun < 3
 
 
 @BOTH_WAYS

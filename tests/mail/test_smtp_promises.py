@@ -12,7 +12,7 @@ from newsletter.domain.replies import Verdict
 from newsletter.mail.envelopes import Envelope
 from newsletter.mail.wire import Timeouts
 
-TIMEOUTS = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, block=5, dot=5)
+TIMEOUTS = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, body=5, dot=5)
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
 REFUSALS = ["550 5.1.1 no", "450 4.2.1 later", "554 5.7.1 no", "552 5.2.2 full", "250-odd\n550 odd", "354 odd"]
 TROUBLE = [*REFUSALS, "250 odd", "421 4.3.2 closing", "451 4.3.0 trouble", "garbage", Act.DROP, Act.RESET]
