@@ -37,6 +37,7 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
     redirected (RFC 8058 §3.1).
     """
     problems = Problems(app)
+    is_https = app.settings.base_url.startswith("https:")
     web = Starlette(
         routes=[
             *extra_routes,
@@ -55,7 +56,11 @@ def build_web(app: App, extra_routes: Sequence[BaseRoute] = ()) -> Starlette:
             *console.routes(app),
             *health.routes(app),
         ],
-        middleware=[Middleware(feeds.FeedsFirst, newsroom=app), Middleware(SecurityHeaders), Middleware(BodyLimit)],
+        middleware=[
+            Middleware(feeds.FeedsFirst, newsroom=app),
+            Middleware(SecurityHeaders, is_https=is_https),
+            Middleware(BodyLimit),
+        ],
         exception_handlers={
             HTTPException: problems.http,
             NewsletterError: problems.ours,

@@ -141,7 +141,7 @@ def link_in(text: str, purpose: str) -> str:
 @contextmanager
 def readers_newsroom(home: Path, **changes: Any) -> Iterator[ReadersNewsroom]:
     """Open one: two public lists, a hidden one, two topics, three stories of last week."""
-    with socket.socket() as listener, MailServer() as server:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener, MailServer() as server:  # so that asyncio does not delay
         listener.bind(("127.0.0.1", 0))
         url = f"http://localhost:{listener.getsockname()[1]}"
         settings = Settings(

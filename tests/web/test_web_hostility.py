@@ -1,13 +1,16 @@
 """Requests that nobody of good will sends: the right status, a page that says what to do, nothing changed."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
+from starlette.exceptions import HTTPException
 from web_visitors import OF_A_SUBSCRIPTION, Browser, find
 
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
-from newsletter.web import home
+from newsletter.web import home, security
 from newsletter.web.security import LARGEST_BODY
 
 ADDRESS = "aida@example.org"
@@ -60,6 +63,43 @@ def test_a_body_that_grows_beyond_what_it_announced_is_refused(browser):
     answer = browser.post("/subscribe", content=endless(), headers=headers)
 
     assert 413 == answer.status_code
+
+
+def test_a_body_that_drips_is_given_up(monkeypatch):
+    async def dripping():
+        yield b"address="
+        await asyncio.sleep(5)
+
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.05)
+    scope = {"type": "http", "path": "/subscribe", "headers": []}
+    drops = dripping()
+
+    async def receive():
+        return {"type": "http.request", "body": await anext(drops), "more_body": True}
+
+    async def read_all(_scope, receive, _send):
+        while True:
+            await receive()
+
+    with pytest.raises(HTTPException) as refused:
+        asyncio.run(security.BodyLimit(read_all)(scope, receive, None))
+    assert 408 == refused.value.status_code
+
+
+def test_a_visitor_who_stays_after_the_body_is_not_given_up(monkeypatch):
+    """What comes after the body is the visitor going away; an answer that takes long is not cut off by it."""
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.01)
+    messages = iter([{"type": "http.request", "body": b"a"}, {"type": "http.disconnect"}])
+
+    async def receive():
+        message = next(messages)
+        await asyncio.sleep(0.05 if message["type"] == "http.disconnect" else 0)
+        return message
+
+    async def read_twice(_scope, receive, _send):
+        assert ["http.request", "http.disconnect"] == [(await receive())["type"], (await receive())["type"]]
+
+    asyncio.run(security.BodyLimit(read_twice)({"type": "http", "path": "/", "headers": []}, receive, None))
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "999999999999999999999", ""])
@@ -119,6 +159,14 @@ def test_every_answer_is_guarded(browser, path):
     assert ("script-src 'sha256-" in headers["content-security-policy"]) == (path == "/subscribe")
     assert ("nosniff", "no-referrer") == (headers["x-content-type-options"], headers["referrer-policy"])
     assert "set-cookie" not in headers
+
+
+@pytest.mark.parametrize(("scheme", "told"), [("https", "max-age=31536000"), ("http", None)])
+def test_browsers_keep_to_tls_where_the_newsroom_has_it(newsroom, scheme, told):
+    settings = newsroom.settings.model_copy(update={"base_url": f"{scheme}://news.example.org"})
+
+    answer = Browser(replace(newsroom, settings=settings)).get("/no-such-page")
+    assert told == answer.headers.get("strict-transport-security")
 
 
 @pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
