@@ -201,10 +201,9 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A feed's document in one format and its validators, packed in two ways; *size* is that of the bytes unpacked."""
+    """A feed's document in one format and its validators, packed by Brotli; *size* is that of the bytes unpacked."""
 
     name: str
-    gzipped: bytes
     brotli: bytes
     size: int
     etag: str

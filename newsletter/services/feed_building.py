@@ -28,7 +28,7 @@ from newsletter.domain.filters import EVERYTHING, Filter, choose
 from newsletter.domain.topics import ancestors
 from newsletter.feeds.document import Entry
 from newsletter.feeds.documents import FragmentCache, fit_entries, write_documents
-from newsletter.feeds.packing import pack_brotli, pack_gzip
+from newsletter.feeds.packing import pack_brotli
 from newsletter.rendering.calendar_feed import CalendarEntry, render_calendar_feed
 from newsletter.services.context import Transaction
 from newsletter.services.feed_writing import FeedWriter
@@ -36,7 +36,7 @@ from newsletter.storage import feed_articles, feed_documents
 from newsletter.storage import feeds as storage
 from newsletter.storage.articles import load_articles
 from newsletter.storage.feed_articles import Wanted
-from newsletter.storage.feed_documents import Build, NewDocument, Packed
+from newsletter.storage.feed_documents import Build, NewDocument
 from newsletter.storage.lists import known_sources, load_filters, load_lists
 from newsletter.storage.topics import load_topics
 
@@ -236,7 +236,7 @@ def write_calendar(writer: FeedWriter, plan: FeedPlan, events: Sequence[Article]
 def new_document(name: str, body: bytes, entry_count: int, stored_etag: str | None) -> NewDocument:
     """Return *body* as a document, packed only if it is new: that is most of the work."""
     etag = hashlib.sha256(body).hexdigest()[:32]
-    packed = None if etag == stored_etag else Packed(pack_gzip(body), pack_brotli(body))
+    packed = None if etag == stored_etag else pack_brotli(body)
     return NewDocument(name, etag, len(body), entry_count, packed)
 
 

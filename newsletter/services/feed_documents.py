@@ -1,6 +1,5 @@
 """Documents of feeds as they are served: a copy in this process, looked up again often and never mixed up."""
 
-import gzip
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from threading import Lock
 
 import structlog
 
+from newsletter.domain.feeds import StoredDocument
+from newsletter.feeds.packing import pack_gzip, unpack_brotli
 from newsletter.services.context import App
 from newsletter.storage.feed_documents import load_document, load_etag
 from newsletter.storage.feeds import has_feed
@@ -26,7 +27,6 @@ class ServedDocument:
     """A document with its validator; *etag* is bare, each representation has its own made of it."""
 
     name: str
-    gzipped: bytes
     brotli: bytes
     size: int
     etag: str
@@ -35,7 +35,17 @@ class ServedDocument:
     @cached_property
     def body(self) -> bytes:
         """The bytes unpacked."""
-        return gzip.decompress(self.gzipped)
+        return unpack_brotli(self.brotli)
+
+    @cached_property
+    def gzipped(self) -> bytes:
+        """The bytes by gzip, the same on any machine; packed here, when somebody wants them so."""
+        return pack_gzip(self.body)
+
+    @classmethod
+    def of(cls, stored: StoredDocument) -> "ServedDocument":
+        """Return what is served of a stored document."""
+        return cls(stored.name, stored.brotli, stored.size, stored.etag, stored.last_modified)
 
 
 @dataclass(slots=True)
@@ -105,7 +115,7 @@ class DocumentCache:
         if stored is None:
             self._keep(name, None)
             return None
-        document = ServedDocument(name, stored.gzipped, stored.brotli, stored.size, stored.etag, stored.last_modified)
+        document = ServedDocument.of(stored)
         self._keep(name, _Copy(document, swaps, self.clock()))
         return document
 
@@ -131,4 +141,4 @@ class DocumentCache:
 
 
 def _weight(copy: _Copy) -> int:
-    return len(copy.document.gzipped) + len(copy.document.brotli) + copy.document.size
+    return len(copy.document.brotli) + 2 * copy.document.size  # unpacked, and by gzip at most as much

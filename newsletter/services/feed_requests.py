@@ -24,7 +24,7 @@ from newsletter.domain.feeds import (
     feed_address,
 )
 from newsletter.errors import NotFoundError, TransientError
-from newsletter.feeds.packing import pack_brotli, pack_gzip
+from newsletter.feeds.packing import pack_brotli
 from newsletter.services.context import App, Transaction
 from newsletter.services.feed_building import Work, build, build_archive, load_writer, prepare
 from newsletter.services.feed_documents import SWAPS, ServedDocument
@@ -210,7 +210,7 @@ def _make(app: App, plan: FeedPlan, suffix: str) -> Answer:
         stored = load_document(tx.session, name)
     if stored is None:
         return _without_document(feed, suffix)
-    return ServedDocument(name, stored.gzipped, stored.brotli, stored.size, stored.etag, stored.last_modified)
+    return ServedDocument.of(stored)
 
 
 def _make_room(tx: Transaction, plan: FeedPlan) -> bool:
@@ -227,9 +227,9 @@ def _make_room(tx: Transaction, plan: FeedPlan) -> bool:
 def _unkept(app: App, work: Work, name: str) -> ServedDocument:
     """Build a feed for this request alone: nobody is turned away where there is no room."""
     for document in build(work).documents:
-        if document.name == name and (packed := document.packed) is not None:
+        if document.name == name and (packed := document.brotli) is not None:
             at = _whole(app.clock())
-            return ServedDocument(name, packed.gzipped, packed.brotli, document.size, document.etag, at)
+            return ServedDocument(name, packed, document.size, document.etag, at)
     raise NotFoundError("no event can stand in this feed; it has no calendar")
 
 
@@ -259,7 +259,7 @@ def _passing(plan: FeedPlan, tx: Transaction) -> Feed:
 
 def _served(name: str, body: bytes, last_modified: datetime) -> ServedDocument:
     etag = hashlib.sha256(body).hexdigest()[:32]
-    return ServedDocument(name, pack_gzip(body), pack_brotli(body), len(body), etag, _whole(last_modified))
+    return ServedDocument(name, pack_brotli(body), len(body), etag, _whole(last_modified))
 
 
 def _without_document(feed: Feed, suffix: str) -> ToCome:

@@ -438,7 +438,7 @@ def _rebuild_opml(app: App, *, is_wanted: bool) -> None:
     addresses = [(plan, feed_address(app.settings.base_url, plan.slug, FeedFormat.ATOM)) for plan in plans]
     body = write_opml(app.settings.name, writer.groups(addresses))
     document = new_document(OPML_NAME, body, len(plans), etag)
-    if document.packed is None:
+    if document.brotli is None:
         return
     with app.transaction() as tx:
         feed_documents.store_documents(tx.session, [(None, document)], now=tx.now)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from gzip import decompress
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -30,6 +29,7 @@ from newsletter.domain.websub import (
     verification_url,
 )
 from newsletter.errors import NewsletterError, PermanentError
+from newsletter.feeds.packing import unpack_brotli
 from newsletter.feeds.sealing import unseal
 from newsletter.network import guarded_client, parse_networks, read_body
 from newsletter.services.context import App, Transaction
@@ -176,7 +176,7 @@ def _push(app: App, client: httpx.Client) -> list[bool]:
     with app.reading() as tx:
         for name in {each.document for each in claimed}:
             document = load_document(tx.session, name)
-            bodies[name] = None if document is None else decompress(document.gzipped)
+            bodies[name] = None if document is None else unpack_brotli(document.brotli)
     return _by_host(
         claimed, lambda each: each.callback, lambda each: _push_one(app, client, each, bodies[each.document])
     )

@@ -14,22 +14,14 @@ from newsletter.storage.feeds import FeedDocumentRow, FeedEntryRow, FeedRow
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A document's bytes in the codings that it is served in."""
-
-    gzipped: bytes
-    brotli: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document to be stored; it is not *packed* where the bytes are those that are stored already."""
+    """A document to be stored, packed by Brotli; None where the bytes are those that are stored already."""
 
     name: str
     etag: str
     size: int
     entry_count: int
-    packed: Packed | None
+    brotli: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +82,9 @@ def store_documents(
     The list of all feeds has None for an id.
     """
     new = {
-        document.name: (feed_id, document, document.packed)
+        document.name: (feed_id, document, document.brotli)
         for feed_id, document in documents
-        if document.packed is not None
+        if document.brotli is not None
     }
     if not new:
         return set()
@@ -105,8 +97,7 @@ def store_documents(
         {
             "name": name,
             "feed_id": feed_id,
-            "gzipped": packed.gzipped,
-            "brotli": packed.brotli,
+            "brotli": packed,
             "size": document.size,
             "etag": document.etag,
             "last_modified": next_last_modified(previous[name][1] if name in previous else None, now),
@@ -127,7 +118,7 @@ def load_document(session: Session, name: str) -> StoredDocument | None:
     row = session.get(FeedDocumentRow, name)
     if row is None:
         return None
-    return StoredDocument(row.name, row.gzipped, row.brotli, row.size, row.etag, row.last_modified, row.entry_count)
+    return StoredDocument(row.name, row.brotli, row.size, row.etag, row.last_modified, row.entry_count)
 
 
 def load_etag(session: Session, name: str) -> str | None:

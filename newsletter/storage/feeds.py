@@ -81,8 +81,7 @@ class FeedDocumentRow(Base):
     feed_id: Mapped[int | None] = mapped_column(
         Identifier, ForeignKey("feed.id", ondelete="CASCADE"), index=True
     )  # None: the list of all feeds
-    gzipped: Mapped[bytes] = mapped_column(LargeBinary)  # whoever cannot take it packed gets this unpacked
-    brotli: Mapped[bytes] = mapped_column(LargeBinary)
+    brotli: Mapped[bytes] = mapped_column(LargeBinary)  # whoever cannot take it gets it unpacked, or by gzip
     size: Mapped[int]  # unpacked
     etag: Mapped[str] = mapped_column(String(64))  # of the unpacked bytes
     last_modified: Mapped[datetime]

@@ -1,6 +1,5 @@
 """Feeds from the database: which there are, who is rebuilt when, and what their readers see of it."""
 
-import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +14,7 @@ from newsletter.domain.articles import Kind, TopicMark, TopicOrigin
 from newsletter.domain.feeds import FeedFormat
 from newsletter.errors import NotFoundError
 from newsletter.feeds.documents import FragmentCache
+from newsletter.feeds.packing import unpack_brotli
 from newsletter.services import feed_building
 from newsletter.services import feeds as service
 from newsletter.services.feed_building import prepare
@@ -53,7 +53,7 @@ def bilingual(app) -> Newsroom:
 
 def feed(newsroom: Newsroom, slug: str) -> dict:
     """A feed as its JSON document has it."""
-    return json.loads(gzip.decompress(newsroom.document(f"{slug}.json").gzipped))
+    return json.loads(unpack_brotli(newsroom.document(f"{slug}.json").brotli))
 
 
 def titles(newsroom: Newsroom, slug: str) -> list[str]:
@@ -61,7 +61,7 @@ def titles(newsroom: Newsroom, slug: str) -> list[str]:
 
 
 def atom(newsroom: Newsroom, slug: str):
-    return etree.fromstring(gzip.decompress(newsroom.document(f"{slug}.atom").gzipped))
+    return etree.fromstring(unpack_brotli(newsroom.document(f"{slug}.atom").brotli))
 
 
 def etags(newsroom: Newsroom) -> dict[str, str]:
@@ -369,7 +369,7 @@ def test_a_language_that_is_dropped_takes_its_feeds_along(bilingual):
 
     assert bilingual.document("all-ru.atom") is None
     assert bilingual.document("all-en.atom") is not None
-    assert b"all-ru" not in gzip.decompress(bilingual.document("feeds.opml").gzipped)
+    assert b"all-ru" not in unpack_brotli(bilingual.document("feeds.opml").brotli)
 
 
 @both_databases
@@ -461,7 +461,7 @@ def test_a_change_during_the_build_is_not_forgotten(newsroom):
 def test_all_feeds_are_listed_in_one_document(newsroom):
     newsroom.rebuild()
     stored = newsroom.document("feeds.opml")
-    root = etree.fromstring(gzip.decompress(stored.gzipped))
+    root = etree.fromstring(unpack_brotli(stored.brotli))
     urls = [outline.get("xmlUrl") for outline in root.iter("outline") if outline.get("xmlUrl")]
 
     assert 11 == len(urls) == stored.entry_count

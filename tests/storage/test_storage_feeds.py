@@ -12,7 +12,7 @@ from newsletter.domain.filters import choose, matches
 from newsletter.domain.topics import ancestors
 from newsletter.storage.articles import load_articles
 from newsletter.storage.feed_articles import Wanted, find_candidates, find_removals, next_appearance
-from newsletter.storage.feed_documents import NewDocument, Packed, load_document, load_etag, store_documents
+from newsletter.storage.feed_documents import NewDocument, load_document, load_etag, store_documents
 from newsletter.storage.feeds import load_authority, mint_authority
 from newsletter.storage.topics import load_topics
 
@@ -80,7 +80,7 @@ def test_ids_are_given_by_who_was_first_for_ever(app):
 
 
 def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
-    document = NewDocument("a.atom", "e1", 3, 0, Packed(b"gz1", b"br1"))
+    document = NewDocument("a.atom", "e1", 3, 0, b"br1")
     now = app.clock()
     with app.transaction() as tx:
         both = [(None, document), (None, replace(document, name="b.atom"))]
@@ -89,17 +89,17 @@ def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
         assert {"b.atom"} == store_documents(
             tx.session,
             [
-                (None, replace(document, packed=Packed(b"other bytes of", b"the same content"))),
-                (None, replace(document, name="b.atom", etag="e2", packed=Packed(b"gz2", b"br2"))),
-                (None, replace(document, name="c.atom", packed=None)),
+                (None, replace(document, brotli=b"other bytes of the same content")),
+                (None, replace(document, name="b.atom", etag="e2", brotli=b"br2")),
+                (None, replace(document, name="c.atom", brotli=None)),
             ],
             now=now,
         )
     with app.reading() as tx:
         kept, swapped = load_document(tx.session, "a.atom"), load_document(tx.session, "b.atom")
 
-        assert (b"gz1", b"br1", "e1", now) == (kept.gzipped, kept.brotli, kept.etag, kept.last_modified)
-        assert (b"gz2", b"br2", "e2") == (swapped.gzipped, swapped.brotli, swapped.etag)
+        assert (b"br1", "e1", now) == (kept.brotli, kept.etag, kept.last_modified)
+        assert (b"br2", "e2") == (swapped.brotli, swapped.etag)
         assert now + timedelta(seconds=1) == swapped.last_modified
         assert "e2" == load_etag(tx.session, "b.atom")
         assert load_etag(tx.session, "c.atom") is None is load_document(tx.session, "c.atom")

@@ -769,7 +769,6 @@ def upgrade() -> None:
         "feed_document",
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
-        sa.Column("gzipped", sa.LargeBinary(), nullable=False),
         sa.Column("brotli", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
