@@ -36,7 +36,7 @@ from newsletter.services import feed_requests, private_feeds
 from newsletter.services.context import App
 from newsletter.services.feed_documents import DocumentCache, ServedDocument
 from newsletter.services.feed_readers import PollNotes
-from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, query_address
+from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, Orders, ToCome, TooMany, query_address
 from newsletter.services.hub import ask_hub
 from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
 from newsletter.web.visits import network_of, site_of
@@ -115,6 +115,7 @@ class Asked:
     query: str
     headers: dict[bytes, str]
     is_head: bool
+    client: Sequence[object] | None = None
 
 
 class FeedEndpoint:
@@ -125,6 +126,7 @@ class FeedEndpoint:
         self._settings = app.settings
         self._cache = DocumentCache(app, time.monotonic)
         self._archives = Archives(app, time.monotonic)
+        self._orders = Orders(time.monotonic)
         self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, bool], Representation]] = (
             WeakKeyDictionary()
         )
@@ -157,7 +159,9 @@ class FeedEndpoint:
         else:
             name = path.removeprefix("/feeds/") if path != "/feeds.opml" else OPML_NAME
             query = scope.get("query_string", b"").decode("latin-1")
-            await self._get(Asked(name, query, _request_headers(scope), method == "HEAD"), path, send)
+            await self._get(
+                Asked(name, query, _request_headers(scope), method == "HEAD", scope.get("client")), path, send
+            )
             self._note_poll(name, scope)
 
     def _note_poll(self, name: str, scope: Scope) -> None:
@@ -217,9 +221,14 @@ class FeedEndpoint:
             await self._redirect(address, send, is_head=asked.is_head)
             return
         slug = custom_slug(query.text)
-        make = partial(feed_requests.make_custom, self._app, query, suffix)
+        make = partial(self._make_custom, query, suffix, asked.client)
         answer = await self._find_or_make(slug, suffix, make)
         await self._tell(answer, asked, send, partial(self._public_terms, f"{asked.name}?{query.text}"))
+
+    def _make_custom(self, query: FeedQuery, suffix: str, client: Sequence[object] | None) -> Answer:
+        if not self._orders.admit(network_of(client)):
+            return TooMany()
+        return feed_requests.make_custom(self._app, query, suffix)
 
     async def _private(self, asked: Asked, token: str, suffix: str, send: Send) -> None:
         """Serve what a reader chose, at an address of their own; the document is that of all who chose the same."""
@@ -270,6 +279,9 @@ class FeedEndpoint:
                 more = (("cache-control", MISSING_CACHE_CONTROL),)
                 text = "This feed is closed; nothing will be published here again."
                 await say(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
+            case TooMany():
+                later = (("retry-after", f"{feed_requests.ORDERS_SECONDS:.0f}"), ("cache-control", "no-store"))
+                await say(429, "Many feeds were made for you just now; ask again in a minute.", later)
             case ToCome():
                 later = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
                 await say(503, "This feed is being made; ask again in a few seconds.", later)

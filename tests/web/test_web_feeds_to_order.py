@@ -1,6 +1,7 @@
 """Feeds that somebody put together: one address each, made when asked for, dropped and made again as they were."""
 
 import json
+import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -203,6 +204,20 @@ def test_only_so_many_are_made_at_once(client, monkeypatch):
     assert (503, "5", "no-store") == (
         response.status_code, response.headers["retry-after"], response.headers["cache-control"]
     )  # fmt: skip
+
+
+def test_so_many_are_made_for_one_network_and_what_is_there_is_served_to_all(newsroom, monkeypatch):
+    monkeypatch.setattr(feed_requests, "MOST_ORDERS", 1)
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    client = Reader(Starlette(routes=routes(newsroom.app)))
+    first, second = (f"/feeds/custom.json?topic=health&kind={kind}&lang=en" for kind in ("story", "speech"))
+    made, refused, kept = (client.get(each) for each in (first, second, first))
+
+    assert [200, 429, 200] == [each.status_code for each in (made, refused, kept)]
+    assert ("60", "no-store") == (refused.headers["retry-after"], refused.headers["cache-control"])
+    now += feed_requests.ORDERS_SECONDS
+    assert 200 == client.get(second).status_code
 
 
 def test_a_closed_feed_is_gone_and_a_moved_one_is_elsewhere(newsroom):
