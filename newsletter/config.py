@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from newsletter.errors import InvalidError
 
 MINIMUM_SECRET_LENGTH = 32
+LONGEST_TAGGED = 31
+"""Characters before the @ that leave room for a + and a token: 64 in all (RFC 5321)."""
 
 
 @cache
@@ -174,6 +176,10 @@ class Settings(BaseSettings):
     review_addresses: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = Field(
         default=(), description="who is told by mail when an edition waits for review; separated by commas"
     )
+    return_tags: bool = Field(
+        default=False,
+        description="envelope senders carry +token, so that a bounce names its mail; for a mailbox that takes +tags",
+    )
     logo_url: str = Field(default="", description="PNG shown in mastheads; empty: the name in letters")
 
     @model_validator(mode="before")
@@ -193,6 +199,21 @@ class Settings(BaseSettings):
         if self.broker_url and not self.database_url:
             raise ValueError("NEWSLETTER_BROKER_URL needs NEWSLETTER_DATABASE_URL: workers cannot share a SQLite file")
         return self
+
+    @model_validator(mode="after")
+    def _return_tags_need_room(self) -> Self:
+        local, _, domain = self.return_base.partition("@")
+        if self.return_tags and not (domain.isascii() and local.isascii() and 0 < len(local) <= LONGEST_TAGGED):
+            raise ValueError(
+                f"NEWSLETTER_RETURN_TAGS needs a plain address of at most {LONGEST_TAGGED} characters before the @,"
+                f" and {self.return_base!r} is none: set NEWSLETTER_RETURN_PATH or NEWSLETTER_REPORTS_ADDRESS"
+            )
+        return self
+
+    @property
+    def return_base(self) -> str:
+        """The envelope sender that return tags are put into."""
+        return self.return_path or self.reports_address or self.sender
 
     @property
     def hub_url(self) -> str:

@@ -16,6 +16,9 @@ LARGEST_REPORT = 2_000_000
 
 _LEAVING = re.compile(r"unsubscribe[\s:]+([A-Za-z0-9_-]{40,200})", re.IGNORECASE)
 _MESSAGE_ID = re.compile(r"<([A-Za-z0-9_-]{1,64})@[A-Za-z0-9.-]+>")
+_RETURN_TAG = re.compile(r"\+([0-9a-f]{32})@", re.IGNORECASE)  # some hosts fold the case of what is before the @
+_ARRIVED_AT = ("delivered-to", "x-original-to", "envelope-to", "to")
+"""Headers of who a mail was for, as mailboxes and those who send reports write them."""
 _STATUS = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})")
 _NO_SUCH_MAILBOX = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"})
 """Statuses that mean that the address itself is wrong (RFC 3463); any other 5.x.x may be our fault, or pass."""
@@ -90,6 +93,18 @@ def _field(part: Message | str, name: str) -> str:
 
 
 def _mail_token(message: EmailMessage) -> str:
+    """Return the token of the mail that came back; "" when nothing names it.
+
+    By the address that it came back to, whatever the far side wrote; else by the Message-ID of the mail within.
+    """
+    for name in _ARRIVED_AT:
+        for value in message.get_all(name, []):
+            if found := _RETURN_TAG.search(str(value)):
+                return found[1].lower()
+    return _returned_id(message)
+
+
+def _returned_id(message: EmailMessage) -> str:
     """Return the left side of the Message-ID of the mail that came back, whole or as headers; "" without one."""
     for part in message.walk():
         if part.get_content_type() in ("message/rfc822", "text/rfc822-headers", "message/global-headers"):

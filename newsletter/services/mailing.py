@@ -11,6 +11,7 @@ from newsletter.domain.editions import Edition
 from newsletter.domain.lists import MailingList
 from newsletter.domain.variants import Block, Segment, cut, fill
 from newsletter.errors import NewsletterError, NotFoundError, PermanentError
+from newsletter.mail.addresses import return_address
 from newsletter.mail.dkim import Signer
 from newsletter.mail.headers import DigestHeaders, Feedback, NoticeHeaders, Reader, Recipient
 from newsletter.mail.message import PreparedMessage, build_notice, prepare
@@ -106,7 +107,9 @@ class MailBuilder:
         )
 
     def return_path(self, delivery: Claimed) -> str:
-        """Return the envelope sender of a delivery."""
+        """Return the envelope sender of a delivery; with return tags it names the mail, should it come back."""
+        if self.settings.return_tags:
+            return return_address(self.settings.return_base, delivery.mail_token)
         if self.settings.return_path:
             return self.settings.return_path
         if delivery.edition_id is None:

@@ -4,6 +4,7 @@ import hashlib
 
 import structlog
 
+from newsletter.domain.bounces import is_given_up
 from newsletter.domain.deliveries import Outcome
 from newsletter.domain.subscriptions import EndReason
 from newsletter.domain.suppressions import SuppressionReason
@@ -20,6 +21,9 @@ from newsletter.storage.engine import database_now
 log = structlog.get_logger()
 
 SOURCE = "mailbox"
+
+MAILS_LOOKED_AT = 60
+"""Mails to an address among which those that came back in a row are counted: a day's for more than a month."""
 
 OUTCOMES = {
     ReportKind.HARD_BOUNCE: Outcome.HARD_BOUNCE,
@@ -80,14 +84,18 @@ def _note(app: App, report: Report, content: bytes) -> bool:
             now=database_now(tx.session),
         )
         if is_new and report.kind in ENDINGS:
-            _end(tx, delivery, report)
+            _end(tx, delivery, report.kind, f"reported by mail {report.status}".strip())
+        elif is_new and report.kind is ReportKind.SOFT_BOUNCE:
+            mails = events.mails_until(tx.session, delivery, limit=MAILS_LOOKED_AT)
+            if is_given_up(mails):
+                _end(tx, delivery, ReportKind.HARD_BOUNCE, f"mails came back for weeks, at last with {report.status}")
     return True
 
 
-def _end(tx: Transaction, delivery: events.ReportedDelivery, report: Report) -> None:
+def _end(tx: Transaction, delivery: events.ReportedDelivery, kind: ReportKind, basis: str) -> None:
     """End a reader whose mailbox is no more or who complained; a mail to an address they had before ends nothing."""
-    reason, suppression = ENDINGS[report.kind]
+    reason, suppression = ENDINGS[kind]
     suppress_hash(tx, delivery.address_hmac, suppression)
     reader = subscriber_store.load_subscriber_by_id(tx.session, delivery.subscriber_id)
     if reader.address_hmac == delivery.address_hmac:
-        end_all(tx, reader.id, reason, basis=f"reported by mail {report.status}".strip(), evidence="mail")
+        end_all(tx, reader.id, reason, basis=basis, evidence="mail")

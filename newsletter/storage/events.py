@@ -5,7 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import select, update
 
-from newsletter.domain.deliveries import Outcome
+from newsletter.domain.bounces import Returned
+from newsletter.domain.deliveries import DeliveryState, Outcome
 from newsletter.storage.bulk import insert_into
 from newsletter.storage.deliveries import DeliveryEventRow, DeliveryRow
 from newsletter.storage.engine import Session
@@ -28,6 +29,28 @@ def find_reported(session: Session, mail_token: str) -> ReportedDelivery | None:
         )
     ).one_or_none()
     return ReportedDelivery(*row) if row else None
+
+
+def mails_until(session: Session, reported: ReportedDelivery, *, limit: int) -> list[Returned]:
+    """Return the mails accepted for an address up to a reported one, the newest first, with their soft bounces."""
+    soft = (DeliveryEventRow.delivery_id == DeliveryRow.id) & (DeliveryEventRow.outcome == Outcome.SOFT_BOUNCE)
+    query = (
+        select(DeliveryRow.id, DeliveryRow.mail_at, DeliveryEventRow.details)
+        .outerjoin(DeliveryEventRow, soft)
+        .where(
+            DeliveryRow.subscriber_id == reported.subscriber_id,
+            DeliveryRow.address_hmac == reported.address_hmac,
+            DeliveryRow.state == DeliveryState.ACCEPTED,
+            DeliveryRow.id <= reported.id,
+        )
+        .order_by(DeliveryRow.id.desc(), DeliveryEventRow.id)
+        .limit(limit)
+    )
+    found: dict[int, Returned] = {}
+    for row in session.execute(query):
+        status = None if row.details is None else str(row.details.get("status", ""))
+        found.setdefault(row.id, Returned(row.mail_at, status))
+    return list(found.values())
 
 
 def add_event(

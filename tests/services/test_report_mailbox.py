@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from newsroom import Newsroom, read
 
+from newsletter.domain import bounces
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.subscriptions import EndReason
 from newsletter.domain.suppressions import SuppressionReason
@@ -81,6 +83,36 @@ def test_a_report_counts_once_and_ends_what_it_must(sent, status, kind, end):
     assert ReportKind.OTHER is not reports[0].kind
     assert end == last_end(newsroom)
     assert DeliveryState.ACCEPTED == export_subscriber(newsroom.app, ADDRESS).mails[-1].state
+
+
+def test_a_bounce_is_known_by_the_address_that_it_came_back_to(mailing_newsroom):
+    """With return tags the envelope sender names the mail, so that nothing of it needs to be in the report."""
+    newsroom = mailing_newsroom
+    changes = {"reports_address": "reports@news.example.org", "return_tags": True}
+    newsroom.app = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update=changes))
+    newsroom.subscribe("aida")
+    newsroom.publish("Water comes back")
+    newsroom.fan_out()
+    newsroom.send()
+    [arrived] = [each.envelope for each in newsroom.server.mails]
+    bounce = bounce_of(newsroom.mails()["aida"][0]).replace(b"Message-ID: <", b"X-Was: <")
+    report = take_report(newsroom.app, f"Delivered-To: {arrived.sender.upper()}\r\n".encode() + bounce)
+
+    assert re.fullmatch(r"reports\+[0-9a-f]{32}@news\.example\.org", arrived.sender)
+    assert ReportKind.HARD_BOUNCE is report.kind
+    assert (EndReason.BOUNCED, SuppressionReason.HARD_BOUNCE) == last_end(newsroom)
+
+
+def test_a_mailbox_that_was_full_for_weeks_is_given_up(sent, monkeypatch):
+    """When an address is given up has tests of its own; here one soft bounce is the last of too many."""
+    newsroom, digest = sent
+    monkeypatch.setattr(bounces, "MOST_SOFT_BOUNCES", 1)
+    monkeypatch.setattr(bounces, "LONGEST_TROUBLE", timedelta(0))
+    take_report(newsroom.app, bounce_of(digest, status="4.2.2"))
+
+    assert (EndReason.BOUNCED, SuppressionReason.HARD_BOUNCE) == last_end(newsroom)
+    [end] = [each for each in export_subscriber(newsroom.app, ADDRESS).subscriptions[-1].consent if each.act == "ended"]
+    assert "mails came back for weeks, at last with 4.2.2" in end.basis
 
 
 def test_a_bounce_of_a_mail_that_is_not_ours_ends_nobody(sent):
