@@ -171,7 +171,7 @@ class FeedEndpoint:
             return
         feed = CUSTOM_STEM if known is None or known[1] == CUSTOM_STEM else known[1]
         agent = next((value for header, value in scope["headers"] if header == b"user-agent"), b"")
-        if self._polls.note(feed, agent.decode("latin-1"), network_of(scope.get("client"))):
+        if self._polls.note(feed, agent.decode("latin-1"), _network(scope.get("client"))):
             task = asyncio.get_running_loop().create_task(run_in_threadpool(self._write_polls))
             self._writing.add(task)
             task.add_done_callback(self._writing.discard)
@@ -226,7 +226,7 @@ class FeedEndpoint:
         await self._tell(answer, asked, send, partial(self._public_terms, f"{asked.name}?{query.text}"))
 
     def _make_custom(self, query: FeedQuery, suffix: str, client: Sequence[object] | None) -> Answer:
-        if not self._orders.admit(network_of(client)):
+        if not self._orders.admit(_network(client)):
             return TooMany()
         return feed_requests.make_custom(self._app, query, suffix)
 
@@ -372,6 +372,16 @@ _OPEN_TO_ALL = (
     ("x-content-type-options", "nosniff"),
 )
 _CLOSED = (("x-robots-tag", "noindex"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff"))
+
+
+def _network(client: Sequence[object] | None) -> str:
+    return _network_of_host(client[0] if client else None)
+
+
+@lru_cache(maxsize=8192)
+def _network_of_host(host: object) -> str:
+    """Return a reader's network: the same readers come all day, and to look it up takes as long as half an answer."""
+    return network_of((host,))
 
 
 @lru_cache(maxsize=2048)
