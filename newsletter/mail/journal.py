@@ -14,8 +14,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from newsletter.domain.replies import Reply, Silence, Stage, Verdict
 from newsletter.mail.smtp import SendResult
+
+log = structlog.get_logger()
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NONE = "-"
@@ -38,10 +42,15 @@ class Journal:
 
     A dot's line is written before `dot` returns. The line of an answer is written with the next dot, or by `flush`,
     whichever is first: should it be lost, so is only the answer to the last dot of that connection.
+
+    Where the disk is full the journal is removed rather than kept with lines missing, and mail goes on without it: who
+    dies then leaves a window in doubt. Only where it cannot be removed either does `dot` raise.
     """
 
     def __init__(self, descriptor: int, path: Path) -> None:
         self.name = path.name
+        self.is_kept = True
+        self._untruth: OSError | None = None
         self._descriptor = descriptor
         self._path = path
         self._lines: list[str] = []
@@ -75,11 +84,18 @@ class Journal:
     def let_go(self) -> None:
         """Note that it is done."""
         self._lines.append("let go\n")
+        self.flush()
 
     def dot(self, ref: int, attempt: int) -> None:
-        """Note that an attempt's dot may leave from now on."""
+        """Note that an attempt's dot may leave from now on.
+
+        Raises:
+            OSError: it could neither be noted nor the journal removed; the dot must not leave.
+        """
         self._lines.append(f"dot {ref} {attempt}\n")
         self.flush()
+        if self._untruth:
+            raise self._untruth
 
     def answer(self, attempt: int, result: SendResult) -> None:
         """Note how an attempt has ended."""
@@ -92,17 +108,31 @@ class Journal:
 
     def flush(self) -> None:
         """Write what was noted."""
-        if self._lines:
-            os.write(self._descriptor, "".join(self._lines).encode())
-            self._lines.clear()
+        unwritten = "".join(self._lines).encode() if self.is_kept else b""
+        self._lines.clear()
+        try:
+            while unwritten:
+                unwritten = unwritten[os.write(self._descriptor, unwritten) :]
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self.is_kept = False
+        log.warning("journal_given_up", sender=self.name, error=error.strerror)
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            self._untruth = error
 
     def close(self, *, is_settled: bool) -> None:
         """Let go of the file; remove it where all that it tells is on record, else the sweeper reads it."""
-        if is_settled:
-            self._path.unlink(missing_ok=True)
-        else:
-            self.flush()
-        os.close(self._descriptor)
+        try:
+            if is_settled:
+                self._path.unlink(missing_ok=True)
+            else:
+                self.flush()
+        finally:
+            os.close(self._descriptor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +177,20 @@ def _read(path: Path) -> Bequest:
     dots: set[tuple[int, int]] = set()
     ends: dict[tuple[int, int], SendResult] = {}
     touched: frozenset[int] = frozenset()
+    is_complete = bool(boot_id()) and first == f"boot {boot_id()}"
     for line in lines:
         kind, _, rest = line.partition(" ")
-        if kind == "dot":
-            ref, attempt = rest.split(" ")
-            dots.add((int(ref), int(attempt)))
-        elif kind == "end":
-            attempt_number, result = _read_end(rest)
-            ends[result.ref, attempt_number] = result
-        else:
-            touched = frozenset(map(int, rest.split())) if kind == "touch" else frozenset()
-    is_complete = bool(boot_id()) and first == f"boot {boot_id()}"
+        try:
+            if kind == "dot":
+                ref, attempt = rest.split(" ")
+                dots.add((int(ref), int(attempt)))
+            elif kind == "end":
+                attempt_number, result = _read_end(rest)
+                ends[result.ref, attempt_number] = result
+            else:
+                touched = frozenset(map(int, rest.split())) if kind == "touch" else frozenset()
+        except ValueError:  # the disk was full, or the machine went down: others may be missing altogether
+            is_complete = False
     ended = [(attempt, result) for (_, attempt), result in ends.items()]
     return Bequest(path.name, is_complete, frozenset(dots), ended, touched, path)
 

@@ -1,8 +1,11 @@
 """The journal: what a sender was about when it was killed, for whoever can prove that it is dead."""
 
+import errno
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +14,7 @@ from newsletter.mail import journal
 from newsletter.mail.journal import Journal, bequests, sender_name
 from newsletter.mail.smtp import SendResult
 
+FULL = Path("/dev/full")
 ENDS = [
     SendResult(1, Verdict.ACCEPTED, Stage.DOT, Reply(250, "2.0.0", "queued as 4F1 <-> é")),
     SendResult(2, Verdict.RECIPIENT_FAILED, Stage.RCPT, Reply(550, "", "")),
@@ -22,6 +26,24 @@ ENDS = [
 @pytest.fixture
 def folder(tmp_path):
     return tmp_path / "journals"
+
+
+@pytest.fixture
+def full_disk():
+    """Lets the disk under a journal be full from now on."""
+    if not FULL.exists():
+        pytest.skip("this system has no device that is full")
+
+    def fill(kept):
+        full = os.open(FULL, os.O_WRONLY)
+        os.dup2(full, kept._descriptor)
+        os.close(full)
+
+    return fill
+
+
+def refuse(*_args, **_kwargs):
+    raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_what_was_noted_is_read_once_its_sender_is_gone(folder):
@@ -82,6 +104,42 @@ def test_a_line_without_its_end_was_not_written(folder):
     [left] = bequests(folder)
 
     assert {(1, 1)} == left.dots
+
+
+@pytest.mark.parametrize("torn", ["dot 5dot 6 1\n", "end 5 1 acc\0\0\0\n", "end 5\n", "touch 5 x\n"])
+def test_a_line_that_cannot_be_read_means_that_others_may_be_missing(folder, torn):
+    """And keeps nobody from reading those that are there."""
+    kept = Journal.open(folder, "a")
+    kept.dot(1, 1)
+    kept.answer(1, ENDS[0])
+    kept.close(is_settled=False)
+    with (folder / "a").open("a") as file:
+        file.write(f"{torn}dot 7 1\n")
+    [left] = bequests(folder)
+
+    assert (False, {(1, 1), (7, 1)}, [(1, ENDS[0])]) == (left.is_complete, left.dots, left.ends)
+
+
+def test_a_full_disk_leaves_no_journal_that_misses_a_line(folder, full_disk):
+    kept = Journal.open(folder, "a")
+    kept.dot(1, 1)
+    full_disk(kept)
+    kept.dot(2, 1)
+    kept.answer(1, ENDS[0])
+    kept.dot(3, 1)
+    kept.close(is_settled=False)
+
+    assert (False, []) == (kept.is_kept, list(folder.iterdir()))
+
+
+def test_no_dot_leaves_where_a_journal_can_neither_be_written_nor_removed(folder, full_disk, monkeypatch):
+    kept = Journal.open(folder, "a")
+    full_disk(kept)
+    monkeypatch.setattr(type(folder), "unlink", refuse)
+    for ref in (1, 2):
+        with pytest.raises(OSError, match="No space left"):
+            kept.dot(ref, 1)
+    kept.close(is_settled=False)
 
 
 def test_after_the_machine_went_down_lines_may_be_missing(folder, monkeypatch):
