@@ -207,6 +207,10 @@ def test_whoever_reads_finds_everything(reader: Reader) -> None:
     reader.page.locator("main li a").first.click()
     reader.look()
     reader.go("/archive/weekly")
+    reader.go(f"/feeds?lang={reader.code}")
+    reader.page.locator("input[name=topic]").first.check()
+    reader.press("Show the address")
+    assert f"-{reader.code}.atom" in reader.page.locator("#address-1").input_value()
 
 
 def test_a_digest_is_read_and_left_in_the_browser(newsroom: ReadersNewsroom, chromium: Browser) -> None:
