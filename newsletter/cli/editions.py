@@ -413,8 +413,9 @@ def _why_nothing(plan: SendPlan, reason: SkipReason) -> str:
         return "the new articles are nothing that any reader chose"
     if reason is SkipReason.EMPTY:
         return (
-            f"no article is new for {plan.list_slug}. Those from before the list began are archive "
-            f"(`newsletter lists show {plan.list_slug}` says since when); `newsletter --now TIME send` replays history"
+            f"no article is new for {plan.list_slug}. Those from before the list began (`newsletter lists show "
+            f"{plan.list_slug}` says when), and those too old for its cadence, 28 days for a weekly list, are archive; "
+            "`newsletter --now TIME send` replays history"
         )
     return reason.value
 
