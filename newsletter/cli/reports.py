@@ -11,6 +11,7 @@ import typer
 from newsletter.cli.output import AsJSON, console, get_app, print_facts
 from newsletter.errors import InvalidError
 from newsletter.mail.reports import ReportKind
+from newsletter.services.audit import note_act
 from newsletter.services.report_mailbox import take_report
 
 app = typer.Typer(no_args_is_help=True, help="Reports: mails that come back, from readers and from mail servers.")
@@ -39,6 +40,7 @@ def read(
     parts = get_app(context)
     counts = Counter(take_report(parts, content).kind for content in _mails(places))
     facts = {str(kind): counts[kind] for kind in ReportKind if counts[kind]}
+    note_act(parts, "read", "reports", counts=facts)
     if as_json:
         print_facts(facts, as_json=True)
     else:

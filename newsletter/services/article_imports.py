@@ -41,7 +41,8 @@ from newsletter.errors import InvalidError
 from newsletter.ingest.document import Document, Item
 from newsletter.ingest.fields import Defaults
 from newsletter.ingest.readers import read_document
-from newsletter.services.announcements import announce_changes
+from newsletter.services.article_changes import announce_changes
+from newsletter.services.audit import note_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.topics import TopicFinder
 from newsletter.storage import articles as storage
@@ -52,6 +53,8 @@ log = structlog.get_logger()
 IMPORT_CHUNK = 100
 """Items in one transaction: nobody waits long for it, and a commit costs more than a few items."""
 LONGEST_SLUG = 80
+FILES_NAMED = 20
+"""Of one import, in the record of who did what."""
 ARTICLE_NAMESPACE = uuid.UUID("4f0ad3f1-6a37-5ad4-9a3e-9d0c3b1d8a52")
 """Of article uids, made of source and key: the same import gives the same addresses on every machine."""
 
@@ -111,7 +114,16 @@ def import_files(
             raise InvalidError(f"{path}: cannot be read: {error.strerror or error}") from error
     defaults = _defaults(app, source, language, kind)
     read = [_read(name, content, defaults) for name, content in documents]
-    return import_items(app, [item for items in read for item in items], on_progress)
+    outcomes = import_items(app, [item for items in read for item in items], on_progress)
+    _record(app, [name for name, _ in documents], outcomes)
+    return outcomes
+
+
+def _record(app: App, names: Sequence[str], outcomes: Sequence[ImportOutcome]) -> None:
+    """Put on record who imported which files, and what became of their items."""
+    counts = Counter(outcome.result.value for outcome in outcomes)
+    files = list(names[:FILES_NAMED])
+    note_act(app, "imported", "articles", files=files, file_count=len(names), counts=dict(counts))
 
 
 def import_articles(

@@ -13,7 +13,7 @@ from newsletter.domain.topics import Topic
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.ingest.dates import read_date
 from newsletter.ingest.markup import safe_url
-from newsletter.services.announcements import announce_changes
+from newsletter.services.article_changes import announce_changes
 from newsletter.services.article_imports import (
     ImportOutcome,
     ImportResult,

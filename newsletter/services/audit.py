@@ -19,6 +19,12 @@ def record_act(tx: Transaction, act: str, about: str, *, actor: str | None = Non
     storage.add_act(tx.session, actor=(actor or tx.actor)[:200], act=act, about=about[:120], details=details)
 
 
+def note_act(app: App, act: str, about: str, **details: Any) -> None:
+    """Note an act in a transaction of its own, after what was done in many or in none; see `record_act`."""
+    with app.transaction() as tx:
+        record_act(tx, act, about, **details)
+
+
 def list_acts(
     app: App,
     *,

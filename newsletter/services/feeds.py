@@ -24,6 +24,7 @@ from newsletter.domain.filters import EVERYTHING, Filter, matches
 from newsletter.domain.topics import ancestors
 from newsletter.errors import ConflictError, NotFoundError, TransientError
 from newsletter.feeds.opml import write_opml
+from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.feed_building import Work, build, load_writer, new_document, plans_of, prepare
 from newsletter.services.feed_documents import SWAPS
@@ -147,6 +148,7 @@ def close_feed(app: App, slug: str, *, moved_to: str = "") -> None:
         storage.add_former(tx.session, (FormerFeed(slug, moved_to or None, is_final=True),), now=tx.now)
         _remove(tx, (feed,))
         storage.mark_changed(tx.session, [each.id for each in storage.load_feeds(tx.session)], now=tx.now)
+        record_act(tx, "closed", f"feed {slug}", moved_to=moved_to)
         tx.ring(Doorbell.REBUILD_FEEDS)
     SWAPS.note()
 
@@ -162,6 +164,7 @@ def open_feed(app: App, slug: str) -> None:
         if former is None or not former.is_final:
             raise NotFoundError(f"no feed {slug} was closed")
         storage.remove_former(tx.session, (slug,))
+        record_act(tx, "opened", f"feed {slug}")
         tx.ring(Doorbell.REBUILD_FEEDS)
 
 

@@ -33,6 +33,7 @@ from newsletter.ingest.full_text import LARGEST_PAGE, is_excerpt, with_full_text
 from newsletter.ingest.json_feed import read_json_feed
 from newsletter.services.article_imports import ImportOutcome, ImportResult, SourcedItem, give_keys, import_items
 from newsletter.services.articles import withdraw_article
+from newsletter.services.audit import note_act
 from newsletter.services.context import App
 from newsletter.services.fetching import PAGES, Fetched, fetch
 from newsletter.services.source_hubs import tend_hub
@@ -86,6 +87,7 @@ def poll_source_now(app: App, slug: str) -> PollReport:
     """
     with app.reading() as tx:
         poll = find_source(tx, slug)
+    note_act(app, "polled", f"source {slug}")
     report = poll_source(app, poll.source_id, at_once=True)
     if report is None:
         raise ConflictError(f"the source {slug} is being polled at this moment; look again in a minute")

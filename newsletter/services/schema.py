@@ -1,5 +1,6 @@
 """The database's schema, as staff bring it up to date."""
 
+from newsletter.services.audit import note_act
 from newsletter.services.context import App
 from newsletter.storage.migrate import current, is_current, upgrade
 
@@ -7,7 +8,9 @@ from newsletter.storage.migrate import current, is_current, upgrade
 def upgrade_schema(app: App) -> str:
     """Bring the database up to this release and return its revision. Safe to repeat, and from several processes."""
     upgrade(app.database)
-    return current(app.database) or ""
+    revision = current(app.database) or ""
+    note_act(app, "upgraded", "database", revision=revision)
+    return revision
 
 
 def is_schema_current(app: App) -> bool:

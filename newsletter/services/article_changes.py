@@ -1,4 +1,4 @@
-"""Announcements: tells, in the transaction that changes articles, everyone who shows them."""
+"""Article changes: tells, in the transaction that changes articles, everyone who shows them."""
 
 from collections.abc import Sequence
 
