@@ -139,7 +139,9 @@ def _serve(running: Demo, port: int) -> None:
         ("first page", "/"),
         ("sign-up", "/subscribe"),
         ("archive", "/archive/"),
-        ("feeds", "/feeds.opml"),
+        ("search", "/search"),
+        ("feeds", "/feeds"),
+        ("all feeds", "/feeds.opml"),
     ):
         places.add_row(Text(name, style="dim"), f"{address}{path}")
     errors.print(Text.assemble(("Where to look", "bold"), " (Ctrl-C stops)"), places, sep="\n")
