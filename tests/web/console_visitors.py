@@ -63,6 +63,7 @@ class StaffBrowser:
         async with httpx.AsyncClient(transport=self._transport, base_url=base, cookies=self.cookies) as client:
             answer = await client.request(method, path, **what)
             self.cookies = client.cookies
+            await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))  # what a server does beside answers
             return answer
 
 

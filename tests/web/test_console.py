@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,9 +11,14 @@ from argon2 import PasswordHasher
 from console_visitors import StaffBrowser, signed_in, with_a_draft
 
 from newsletter.domain.staff import SESSION_IDLE, SESSION_LIFETIME, TRIES_AT_ACCOUNT_FROM_NETWORK, TRY_WINDOW, Role
-from newsletter.services import staff
+from newsletter.services import feed_readers, staff
 from newsletter.services.audit import list_acts
+from newsletter.services.edition_edits import diff_edition
+from newsletter.services.feed_readers import estimate_readers
+from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.limits import list_limits
 from newsletter.services.reports import find_progress
+from newsletter.services.sending_status import find_sending_status
 from newsletter.web.application import build_web
 from newsletter.web.console.routes import PLACES
 
@@ -413,3 +418,135 @@ def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app):
     assert 422 == answer.status_code
     assert "review" == find_progress(app, edition_id).state
     assert 303 == browser.post(f"/console/editions/{edition_id}/approve", read="1").status_code
+
+
+def test_what_is_written_is_not_lost_when_it_is_refused(desk):
+    app, _ = desk
+    browser = signed_in(app, Role.EDITOR)
+    fields = {"list": "reviewed", "subject-en": "We move", "text-en": ""}
+    answer = browser.post("/console/compose", **fields)
+
+    assert 422 == answer.status_code
+    assert 'value="We move"' in answer.text
+
+
+def test_what_is_written_waits_for_approval(desk):
+    app, _ = desk
+    browser = signed_in(app, Role.EDITOR)
+    answer = browser.post(
+        "/console/compose", list="reviewed", **{"subject-en": "We move", "text-en": "To *the* river."}
+    )
+    edition_id = int(answer.headers["location"].split("/")[-1].partition("?")[0])
+
+    assert "review" == find_progress(app, edition_id).state
+    assert "To <em>the</em> river." in browser.get(f"/console/editions/{edition_id}/mail").text
+
+
+def test_articles_stand_in_the_order_that_an_editor_gives_them(desk):
+    app, edition_id = desk
+    browser = signed_in(app, Role.EDITOR)
+    before = [each.uid for each in diff_edition(app, edition_id).edited]
+    places = {f"place-{uid}": str(place) for place, uid in zip((3, 1, 2), before, strict=True)}
+    answer = browser.post(f"/console/editions/{edition_id}/edit", change="order", **places)
+
+    assert 303 == answer.status_code
+    assert [before[1], before[2], before[0]] == [each.uid for each in diff_edition(app, edition_id).edited]
+
+
+REFUSED_CHANGES = (
+    {},
+    {"change": "explode"},
+    {"change": "lead"},
+    {"change": "drop", "article": "1"},
+    {"change": "lead", "article": "99"},
+    {"change": "order", "place-x": "first"},
+    {"change": "summary", "article": "1", "language": "xx", "words": "?"},
+)
+
+
+def test_a_change_that_cannot_be_made_changes_nothing(desk):
+    app, edition_id = desk
+    browser = signed_in(app, Role.EDITOR)
+    for fields in REFUSED_CHANGES:
+        answer = browser.post(f"/console/editions/{edition_id}/edit", **fields)
+
+        assert answer.status_code in (404, 409, 422), fields
+        assert notice(answer), fields
+    assert () == diff_edition(app, edition_id).changes
+
+
+def test_an_operator_stops_all_mail_with_a_reason_and_lets_it_go_on(desk):
+    app, _ = desk
+    browser = signed_in(app, Role.OPERATOR)
+    without = browser.post("/console/sending/stop")
+    browser.post("/console/sending/stop", reason="a fire at the relay")
+    stopped = find_sending_status(app).is_stopped
+    page = browser.get("/console/sending").text
+    browser.post("/console/sending/go-on")
+
+    assert 422 == without.status_code
+    assert stopped
+    assert "a fire at the relay" in page
+    assert not find_sending_status(app).is_stopped
+    assert {"operator@staff.example"} == {each.actor for each in list_acts(app, about="sending")}
+
+
+def test_a_limit_that_is_none_is_refused(app):
+    browser = signed_in(app, Role.OPERATOR)
+    for told in ("-1", "0", "many", "nan", "inf", "1e9", "2.5"):
+        assert 422 == browser.post("/console/sending/limit", name="gmail", concurrency=told).status_code, told
+    assert [] == list_limits(app)
+
+
+def test_a_limit_is_set_and_taken_away(desk):
+    app, _ = desk
+    browser = signed_in(app, Role.OPERATOR)
+    browser.post("/console/sending/limit", name="gmail", rate="2,5", concurrency="3")
+    [limit] = list_limits(app)
+    browser.post("/console/sending/free", name="gmail")
+
+    assert ("gmail", 2.5, 3, "operator@staff.example") == (limit.name, limit.rate, limit.concurrency, limit.set_by)
+    assert [] == list_limits(app)
+
+
+def test_an_approval_for_later_is_in_the_newsrooms_time(desk):
+    app, edition_id = desk
+    browser = signed_in(app, Role.EDITOR)
+    local = (app.clock() + timedelta(hours=2)).astimezone(app.settings.zone_info)
+    past = browser.post(f"/console/editions/{edition_id}/approve", read="1", at="2020-01-01T08:00")
+    broken = browser.post(f"/console/editions/{edition_id}/approve", read="1", at="tomorrow")
+    answer = browser.post(f"/console/editions/{edition_id}/approve", read="1", at=f"{local:%Y-%m-%dT%H:%M}")
+    [act] = [each for each in list_acts(app) if each.act == "scheduled"]
+
+    assert [409, 422, 303] == [each.status_code for each in (past, broken, answer)]
+    assert local.replace(second=0, microsecond=0) == datetime.fromisoformat(act.details["at"])
+    assert "review" == find_progress(app, edition_id).state
+
+
+def test_addresses_that_name_nothing_are_no_failure(app):
+    operator = signed_in(app, Role.OPERATOR)
+    for query in (
+        "edition=x",
+        "state=explode&provider=x&answer=x",
+        "after=99999999999999999999",
+        "edition=-1",
+        "after=²",
+    ):
+        assert 200 == operator.get(f"/console/mails?{query}").status_code, query
+    for number in ("0", "99999", "9" * 40, "x", "²", "-1"):
+        assert 404 == operator.get(f"/console/editions/{number}").status_code, number
+
+
+def test_whoever_polls_a_feed_is_counted_and_waits_for_nothing(desk, monkeypatch):
+    app, _ = desk
+    monkeypatch.setattr(feed_readers, "WRITTEN_EVERY_SECONDS", 0.0)
+    rebuild_feeds(app)
+    browser = StaffBrowser(app)
+    agent = "Feedly/1.0 (+http://www.feedly.com/fetcher.html; 16 subscribers; )"
+    browser.get("/feeds/all-en.atom", headers={"user-agent": agent})
+    browser.get("/feeds/none-such.atom", headers={"user-agent": agent})
+    browser.get("/feeds/style.css", headers={"user-agent": agent})
+    shown = signed_in(app, Role.EDITOR).get("/console/feeds").text
+
+    assert [("all-en", 16)] == [(each.feed, each.total) for each in estimate_readers(app)]
+    assert "Feedly 16" in shown

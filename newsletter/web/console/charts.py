@@ -74,7 +74,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns side by side over one line, *line* units below the top, *height* in all."""
+    """Columns side by side over one line, *line* units below the top, *height* in all: none where there is nothing."""
 
     columns: tuple[Column, ...]
     line: float
@@ -102,4 +102,4 @@ def columns(rows: Sequence[tuple[str, int, int]]) -> Columns:
         )
         for number, (label, up, down) in enumerate(rows)
     ]
-    return Columns(tuple(made), round(most_up * unit, 2), HEIGHT)
+    return Columns(tuple(made), round(most_up * unit, 2), HEIGHT if most_up + most_down else 0)
