@@ -102,6 +102,11 @@ def _addresses(value: object) -> object:
     return addresses
 
 
+def _words(value: object) -> object:
+    """Split what stands between spaces; what else *value* may be is for the field's type to judge."""
+    return tuple(value.split()) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """One installation's settings; each field is the variable NEWSLETTER_<NAME>."""
 
@@ -136,6 +141,11 @@ class Settings(BaseSettings):
     )
     secret_key: str = Field(
         default="", repr=False, description="signs links and keys address hashes; at least 32 characters"
+    )
+    retired_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
+        default=(),
+        repr=False,
+        description="earlier secret keys, the newest first, spaces between: their links work on; never drop the last",
     )
     name: str = Field(default="Newsroom", description="the newsroom's name, in mails, pages and feeds")
     postal_address: str = Field(default="", description="one line; every digest must carry it")
@@ -194,6 +204,10 @@ class Settings(BaseSettings):
     def _production_needs_a_secret(self) -> Self:
         if self.secret_key and len(self.secret_key) < MINIMUM_SECRET_LENGTH:
             raise ValueError(f"NEWSLETTER_SECRET_KEY needs at least {MINIMUM_SECRET_LENGTH} characters")
+        if any(len(each) < MINIMUM_SECRET_LENGTH for each in self.retired_keys):
+            raise ValueError(f"NEWSLETTER_RETIRED_KEYS needs at least {MINIMUM_SECRET_LENGTH} characters in each key")
+        if self.retired_keys and not self.secret_key:
+            raise ValueError("NEWSLETTER_RETIRED_KEYS needs NEWSLETTER_SECRET_KEY beside it: the one in force")
         if self.database_url and not self.secret_key:
             raise ValueError("NEWSLETTER_DATABASE_URL needs NEWSLETTER_SECRET_KEY beside it, the same for each process")
         if self.broker_url and not self.database_url:
@@ -203,7 +217,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _return_tags_need_room(self) -> Self:
         local, _, domain = self.return_base.partition("@")
-        if self.return_tags and not (domain.isascii() and local.isascii() and 0 < len(local) <= LONGEST_TAGGED):
+        if self.return_tags and not (domain and self.return_base.isascii() and 0 < len(local) <= LONGEST_TAGGED):
             raise ValueError(
                 f"NEWSLETTER_RETURN_TAGS needs a plain address of at most {LONGEST_TAGGED} characters before the @,"
                 f" and {self.return_base!r} is none: set NEWSLETTER_RETURN_PATH or NEWSLETTER_REPORTS_ADDRESS"
@@ -252,6 +266,20 @@ class Settings(BaseSettings):
             return f"sqlite:///{self.home / 'newsletter.db'}"
         scheme, _, rest = self.database_url.partition("://")
         return f"postgresql+psycopg://{rest}" if scheme in ("postgres", "postgresql") else self.database_url
+
+    @property
+    def retired_secrets(self) -> tuple[bytes, ...]:
+        """Keys that sign nothing any more, and whose links still work."""
+        return tuple(each.encode() for each in self.retired_keys)
+
+    @property
+    def lasting_secret(self) -> bytes:
+        """The key of what is kept under it and cannot be made anew: the first there ever was.
+
+        Suppressed and erased addresses are known by their keyed hash alone; private feeds and the secrets shared with
+        hubs have to stay what they are.
+        """
+        return self.retired_secrets[-1] if self.retired_keys else self.secret
 
     @cached_property
     def secret(self) -> bytes:

@@ -79,3 +79,24 @@ def test_a_refusal_of_settings_shows_no_secret():
         load_settings(secret_key="too short")
 
     assert "too short" not in f"{refusal.value} {refusal.value.__cause__}"
+
+
+def test_a_retired_key_signs_nothing_and_keys_what_is_kept():
+    settings = load_settings(secret_key="n" * 32, retired_keys=f"{'m' * 32} {'o' * 32}")
+
+    assert b"n" * 32 == settings.secret
+    assert (b"m" * 32, b"o" * 32) == settings.retired_secrets
+    assert b"o" * 32 == settings.lasting_secret
+    assert b"n" * 32 == load_settings(secret_key="n" * 32).lasting_secret
+
+
+@pytest.mark.parametrize("changes", [{"secret_key": "n" * 32, "retired_keys": "short"}, {"retired_keys": "o" * 32}])
+def test_retired_keys_are_keys_beside_the_one_in_force(changes):
+    with pytest.raises(InvalidError, match="NEWSLETTER_RETIRED_KEYS"):
+        load_settings(**changes)
+
+
+@pytest.mark.parametrize("address", ["a" * 32 + "@example.org", "новости@example.org", "nobody"])
+def test_return_tags_need_an_address_with_room(address):
+    with pytest.raises(InvalidError, match="NEWSLETTER_RETURN_TAGS"):
+        load_settings(return_tags=True, return_path=address)

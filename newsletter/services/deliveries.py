@@ -39,7 +39,7 @@ def queue_request(tx: Transaction, request: ReaderRequest, reader: Subscriber) -
     """Queue the mail with the link that a request needs: to its new address, if it asks for one, else to its reader."""
     links = {"request_url": _url(tx, TokenPurpose.REQUEST, request.uid)}
     address = request.address.original if request.address else None
-    hashed = address_hmac(tx.settings.secret, request.address.key) if request.address else reader.address_hmac
+    hashed = address_hmac(tx.settings.lasting_secret, request.address.key) if request.address else reader.address_hmac
     language = _language(tx, request.language)
     mail = _render(tx, str(request.kind), language, **links)
     _queue_notice(
@@ -63,7 +63,7 @@ def queue_staff_notice(
     No reader is concerned: it is suppressed, counted and erased by its address alone.
     """
     mail = _render(tx, name, language, **words)
-    hashed = address_hmac(tx.settings.secret, address.key)
+    hashed = address_hmac(tx.settings.lasting_secret, address.key)
     _queue_notice(tx, key, None, mail, language, address=address.original, hashed=hashed)
 
 

@@ -43,7 +43,7 @@ def ask_hub(app: App, form: Mapping[str, str]) -> HubRequest:
     with app.transaction() as tx:
         if request.mode is Mode.SUBSCRIBE:
             _refuse_floods(tx, document)
-        sealed = seal(request.secret, app.settings.secret, of=request.key) if request.secret else None
+        sealed = seal(request.secret, app.settings.lasting_secret, of=request.key) if request.secret else None
         storage.add_request(tx.session, document, request, sealed, now=tx.now)
         tx.ring(Doorbell.PUSH_FEEDS)
     return request

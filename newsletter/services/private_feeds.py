@@ -101,7 +101,9 @@ def _addresses(tx: Transaction, token: str) -> Addresses:
 def _token(tx: Transaction, subscriber_id: int, list_id: int, serial: int) -> str:
     """Return the token of an address: made anew each time it is shown, so that none is stored."""
     said = f"newsletter private feed {subscriber_id} {list_id} {serial}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(tx.settings.secret, said, hashlib.sha256)[:TOKEN_BYTES]).decode()
+    return base64.urlsafe_b64encode(
+        hmac.digest(tx.settings.lasting_secret, said, hashlib.sha256)[:TOKEN_BYTES]
+    ).decode()
 
 
 def _digest(token: str) -> str:

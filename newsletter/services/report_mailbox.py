@@ -55,7 +55,7 @@ def take_report(app: App, content: bytes) -> Report:
 
 
 def _leave(app: App, report: Report) -> bool:
-    uid = TokenSigner(app.settings.secret).read(TokenPurpose.UNSUBSCRIBE, report.token)
+    uid = TokenSigner(app.settings.secret, app.settings.retired_secrets).read(TokenPurpose.UNSUBSCRIBE, report.token)
     if uid is None:
         return False
     try:

@@ -83,7 +83,7 @@ def _ask(app: App, uid: str, kind: RequestKind, address: Address | None = None) 
 
 def _may_move_to(tx: Transaction, address: Address) -> bool:
     """Say whether a new address may be asked; who is subscribed with it already is told that instead."""
-    hashed = address_hmac(tx.settings.secret, address.key)
+    hashed = address_hmac(tx.settings.lasting_secret, address.key)
     span, _ = REQUEST_LIMIT
     asked = storage.count_asked(tx.session, address.key, since=tx.now - span)  # this one among them
     if load_suppression(tx.session, hashed) or asked > ADDRESS_LIMIT:
@@ -183,7 +183,7 @@ def _open_request(tx: Transaction, uid: str) -> ReaderRequest:
 
 def _move(tx: Transaction, reader: Subscriber, address: Address, evidence: Evidence) -> None:
     """Give a reader another address; every subscription and its record stay theirs."""
-    hashed = address_hmac(tx.settings.secret, address.key)
+    hashed = address_hmac(tx.settings.lasting_secret, address.key)
     if load_suppression(tx.session, hashed):
         raise ConflictError("that address must not be mailed")
     if not subscriber_store.move_subscriber(tx.session, reader.id, address, hashed):

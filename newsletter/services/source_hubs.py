@@ -73,7 +73,7 @@ def tend_hub(app: App, poll: Poll, facts: FeedFacts, answer: Fetched, *, asked_a
 
 def hub_secret(settings: Settings, name: str) -> str:
     """Return what a hub signs its pushes to the callback *name* with; made of our key, so that none is stored."""
-    return hmac.digest(settings.secret, f"newsletter hub {name}".encode(), hashlib.sha256).hex()
+    return hmac.digest(settings.lasting_secret, f"newsletter hub {name}".encode(), hashlib.sha256).hex()
 
 
 def confirm_hub(app: App, name: str, *, mode: str, topic: str, lease: timedelta) -> bool:

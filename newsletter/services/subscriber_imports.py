@@ -172,7 +172,7 @@ def _open_importer(app: App, slug: str, *, basis: str, evidence: str) -> "_Impor
             mailing_list=mailing_list,
             carried=list_store.load_filter(tx.session, mailing_list.filter_id),
             names=load_names(tx),
-            secret=app.settings.secret,
+            secret=app.settings.lasting_secret,
             basis=basis.strip(),
             evidence=evidence,
         )

@@ -89,7 +89,7 @@ def _close(tx: Transaction, mailing_list: MailingList, line: ForeignLine, report
     except InvalidError as error:
         report.refusals.append(Refusal(line.number, line.address, str(error)))
         return
-    hashed = address_hmac(tx.settings.secret, address.key)
+    hashed = address_hmac(tx.settings.lasting_secret, address.key)
     at = line.ended_at or tx.now
     if reason := _SUPPRESSED.get(line.standing):
         if hashed not in load_suppressions(tx.session, [hashed]):

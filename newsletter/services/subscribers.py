@@ -153,7 +153,7 @@ def erase_subscriber(app: App, address: str) -> int:
 
 def address_hash(app: App, address: str) -> str:
     """Return the keyed hash of *address*, by which it is recognised after its erasure."""
-    return address_hmac(app.settings.secret, parse_address(address).key)
+    return address_hmac(app.settings.lasting_secret, parse_address(address).key)
 
 
 def _find_subscriber(tx: Transaction, address: str) -> Subscriber:

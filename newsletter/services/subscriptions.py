@@ -116,7 +116,7 @@ def subscribe(app: App, request: SignUpRequest) -> None:
         InvalidError: the address is none, or no list is chosen, or one does not take sign-ups, or a choice is unknown.
     """
     address = parse_address(request.address)
-    hashed = address_hmac(app.settings.secret, address.key)
+    hashed = address_hmac(app.settings.lasting_secret, address.key)
     if not request.wishes:
         raise InvalidError("no list is chosen; choose at least one")
     with app.transaction() as tx:

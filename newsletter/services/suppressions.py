@@ -20,7 +20,7 @@ def suppress_address(app: App, address: str, reason: SuppressionReason = Suppres
     Raises:
         InvalidError: it is no address.
     """
-    hashed = address_hmac(app.settings.secret, parse_address(address).key)
+    hashed = address_hmac(app.settings.lasting_secret, parse_address(address).key)
     with app.transaction() as tx:
         suppress_hash(tx, hashed, reason)
         record_act(tx, "suppressed", f"address {hashed[:12]}", reason=reason.value)
@@ -38,7 +38,7 @@ def lift_suppression(app: App, address: str) -> None:
         InvalidError: it is no address.
         NotFoundError: it is not suppressed.
     """
-    hashed = address_hmac(app.settings.secret, parse_address(address).key)
+    hashed = address_hmac(app.settings.lasting_secret, parse_address(address).key)
     with app.transaction() as tx:
         if not storage.lift_suppression(tx.session, hashed, now=tx.now):
             raise NotFoundError(f"{address} is not suppressed; there is nothing to lift")

@@ -193,7 +193,7 @@ def _push_one(app: App, client: httpx.Client, follower: Follower, body: bytes | 
         "link": f'<{app.settings.hub_url}>; rel="hub", <{follower.topic}>; rel="self"',
     }
     if follower.secret is not None:
-        secret = unseal(follower.secret, app.settings.secret, of=follower.key)
+        secret = unseal(follower.secret, app.settings.lasting_secret, of=follower.key)
         if secret is None:
             # Unsigned it would be thrown away, by those who check.
             return _fail(app, follower, "its secret was sealed under another NEWSLETTER_SECRET_KEY")

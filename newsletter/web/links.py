@@ -38,4 +38,4 @@ def link_to(visit: Visit, purpose: TokenPurpose, uid: str) -> str:
 
 
 def _signer(visit: Visit) -> TokenSigner:
-    return TokenSigner(visit.app.settings.secret)
+    return TokenSigner(visit.app.settings.secret, visit.app.settings.retired_secrets)

@@ -233,4 +233,4 @@ def _wording(visit: Visit) -> str:
 
 
 def _signer(visit: Visit) -> TokenSigner:
-    return TokenSigner(visit.app.settings.secret)
+    return TokenSigner(visit.app.settings.secret, visit.app.settings.retired_secrets)

@@ -1,12 +1,15 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from web_visitors import Browser, find, later, mails_to
 
+from newsletter.config import Settings
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.subscriptions import EndReason, SubscriptionState
 from newsletter.mail.tokens import TokenPurpose
 from newsletter.services.subscribers import export_subscriber
+from newsletter.services.suppressions import suppress_address
 
 UNSUBSCRIBE = TokenPurpose.UNSUBSCRIBE
 ADDRESS = "aida@example.org"
@@ -102,3 +105,18 @@ def test_the_page_of_who_has_left_says_so(browser, reader, path_to):
 
     assert 200 == page.status_code
     assert "<button" not in page.text
+
+
+def test_a_link_and_a_suppression_outlive_the_key_that_made_them(newsroom, reader, path_to):
+    """A new key signs new links; old mails are left by their old ones, and who must not be mailed stays so."""
+    suppress_address(newsroom, "bakyt@example.org")
+    link = path_to(TokenPurpose.UNSUBSCRIBE, reader.uid)
+    known = newsroom.settings.model_dump() | {"secret_key": "another key, " * 4}
+    after = replace(newsroom, settings=Settings(**known | {"retired_keys": (newsroom.settings.secret_key,)}))
+    page = Browser(after).post(link)
+    Browser(after).subscribe(address="bakyt@example.org", list="weekly")
+
+    assert 200 == page.status_code
+    assert SubscriptionState.ENDED is find(newsroom, "aida@example.org")[-1].state
+    assert [] == find(newsroom, "bakyt@example.org")
+    assert 404 == Browser(replace(newsroom, settings=Settings(**known))).post(link).status_code
