@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -91,11 +92,11 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
     with app.reading() as tx:
         if not ledger.has_due(tx.session, pool):
             return Slice()
-    ends_at = time.monotonic() + SLICE_SECONDS
     counts: Counter[DeliveryState] = Counter()
     failed: set[str] = set()
     may_have_more = False  # else whatever has to wait is found by the tick
     while relay := admission.choose_relay(app, but_not=failed):
+        ends_at = time.monotonic() + SLICE_SECONDS  # for each of its own: one that hangs may have used up the time
         sender = _Sender(app, relay, pool, should_stop=should_stop, ends_at=ends_at, counts=counts)
         sender.run()
         may_have_more = sender.may_have_more and not sender.failure
@@ -124,6 +125,7 @@ class _Lease:
     """What one claim brought and is not written ahead yet, with its mails."""
 
     token: str
+    since: float
     mails: deque[tuple[Claimed, list[bytes]]]
 
 
@@ -247,6 +249,7 @@ class _Sender:
                     break
             elif not self._sent:
                 break
+            self._give_back_old(now)
             self._turn_if_due(now)
             self._hear(self._fleet.run(TELL_SECONDS))
             if self.failure:
@@ -275,10 +278,15 @@ class _Sender:
             self._wait_for_more(now)
             return
         self._is_exhausted, self.may_have_more = False, True
-        with self.app.reading() as tx:  # apart: a crash in here leaves them leased, to be found out one by one
-            self._touch(batch)
-            self._builder.load(tx.session, batch)
-        self._leases.append(_Lease(token, deque(self._build(batch, token))))
+        self._touch(batch)  # a crash in here leaves them leased, to be found out one by one
+        try:
+            with self.app.reading() as tx:
+                self._builder.load(tx.session, batch)
+        except TransientError:
+            if self._journal:
+                self._journal.let_go()  # it was not these mails
+            raise
+        self._leases.append(_Lease(token, now, deque(self._build(batch, token))))
         if self._journal:
             self._journal.let_go()
 
@@ -335,6 +343,22 @@ class _Sender:
             ledger.release(tx.session, [delivery_id], token)
             if pause_edition_in(tx, error.edition_id, f"no mail can be made of it: {redact(str(error))}"):
                 log.error("edition_not_mailable", edition_id=error.edition_id, error=redact(str(error)))
+
+    def _give_back_old(self, now: float) -> None:
+        """Give back what would lapse here: another may send it, and that this relay hangs is not the mail's fault."""
+        if self._leases and now - self._leases[0].since > LEASE.total_seconds() * self._wait_factor / 2:
+            self._give_back(1)
+
+    def _give_back(self, count: int) -> None:
+        """Give back the oldest *count* leases."""
+        leases = list(self._leases)[:count]
+        if not leases:
+            return
+        with self.app.transaction() as tx:
+            for lease in leases:
+                ledger.release(tx.session, [delivery.id for delivery, _ in lease.mails], lease.token)
+        for lease in leases:
+            self._leases.remove(lease)
 
     # Turns.
 
@@ -481,18 +505,24 @@ class _Sender:
     # The end.
 
     def _wind_up(self, *, is_settled: bool) -> None:
-        """Bring what is begun to its end, record it, and give back what is not."""
+        """Give back at once what is not begun, since a reply may take minutes; end and record what is."""
+        if is_settled:
+            with suppress(TransientError):  # it is tried again
+                self._give_back(len(self._leases))
+        try:
+            self._end_what_is_begun()
+        finally:
+            if self._told:
+                self._turn([], "")
+        if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
+            self._fail(*self._fleet.failure)
+        if is_settled:
+            self._give_back(len(self._leases))
+
+    def _end_what_is_begun(self) -> None:
         self._note(self._fleet.withdraw())
         while self._sent and self._fleet.is_afloat:
             self._note(self._fleet.run(TELL_SECONDS))
             if self._told and time.monotonic() - self._told_at > TELL_SECONDS:
                 self._turn([], "")
         self._note(self._fleet.close())
-        if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
-            self._fail(*self._fleet.failure)
-        if self._told:
-            self._turn([], "")
-        if is_settled and self._leases:
-            with self.app.transaction() as tx:
-                for lease in self._leases:
-                    ledger.release(tx.session, [delivery.id for delivery, _ in lease.mails], lease.token)

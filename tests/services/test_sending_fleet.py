@@ -213,3 +213,27 @@ def test_a_claim_that_finds_nothing_rings_for_nobody(newsroom, dispatcher):
 
     assert isinstance(dispatcher, RecordingDispatcher)
     assert [] == dispatcher.rings
+
+
+def test_a_stop_gives_back_at_once_what_is_not_begun_though_a_reply_is_awaited(newsroom, edition_id, monkeypatch):
+    """So that another worker goes on with it."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 4)
+    relay = ScriptedRelay(lambda turn: Act.HANG if turn.verb == "DOT" else None)
+    stop = threading.Event()
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1&timeout=4")
+        with sending_beside(newsroom, stop) as done:
+            wait_until(lambda: states(newsroom, edition_id)[S.LEASED] and relay.lines.count("DATA"))
+            stop.set()
+            wait_until(lambda: not states(newsroom, edition_id)[S.LEASED])
+            assert not done
+
+
+@pytest.mark.usefixtures("edition_id")
+def test_another_relay_has_time_of_its_own_where_the_first_used_it_up(newsroom, monkeypatch):
+    monkeypatch.setattr(sending, "SLICE_SECONDS", 0.5)
+    monkeypatch.setattr("newsletter.services.admission.random.choices", lambda relays, _weights: [relays[0]])
+    hanging = ScriptedRelay(lambda turn: Act.HANG if turn.verb == "GREETING" else None)
+    with hanging.running(), ScriptedRelay().running() as good:
+        newsroom.use_relay(f"{hanging.url()}&timeout=1 {good.url()}")
+        assert Slice(accepted=20) == newsroom.send()
