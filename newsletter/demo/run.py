@@ -131,6 +131,7 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         smtp_url=smtp_url,
         base_url=base_url,
         secret_key="",
+        retired_keys=(),
         name="Karlygach Press Centre",
         postal_address="4 Library Street, Karlygach, Karlygach Valley",
         mail_domain="press.karlygach.example",
@@ -152,6 +153,7 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         keep_addresses_days=180,
         keep_ended_days=400,
         reports_address="",
+        return_tags=False,
         hub="own",
         reachable_networks=(),
     )
