@@ -47,15 +47,18 @@ class View:
     language: str
 
 
-def list_archive(tx: Transaction, slug: str, *, limit: int = 200) -> list[ArchivedEdition]:
+def list_archive(tx: Transaction, slug: str, *, limit: int = 200, skipped: int = 0) -> list[ArchivedEdition]:
     """Return a list's editions that anybody may see, the newest first; without those of which nothing is left to show.
+
+    *skipped*: how many of the newest stand on the pages before.
 
     Raises:
         NotFoundError: there is no such list.
     """
     mailing_list = find_list(tx, slug)
     found = []
-    for edition in edition_store.list_editions(tx.session, list_id=mailing_list.id, states=PUBLIC, limit=limit):
+    editions = edition_store.list_editions(tx.session, list_id=mailing_list.id, states=PUBLIC, limit=skipped + limit)
+    for edition in editions[skipped:]:
         subjects = {}
         for language in variants.variant_languages(tx.session, edition.id):
             variant = variants.widest_variant(tx.session, edition.id, language)

@@ -16,6 +16,10 @@ from newsletter.services.lists import find_list, list_lists
 from newsletter.web.feed_links import feed_links
 from newsletter.web.visits import Card, Visit, endpoint
 
+PAGE = 50
+"""Editions on one page of a list."""
+MOST_DIGITS = 3
+"""Of a page's number: a thousand pages are a century of a daily."""
 SHOWN_OF_EACH = 5
 """Editions of one list on the page of all lists."""
 
@@ -73,18 +77,21 @@ def _archive(visit: Visit) -> Response:
 
 def _list(visit: Visit) -> Response:
     slug = visit.request.path_params["list"]
+    asked = visit.request.query_params.get("page", "")
+    page = int(asked) if asked.isascii() and asked.isdecimal() and len(asked) <= MOST_DIGITS else 0
     with visit.app.reading() as tx:
         mailing_list = find_list(tx, slug)
         if not mailing_list.is_public:
             raise NotFoundError(f"the archive shows no list {slug!r}")
-        editions = list_archive(tx, slug)
+        editions = list_archive(tx, slug, limit=PAGE + 1, skipped=page * PAGE)
     return visit.page(
         "archive_list",
         list=mailing_list,
         card=Card(
             f"{visit.app.settings.base_url}/archive/{slug}", summary=mailing_list.description(visit.language.code)
         ),
-        editions=[_link(visit, mailing_list, edition) for edition in editions],
+        editions=[_link(visit, mailing_list, edition) for edition in editions[:PAGE]],
+        older_url=visit.link(f"/archive/{slug}?page={page + 1}") if len(editions) > PAGE else "",
         feeds=feed_links(visit, Facet.LIST, slug),
     )
 

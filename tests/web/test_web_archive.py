@@ -1,8 +1,10 @@
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from newsletter.services.archive import list_archive
 from newsletter.services.article_imports import import_document
 from newsletter.services.articles import withdraw_article
 from newsletter.services.composing import compile_edition
@@ -11,6 +13,7 @@ from newsletter.services.editions import open_due_editions
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter
 from newsletter.services.subscriber_imports import add_subscriber
 from newsletter.storage.articles import visible_articles
+from newsletter.web import archive
 
 BASIS = "signed up on paper at the fair, May 2024"
 SLOT = "/archive/weekly/2026-W12"
@@ -88,6 +91,29 @@ def test_a_reader_sees_the_variant_that_they_were_sent(browser, sent):
 )
 def test_what_was_not_sent_is_not_there(browser, path):
     assert 404 == browser.get(path).status_code
+
+
+def test_a_long_archive_is_read_page_by_page(browser, sent, monkeypatch):
+    with sent.reading() as tx:
+        [edition] = list_archive(tx, "weekly", limit=9)
+        assert [] == list_archive(tx, "weekly", limit=9, skipped=1)
+    keys = ["2026-W12", "2026-W11", "2026-W10"]
+    editions = [replace(edition, slot_key=key) for key in keys]
+    monkeypatch.setattr(archive, "PAGE", 2)
+    monkeypatch.setattr(
+        archive, "list_archive", lambda _tx, _slug, *, limit, skipped: editions[skipped : skipped + limit]
+    )
+    newest, oldest = (browser.get(f"/archive/weekly{query}").text for query in ("", "?page=1"))
+
+    assert keys[:2] == list(dict.fromkeys(re.findall(r"/archive/weekly/([^/]+)/en", newest)))
+    assert keys[2:] == list(dict.fromkeys(re.findall(r"/archive/weekly/([^/]+)/en", oldest)))
+    assert 'href="https://news.example.org/archive/weekly?page=1">Older editions' in newest
+    assert "Older editions" not in oldest
+
+
+@pytest.mark.parametrize("page", ["", "-1", "٣", "9" * 30, "999"])
+def test_a_page_that_is_none_is_an_archive_all_the_same(browser, page):
+    assert 200 == browser.get(f"/archive/weekly?page={page}").status_code
 
 
 def test_a_list_that_sent_nothing_says_so(browser):
