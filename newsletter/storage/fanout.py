@@ -105,6 +105,7 @@ def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *,
         _insert_exclusions(session, edition, readers)
     else:
         due_at = database_now(session)
+        session.execute(_BY_INDEX)
         session.execute(
             _CHUNK,
             {
@@ -152,8 +153,11 @@ def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:
 
 # The same as what `_insert_deliveries` and `_insert_exclusions` do, in one statement that reads each reader once. It is
 # worded so that each join is made by an index, or by a hash of the chunk, whatever the planner believes of sizes: a
-# limit keeps it from reading a whole table for each chunk, NOT IN from comparing each reader with each. Tokens are
-# hashes of a secret that nobody keeps: a random number for each costs the database more than the rest of the row.
+# limit keeps it from reading a whole table for each chunk, IN from comparing each reader with each, CASE from looking
+# for a delivery of those who got one in this very statement. Nor may it read through a table that it takes to be empty,
+# since that is no longer so when it gets there. Tokens are hashes of a secret that nobody keeps: a random number for
+# each costs the database more than the rest of the row.
+_BY_INDEX = text("SET LOCAL enable_seqscan = off")
 _CHUNK = text("""
 WITH chunk AS MATERIALIZED (
     SELECT s.id, s.subscriber_id, s.filter_id, s.language, p.address, p.address_hmac, p.provider,
@@ -189,9 +193,9 @@ INSERT INTO edition_exclusion (edition_id, subscription_id, reason)
 SELECT :edition, c.id, CASE WHEN c.variant_id IS NULL THEN 'nothing_chosen' WHEN c.is_suppressed THEN 'suppressed'
                             WHEN c.is_paused THEN 'paused' ELSE 'has_one_already' END
   FROM chunk c
- WHERE c.id NOT IN (SELECT subscription_id FROM made)
-   AND (SELECT d.id FROM delivery d
-         WHERE d.edition_id = :edition AND d.subscriber_id = c.subscriber_id AND d.subscription_id = c.id) IS NULL
+ WHERE CASE WHEN c.id IN (SELECT subscription_id FROM made) THEN false
+            ELSE (SELECT d.id FROM delivery d WHERE d.edition_id = :edition AND d.subscriber_id = c.subscriber_id
+                     AND d.subscription_id = c.id) IS NULL END
 ON CONFLICT DO NOTHING""")
 
 _VARIANT = case(
