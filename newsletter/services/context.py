@@ -54,6 +54,12 @@ class App:
             self.dispatcher.ring(ring)
 
     @contextmanager
+    def at_once(self) -> Iterator[Transaction]:
+        """Open what rings nothing and whose every statement commits by itself: see `Database.at_once`."""
+        with self.database.at_once() as session:
+            yield Transaction(session, self.clock(), self.settings, self.actor)
+
+    @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """Open a transaction that only reads."""
         with self.database.reading() as session:

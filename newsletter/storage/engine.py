@@ -1,6 +1,7 @@
 """The database: one engine for SQLite and PostgreSQL, and transactions on it."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, func, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InvalidatePoolError, OperationalError
 from sqlalchemy.orm import Session
 
 from newsletter.errors import InvalidError, TransientError
@@ -19,6 +20,9 @@ __all__ = ["Database", "Session", "as_json", "connect", "database_now"]
 BUSY_TIMEOUT_SECONDS = 30
 STATEMENT_TIMEOUT_SECONDS = 120
 READ_ONLY = "newsletter_read_only"
+TRUSTED_SECONDS = 1.0
+"""A connection that was used so lately is taken to live: asking whether it does costs as much as a statement."""
+_USED_AT = "newsletter_used_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,30 @@ class Database:
                 Session(connection, expire_on_commit=False, autoflush=False) as session,
             ):
                 yield session
+                if not self.is_sqlite:
+                    connection.commit()  # psycopg forgets all prepared statements at a rollback
+        except OperationalError as error:
+            raise TransientError(f"the database did not answer: {error.orig}") from error
+
+    @contextmanager
+    def at_once(self) -> Iterator[Session]:
+        """Open a session whose every statement commits by itself, which saves two round trips; on SQLite a transaction.
+
+        For work that may stop after any statement, and is then repeated.
+
+        Raises:
+            TransientError: as `transaction`, but for what was written before.
+        """
+        if self.is_sqlite:
+            with self.transaction() as session:
+                yield session
+            return
+        try:
+            with (
+                self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+                Session(connection, expire_on_commit=False, autoflush=False) as session,
+            ):
+                yield session
         except OperationalError as error:
             raise TransientError(f"the database did not answer: {error.orig}") from error
 
@@ -79,8 +107,8 @@ def connect(url: str) -> Database:
     if not url.startswith("sqlite"):
         engine = create_engine(
             url,
-            pool_pre_ping=True,
             pool_size=5,
+            pool_use_lifo=True,  # so that few connections have all the prepared statements
             hide_parameters=True,
             json_serializer=as_json,
             connect_args={
@@ -88,6 +116,7 @@ def connect(url: str) -> Database:
                 " -c idle_in_transaction_session_timeout=600000"
             },
         )
+        _ping_after_a_rest(engine)
         return Database(engine)
     path = url.partition("///")[2]
     if path and path != ":memory:":
@@ -120,6 +149,25 @@ def database_now(session: Session) -> datetime:
 def as_json(value: object) -> str:
     """Return *value* as JSON columns hold it."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _ping_after_a_rest(engine: Engine) -> None:
+    """Ask a connection that lay idle whether it still lives; where it does not the pool makes a new one, unnoticed."""
+
+    def note_use(_connection: object, record: Any) -> None:
+        record.info[_USED_AT] = time.monotonic()
+
+    def ping(connection: Any, record: Any, _proxy: object) -> None:
+        used_at = record.info.get(_USED_AT)
+        if used_at is None or time.monotonic() - used_at < TRUSTED_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    event.listen(engine, "checkin", note_use)
+    event.listen(engine, "checkout", ping)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -189,13 +189,15 @@ def take_turn(
     worker: str,
     lease: timedelta = SENDING_LEASE,
 ) -> dict[int, int]:
-    """Record what became of mails that were written ahead, and write ahead the next ones, in one transaction.
+    """Record what became of mails that were written ahead, and write ahead the next ones, together.
 
     *told* may belong to several leases, each by its own token; *next_ids* to that of *token*. Returns the attempt
     number by id of those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing
     in them withdrawn, their edition being sent, their list not paused, nothing stopped. The others of *next_ids* are
     settled: suppressed, expired, cancelled, back in the queue. Safe to repeat until its answer has come, since a
-    commit may land whose answer is lost: it records nothing twice and clears the same again.
+    commit may land whose answer is lost: it records nothing twice and clears the same again. So on PostgreSQL it needs
+    no transaction around it, as in `Database.at_once`: its first statement does what is said above, whatever follows
+    is guarded as all moves are, and is only for what came late or is not to be sent.
     """
     step = _turn_on_sqlite if _is_sqlite(session) else ledger_postgresql.turn
     recorded, cleared = step(session, told=told, next_ids=next_ids, token=token, worker=worker, lease=lease)
