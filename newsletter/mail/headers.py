@@ -23,6 +23,9 @@ LONGEST_LINE = 998
 ENCODED_LINE = 76
 """A line that holds an encoded word; RFC 2047 §2."""
 
+SHORT_ADDRESS = 64
+"""Characters of an address that cannot have a part that is too long; RFC 5321 §4.5.3.1."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _MACHINE_READ = re.compile(r"[\x20-\x7e]*")
 _URL = re.compile(r"https?://[!#-;=?-~]+")  # visible ASCII without " < >
@@ -217,6 +220,8 @@ def check_mailbox(name: str, address: str) -> str:
     Raises:
         InvalidError: it is no such address; names the header.
     """
+    if address.isascii() and len(address) <= SHORT_ADDRESS and _MAILBOX.fullmatch(address):
+        return address  # as a rule; what follows would say the same
     wired = wire_address(check_header_text(name, address))
     local, domain = split_address(wired)
     if not _MAILBOX.fullmatch(wired) or len(local.encode()) > 64 or len(domain) > 255:  # noqa: PLR2004  # RFC 5321 §4.5.3.1
@@ -247,6 +252,7 @@ def _is_plain(text: str) -> bool:
     return text.isascii() and "=?" not in text and "  " not in text and text == text.strip(" ")
 
 
+@lru_cache(maxsize=1024)
 def _encoded_words(text: str, taken: int) -> str:
     """Return *text* as encoded words, folded; *taken* columns of the first line are in use."""
     header = Header(text, "utf-8", header_name="x" * (taken - 2), maxlinelen=ENCODED_LINE)
@@ -282,8 +288,8 @@ def _machine_read(name: str, value: str) -> str:
 def _urls(name: str, *urls: str) -> str:
     """Return a List-* field (RFC 2369): each URL in angle brackets, one to a line where they do not fit beside."""
     for url in urls:
-        check_header_text(name, url)
         if not (_URL.fullmatch(url) or _MAILTO.fullmatch(url)):
+            check_header_text(name, url)
             raise InvalidError(f"{name}: {url!r} must be an http, https or mailto URL in ASCII, without spaces or <>")
         if len(url) > LONGEST_LINE - len(name) - 5:
             raise InvalidError(f"{name}: a URL of {len(url)} characters is too long")
