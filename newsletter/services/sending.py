@@ -388,7 +388,7 @@ class _Sender:
         while True:
             told, self._told = self._told, []
             try:
-                with self.app.transaction() as tx:
+                with self.app.at_once() as tx:
                     attempts = ledger.take_turn(
                         tx.session,
                         told=told,
