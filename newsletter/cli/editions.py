@@ -22,6 +22,7 @@ from newsletter.cli.output import (
 )
 from newsletter.cli.progress import lines_of, watch_while
 from newsletter.cli.progress import watch as watch_edition
+from newsletter.dispatch import InProcessDispatcher
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import ENDED, EditionState, SkipReason
 from newsletter.domain.lists import Cadence
@@ -31,11 +32,13 @@ from newsletter.services import editions as editions_service
 from newsletter.services.context import App
 from newsletter.services.edition_checks import CheckLevel, check_edition
 from newsletter.services.editions import Progress as Accounts
+from newsletter.services.health import check_readiness
 from newsletter.services.progress import follow_edition
 from newsletter.services.reports import find_progress, list_progress
 from newsletter.services.sends import (
     ArticlesPlan,
     SendPlan,
+    find_under_way,
     plan_articles,
     plan_send,
     send_pending_articles,
@@ -294,6 +297,10 @@ def send(
     if cadence is Cadence.IMMEDIATE:
         _send_articles(parts, slug, dry_run=dry_run, yes=yes, as_json=as_json)
         return
+    if not (dry_run or draft or at or canary) and (under_way := find_under_way(parts, slug, cadence)):
+        errors.print(f"Edition {under_way} was let go already: going on with it, nobody gets it twice.")
+        _see_through(parts, under_way, wait=wait, as_json=as_json)
+        return
     plan = plan_send(parts, slug, cadence)
     if as_json and dry_run:
         print_facts(plan, as_json=True)
@@ -308,13 +315,14 @@ def send(
     if draft or at:
         _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
         return
+    _see_through(parts, edition_id, wait=wait, as_json=as_json)
+
+
+def _see_through(parts: App, edition_id: int, *, wait: bool, as_json: bool) -> None:
+    """Follow a send and print what it came to; one that is held up says by what, and one that was paused has failed."""
     if parts.settings.is_embedded or wait:
         follow(parts, edition_id, quiet=as_json)
-    _end_send(parts, find_progress(parts, edition_id), as_json=as_json)
-
-
-def _end_send(parts: App, found: Accounts, *, as_json: bool) -> None:
-    """Print what a send came to; one that is held up says by what, and one that was paused has failed."""
+    found = find_progress(parts, edition_id)
     _print_accounts(parts, found, as_json=as_json)
     if found.state is EditionState.PAUSED:
         raise ConflictError(
@@ -423,7 +431,8 @@ def _why_nothing(plan: SendPlan, reason: SkipReason) -> str:
 def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
     """Show an edition's progress until it has ended, or nothing more can be done now; embedded, do the work too.
 
-    Ctrl-C ends it once the mails under way are recorded, so that none is left in doubt; a second one at once.
+    Ctrl-C ends it once the mails under way are recorded, so that none is left in doubt, and says how it goes on; a
+    second one breaks off at once.
     """
     stop = threading.Event()
     worker = threading.Thread(target=partial(work_off, parts, should_stop=stop.is_set), daemon=True)
@@ -431,8 +440,37 @@ def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
     try:
         watch_while(parts, edition_id, worker, quiet=quiet)
     except KeyboardInterrupt:
-        errors.print("Stopping, once the mails under way are recorded; Ctrl-C again breaks off.")
-        raise
+        if parts.settings.is_embedded:
+            errors.print("Stopping, once the mails under way are recorded; Ctrl-C again breaks off.")
+        _end_work(parts, stop, worker)
+        errors.print(_interrupted(parts, edition_id), soft_wrap=True)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
-        stop.set()
+        _end_work(parts, stop, worker)
+
+
+INTERRUPTED = 130
+"""What shells take for the end by Ctrl-C."""
+
+
+def _end_work(parts: App, stop: threading.Event, worker: threading.Thread) -> None:
+    """Let this process begin no further mail, and wait for the answers to those under way."""
+    stop.set()
+    if isinstance(parts.dispatcher, InProcessDispatcher) and worker.is_alive():
+        parts.dispatcher.stopping.set()
         worker.join()
+        parts.dispatcher.stopping.clear()
+    worker.join()
+
+
+def _interrupted(parts: App, edition_id: int) -> str:
+    """Say after Ctrl-C what becomes of the send, and how to look at it again."""
+    found = follow_edition(parts, edition_id)
+    look = f"newsletter editions status {edition_id} --watch"
+    told = f"{found.ended:,} of {found.total:,} mails have come to an end"
+    if not parts.settings.is_embedded or not check_readiness(parts).is_tick_late:
+        return f"{told}; the send goes on where workers run. Look again:  {look}"
+    return (
+        f"{told}; nobody gets one twice. Go on:  newsletter send {found.list_slug}, or newsletter up. "
+        f"Look at it:  {look}"
+    )

@@ -97,6 +97,20 @@ def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
         )
 
 
+def find_under_way(app: App, slug: str, cadence: Cadence | None) -> int | None:
+    """Return the edition of a list's newest due slot if it was let go and has not ended; None: there is none.
+
+    Raises:
+        NotFoundError, InvalidError: as `plan_send`.
+    """
+    with app.reading() as tx:
+        mailing_list = find_list(tx, slug)
+        chosen = _choose_digest(mailing_list, cadence)
+        slot = latest_slot(chosen, mailing_list.schedule, now=tx.now)
+        found = edition_store.find_edition(tx.session, mailing_list.id, slot.key, chosen)
+        return found.id if found and found.state in (EditionState.APPROVED, EditionState.SENDING) else None
+
+
 @dataclass(frozen=True, slots=True)
 class ArticlesPlan:
     """What a send of an immediate list would do: an edition for each of *titles*, to each of *readers* who chose it."""

@@ -15,7 +15,7 @@ from newsletter.bootstrap import HANDLERS
 from newsletter.cli import editions as editions_cli
 from newsletter.cli import previews as previews_cli
 from newsletter.cli.editions import follow, send
-from newsletter.dispatch import Doorbell, InProcessDispatcher, Ring
+from newsletter.dispatch import Doorbell, InProcessDispatcher, RecordingDispatcher, Ring
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.context import App
@@ -140,7 +140,7 @@ def test_no_edition_is_told_as_none(newsroom):
     assert "There are none." in run(newsroom, of=editions_cli.list_editions).stdout
 
 
-def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeypatch):
+def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeypatch, capsys):
     edition_id = newsroom.fan_out()
     begun, pressed = threading.Event(), threading.Event()
 
@@ -156,16 +156,50 @@ def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeyp
         later = Ring(Doorbell.REBUILD_FEEDS)
 
         def send_slowly(subject: int | None) -> None:
+            send_bulk(subject)
             begun.set()
             pressed.wait(5)
-            send_bulk(subject)
             dispatcher.ring(later)
 
         dispatcher.handlers = {**dict.fromkeys(Doorbell, lambda _: None), Doorbell.SEND_BULK: send_slowly}
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(typer.Exit) as ended:
             follow(newsroom.app, edition_id)
 
+    assert 130 == ended.value.exit_code
     assert {"ann": DeliveryState.ACCEPTED, "bek": DeliveryState.ACCEPTED} == newsroom.states(edition_id)
     heard: list[int | None] = []
     dispatcher.handlers = {later.doorbell: heard.append}
     assert (True, [None]) == (dispatcher.answer_next(), heard), "nothing is begun after Ctrl-C"
+    told = " ".join(capsys.readouterr().err.split())
+    assert (
+        f"newsletter send weekly, or newsletter up. Look at it: newsletter editions status {edition_id} --watch" in told
+    )
+
+
+def test_ctrl_c_where_workers_run_leaves_the_send_to_them(newsroom, monkeypatch, capsys):
+    edition_id = newsroom.fan_out()
+    settings = newsroom.app.settings.model_copy(update={"broker_url": "redis://localhost:1/0"})
+    newsroom.app = replace(newsroom.app, settings=settings, dispatcher=RecordingDispatcher())
+
+    def press(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(editions_cli, "watch_while", press)
+    with pytest.raises(typer.Exit):
+        follow(newsroom.app, edition_id)
+
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"goes on where workers run. Look again: newsletter editions status {edition_id} --watch" in told
+    assert "Stopping" not in told
+
+
+def test_a_send_that_was_broken_off_goes_on_without_asking(newsroom):
+    edition_id = newsroom.fan_out()
+    with newsroom.relay():
+        answering(newsroom)
+        told = run(newsroom, "weekly")
+
+        assert 0 == told.exit_code, told.output
+        assert {"ann", "bek"} <= set(newsroom.mails())
+    assert f"Edition {edition_id} was let go already" in told.stderr
+    assert "Send now?" not in told.stderr
