@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 import structlog
@@ -231,3 +232,28 @@ def test_a_language_asked_for_by_link_stays(browser):
     page = browser.get("/?lang=ky").text
 
     assert 'href="https://news.example.org/subscribe?lang=ky"' in page
+
+
+@pytest.mark.parametrize("path", ["/", "/subscribe", "/search", "/archive/", "/topics/", "/feeds"])
+def test_no_query_or_header_leads_elsewhere_or_becomes_markup(browser, path):
+    """Links are made of the configured address alone; what was asked stands there as text or not at all."""
+    evil = '"><script>alert(1)</script>'
+    headers = {"host": "evil.example", "x-forwarded-host": "evil.example", "accept-language": evil}
+    answer = browser.get(
+        f"{path}?{urlencode({'q': evil, 'lang': evil, 'next': '//evil.example', 'list': evil})}", headers=headers
+    )
+
+    assert 200 == answer.status_code
+    assert "<script>alert" not in answer.text
+    assert "//evil.example" not in answer.text.replace("%2F%2Fevil.example", "")
+    assert "evil.example" not in str(answer.headers)
+
+
+@pytest.mark.parametrize(
+    "path", ["/archive", "/feeds/", "/archive//evil.example", "//evil.example/subscribe", "/%0d%0aset-cookie:a=b"]
+)
+def test_no_path_leads_to_another_site(browser, path):
+    answer = browser.get(path, headers={"host": "evil.example"})
+
+    assert "evil.example" not in answer.headers.get("location", "")
+    assert "set-cookie" not in answer.headers
