@@ -243,7 +243,7 @@ def test_no_query_or_header_leads_elsewhere_or_becomes_markup(browser, path):
         f"{path}?{urlencode({'q': evil, 'lang': evil, 'next': '//evil.example', 'list': evil})}", headers=headers
     )
 
-    assert 200 == answer.status_code
+    assert (422 if path == "/feeds" else 200) == answer.status_code
     assert "<script>alert" not in answer.text
     assert "//evil.example" not in answer.text.replace("%2F%2Fevil.example", "")
     assert "evil.example" not in str(answer.headers)
