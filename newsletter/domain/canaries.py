@@ -91,8 +91,8 @@ def judge(size: int, left: int, answers: Answers, *, limit_percent: float, has_m
     """Say what to do with an edition whose canary of *size* mails has *left* to be claimed.
 
     More failures than the limit allows end it at once, since later answers cannot mend that. Else all must be
-    answered, and half of the answers be a yes: mail that all servers put off says nothing yet. *has_more*: whether
-    any mail waits in the queue.
+    answered, and half of the answers be a yes: where servers put most of it off, a person has to look, since what was
+    put off is tried again with the rest. *has_more*: whether any mail waits in the queue.
     """
     if answers.failures > size * limit_percent / 100:
         return Judgement.PAUSE
@@ -102,4 +102,4 @@ def judge(size: int, left: int, answers: Answers, *, limit_percent: float, has_m
         return Judgement.GO_ON
     if answers.answered < size:
         return Judgement.TOP_UP
-    return Judgement.GO_ON if answers.accepted * 2 >= answers.answered else Judgement.WAIT
+    return Judgement.GO_ON if answers.accepted * 2 >= answers.answered else Judgement.PAUSE

@@ -95,6 +95,11 @@ def limit_of(found: CanaryRecord) -> float:
 
 
 def _why_paused(size: int, answers: Answers, limit_percent: float) -> str:
+    if answers.failures <= size * limit_percent / 100:
+        return (
+            f"the canary says nothing: of the first {size:,} mails {answers.deferred:,} were put off ({answers}); "
+            "the rest has not been sent"
+        )
     return (
         f"the canary failed: of the first {size:,} mails {answers.failures:,} came to no good ({answers}), and at most "
         f"{limit_percent:g} % may; the rest has not been sent"

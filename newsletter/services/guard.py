@@ -56,6 +56,8 @@ def may_claim(tx: Transaction) -> bool:
     if found is None:
         return True
     seen = Witness(tx.settings.home, found.uid).read()
+    if seen is not None and found.age < seen:
+        found = lineage.load_lineage(tx.session) or found  # another worker may have gone a step further meanwhile
     if seen is None or found.age >= seen:
         return True
     if stops.put_stop(tx.session, StopKind.RESTORE, reason=_behind(found, seen), by=GUARD):

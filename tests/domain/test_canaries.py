@@ -61,7 +61,7 @@ def test_a_small_edition_goes_at_once(canary: str, total: int, size: int | None)
         pytest.param(0, Answers(accepted=94, refused=3, in_doubt=3), True, Judgement.PAUSE, id="all failures count"),
         pytest.param(90, Answers(refused=6, under_way=4), True, Judgement.PAUSE, id="lost before it has ended"),
         pytest.param(0, Answers(accepted=60, deferred=40), True, Judgement.GO_ON, id="most were taken"),
-        pytest.param(0, Answers(accepted=40, deferred=60), True, Judgement.WAIT, id="most were put off"),
+        pytest.param(0, Answers(accepted=40, deferred=60), True, Judgement.PAUSE, id="most were put off"),
         pytest.param(40, Answers(accepted=60), False, Judgement.GO_ON, id="there was no more to send"),
         pytest.param(0, Answers(), True, Judgement.TOP_UP, id="the relay broke off each time"),
     ],

@@ -14,7 +14,7 @@ from newsletter.clock import Clock
 from newsletter.config import Settings
 from newsletter.dispatch import RecordingDispatcher
 from newsletter.services.context import App
-from newsletter.services.guard import may_claim, watch
+from newsletter.services.guard import Witness, may_claim, watch
 from newsletter.storage.engine import Database
 from newsletter.storage.lineage import LineageRow, ask_server, load_lineage
 from newsletter.storage.stops import StopKind, load_stops
@@ -70,6 +70,24 @@ def test_a_claim_notices_within_a_slice(app: App) -> None:
         assert not may_claim(tx)
 
     assert stopped(app) == [StopKind.RESTORE]
+
+
+@pytest.mark.slow
+def test_a_step_of_another_worker_between_two_looks_is_no_restore(
+    postgresql_app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who claims reads the database, then the witness; meanwhile another may have gone on and said so."""
+    watch(postgresql_app)
+    read = Witness.read
+
+    def read_after_another_stepped(self: Witness) -> object:
+        monkeypatch.setattr(Witness, "read", read)
+        assert watch(postgresql_app)
+        return read(self)
+
+    monkeypatch.setattr(Witness, "read", read_after_another_stepped)
+    with postgresql_app.transaction() as tx:
+        assert may_claim(tx)
 
 
 def test_many_workers_of_one_machine_raise_no_false_alarm(app: App) -> None:
