@@ -1,0 +1,184 @@
+"""Every command that changes something leaves an act in the record, under the name of who ran it."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from newsletter.cli.main import cli
+from newsletter.demo.mailserver import MailServer
+
+NOW = "2024-12-09T09:00:00+06:00"
+BASIS = ("--basis", "signed up on paper at the fair")
+
+READS = {
+    *("api-clients list", "articles list", "articles show", "audit", "deliveries list", "deliveries show"),
+    *("dkim record", "doctor", "editions check", "editions diff", "editions list", "editions preview"),
+    *("editions show", "editions status", "explain", "feeds followers", "feeds list", "feeds readers", "limits list"),
+    *("lists growth", "lists list", "lists show", "relays list", "sending status", "sources list", "sources show"),
+    *("staff list", "subscribers list", "subscribers show", "topics list"),
+}
+"""Commands that change nothing; `subscribers export` of one person tells what `show` does."""
+
+RUNS = {"demo", "serve", "tick", "up", "worker"}
+"""Processes: what they do is put on record by what they run, in the service's name."""
+
+REBUILDS = {"feeds rebuild", "dkim keygen", "subscribers export"}
+"""Commands that write a file for who asks, or the same documents anew; nothing that anybody decided is changed."""
+
+ELSEWHERE = {"db acknowledge-restore"}
+"""Needs a restored database: `test_restores` looks for its act."""
+
+DAY: tuple[tuple[str, str, str], ...] = (
+    ("db upgrade", "", "upgraded database"),
+    ("topics load", "{topics}", "loaded topics"),
+    ("lists add", "weekly --title Week --from news@example.org --since 2024-01-01T00:00:00+06:00", "added list weekly"),
+    ("lists set", "weekly --canary none", "set the canary of list weekly"),
+    ("lists pause", "weekly --reason drill", "paused list weekly"),
+    ("lists resume", "weekly", "resumed list weekly"),
+    ("articles import", "{articles} --source press", "imported articles"),
+    ("articles retag", "{uid} --add water", "retagged article"),
+    ("articles withdraw", "{uid} --reason wrong", "withdrawn article"),
+    ("articles publish", "{uid}", "published article"),
+    ("subscribers import", "{readers} --list weekly {basis}", "imported subscribers of weekly"),
+    ("subscribers add", "kim@readers.example --list weekly {basis}", "imported subscribers of weekly"),
+    ("subscribers suppress", "kim@readers.example", "suppressed address"),
+    ("subscribers release", "kim@readers.example", "released address"),
+    ("subscribers erase", "kim@readers.example --yes", "erased subscriber"),
+    ("sources add", "http://127.0.0.1:9/feed --kind story --name wire", "added source wire"),
+    ("sources pause", "wire --reason drill", "paused source wire"),
+    ("sources resume", "wire", "resumed source wire"),
+    ("sources poll", "wire", "polled source wire"),
+    ("sources remove", "wire", "removed source wire"),
+    ("api-clients add", "cms", "added API client cms"),
+    ("api-clients revoke", "cms", "revoked API client cms"),
+    ("staff add", "aida@example.org", "added account"),
+    ("staff role", "aida@example.org operator", "changed account"),
+    ("staff reset", "aida@example.org", "reset account"),
+    ("staff disable", "aida@example.org", "disabled account"),
+    ("staff enable", "aida@example.org", "enabled account"),
+    ("staff sign-out", "aida@example.org", "signed out account"),
+    ("limits set", "gmail --rate 5", "limited provider gmail"),
+    ("limits clear", "gmail", "freed limit gmail"),
+    ("sending pause", "--reason drill", "stopped sending"),
+    ("sending resume", "", "resumed sending"),
+    ("feeds close", "{feed}", "closed feed"),
+    ("feeds open", "{feed}", "opened feed"),
+    ("send", "weekly --draft", ""),
+    ("editions edit", "1 --pin 1", "edited edition 1"),
+    ("editions test-send", "1 --to desk@example.org", "tested edition 1"),
+    ("editions approve", "1 --yes", "approved edition 1"),
+    ("editions pause", "1 --reason drill", "paused edition 1"),
+    ("deliveries settle", "1 --accepted --why seen", "settled as accepted deliveries"),
+    ("editions mend", "1 {uid}", "mended edition 1"),
+    ("editions resume", "1", "resumed edition 1"),
+    ("editions correct", "1 {uid} {letter} --draft", "composed edition 2"),
+    ("compose", "{letter} --list weekly --subject Hello --draft", "composed edition 3"),
+    ("editions cancel", "3 --yes", "cancelled edition 3"),
+    ("reports read", "{mails}", "read reports"),
+    ("export", "{out}", "exported everything"),
+)
+"""A day on which every changing command is run once: what is typed, and what is on record of it afterwards."""
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the words by which each command is called."""
+    if hasattr(command, "commands"):
+        for name, each in command.commands.items():
+            yield from commands(each, (*path, name))
+    else:
+        yield " ".join(path)
+
+
+def test_every_command_is_known_to_change_something_or_nothing():
+    """A new command has to be entered here: with the act that it leaves, or as one that only reads."""
+    changing = {command for command, *_ in DAY}
+    groups = (READS, RUNS, REBUILDS, ELSEWHERE, changing)
+
+    assert set(commands(typer.main.get_command(cli))) == set().union(*groups)
+    assert sum(map(len, groups)) == len(set().union(*groups)), "each stands in one group"
+
+
+class Desk:
+    """Runs commands as aida in a home of her own."""
+
+    def __init__(self, home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self.folder = home, folder
+        for name, value in (
+            ("HOME", str(home)),
+            ("BY", "aida"),
+            ("POSTAL_ADDRESS", "1 Example Street"),
+            ("REACHABLE_NETWORKS", "127.0.0.0/8"),
+        ):
+            monkeypatch.setenv(f"NEWSLETTER_{name}", value)
+
+    def run(self, *words: str) -> Result:
+        return CliRunner().invoke(cli, ["--now", NOW, *words])
+
+    def facts(self, *words: str) -> list[dict[str, object]]:
+        result = self.run(*words, "--json")
+        assert 0 == result.exit_code, (words, result.output, result.exception)
+        return json.loads(result.stdout)
+
+    def file(self, name: str, text: str) -> str:
+        path = self.folder / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def doubt(self) -> None:
+        """Let a mail be in doubt, as after a sender that was killed."""
+        with sqlite3.connect(self.home / "newsletter.db") as database:
+            database.execute("UPDATE delivery SET state = 'in_doubt', state_at = CURRENT_TIMESTAMP WHERE id = 1")
+        database.close()
+
+
+@pytest.fixture
+def desk(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk in an empty home."""
+    return Desk(home, tmp_path, monkeypatch)
+
+
+def words_for(desk: Desk, typed: str) -> list[str]:
+    """Return what is typed, with the files and names that it stands for."""
+    article = {"id": "a", "title": "A school", "paragraphs": ["It opens. " * 30], "published": "2024-12-05T10:00+06:00"}
+    makers = {
+        "topics": lambda: desk.file("t.json", '{"topics": [{"slug": "water", "labels": {"en": "Water"}}]}'),
+        "articles": lambda: desk.file("articles.json", json.dumps([article | {"language": "en"}])),
+        "readers": lambda: desk.file("readers.csv", "address\nann@readers.example\nbek@readers.example\n"),
+        "letter": lambda: desk.file("letter.md", "We move to another street."),
+        "mails": lambda: desk.file("mail.eml", "Subject: hello\n\nNot a report.\n"),
+        "out": lambda: str(desk.folder / "out"),
+        "uid": lambda: str(desk.facts("articles", "list")["articles"][0]["uid"]),
+        "feed": lambda: "topic-water-en",
+    }
+    found: list[str] = []
+    for word in typed.split():
+        name = re.fullmatch(r"{(\w+)}", word)
+        found += list(BASIS) if word == "{basis}" else [makers[name[1]]() if name else word]
+    return found
+
+
+def test_each_changing_command_leaves_an_act_under_the_name_of_who_ran_it(desk, monkeypatch):
+    with MailServer() as server:
+        for command, typed, act in DAY:
+            if command == "editions test-send":
+                monkeypatch.setenv("NEWSLETTER_SMTP_URL", server.url)
+            if command == "feeds close":
+                desk.run("feeds", "rebuild")
+            if command == "deliveries settle":
+                desk.doubt()
+            before = len(desk.facts("audit", "--limit", "1000")) if (desk.home / "newsletter.db").exists() else 0
+            done = desk.run(*command.split(), *words_for(desk, typed))
+            monkeypatch.delenv("NEWSLETTER_SMTP_URL", raising=False)
+            acts = desk.facts("audit", "--limit", "1000")
+            told = [f"{each['act']} {each['about']}" for each in acts[: len(acts) - before]]
+
+            assert command == "sources poll" or 0 == done.exit_code, (command, done.output, done.exception)
+            assert any(each.startswith(act) for each in told) or not act, (command, told)
+            assert {"aida"} >= {each["actor"] for each in acts[: len(acts) - before]} - {"the service"}, command
