@@ -115,10 +115,7 @@ def consents(session: Session, *, after: int, limit: int) -> list[ConsentLine]:
         .order_by(ConsentRow.id)
         .limit(limit)
     )
-    return [
-        ConsentLine(row.id, address or "", slug, to_consent(row))
-        for row, address, slug in session.execute(query)
-    ]
+    return [ConsentLine(row.id, address or "", slug, to_consent(row)) for row, address, slug in session.execute(query)]
 
 
 def suppressions(session: Session, *, after: int, limit: int) -> list[tuple[int, Suppression]]:
