@@ -7,7 +7,7 @@ that machines read, which are ASCII or refused. Every function returns whole lin
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from email.header import Header
 from email.utils import format_datetime
 from functools import lru_cache
@@ -315,11 +315,17 @@ def _language(name: str, language: str) -> str:
     return _machine_read(name, language)
 
 
-@lru_cache(maxsize=64)
 def _date(name: str, at: datetime) -> str:
-    if at.tzinfo is None:
+    offset = at.utcoffset()
+    if offset is None:
         raise InvalidError(f"{name}: a time needs its zone")
-    return _machine_read(name, format_datetime(at.replace(microsecond=0)))
+    return _date_of(name, at.replace(tzinfo=None, microsecond=0), offset)
+
+
+@lru_cache(maxsize=64)
+def _date_of(name: str, wall: datetime, offset: timedelta) -> str:
+    """Write a date by its wall time and its zone's offset, since times of two zones may be equal and read otherwise."""
+    return _machine_read(name, format_datetime(wall.replace(tzinfo=timezone(offset))))
 
 
 def _message_id(name: str, token: str, mail_domain: str) -> str:

@@ -189,6 +189,16 @@ def test_a_digest_says_all_that_a_list_should():
     } == dict(message.items())
 
 
+def test_one_time_in_two_zones_is_written_in_each():
+    noon = datetime(2024, 12, 9, 12, tzinfo=UTC)
+    times = [noon, noon.astimezone(timezone(timedelta(hours=6))), noon]
+    recipients = [Recipient(address="ann@example.net", token=TOKEN, sent_at=each) for each in times]
+
+    assert ["Mon, 09 Dec 2024 12:00:00 +0000", "Mon, 09 Dec 2024 18:00:00 +0600", "Mon, 09 Dec 2024 12:00:00 +0000"] == [
+        parsed(recipient_fields(each, "example.org"))["Date"] for each in recipients
+    ]
+
+
 def test_a_notice_is_transactional():
     headers = NoticeHeaders(
         subject="Confirm", from_name="", from_address="news@example.org", language="ky", mail_domain="example.org"
