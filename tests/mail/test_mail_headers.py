@@ -194,9 +194,11 @@ def test_one_time_in_two_zones_is_written_in_each():
     times = [noon, noon.astimezone(timezone(timedelta(hours=6))), noon]
     recipients = [Recipient(address="ann@example.net", token=TOKEN, sent_at=each) for each in times]
 
-    assert ["Mon, 09 Dec 2024 12:00:00 +0000", "Mon, 09 Dec 2024 18:00:00 +0600", "Mon, 09 Dec 2024 12:00:00 +0000"] == [
-        parsed(recipient_fields(each, "example.org"))["Date"] for each in recipients
-    ]
+    assert [
+        "Mon, 09 Dec 2024 12:00:00 +0000",
+        "Mon, 09 Dec 2024 18:00:00 +0600",
+        "Mon, 09 Dec 2024 12:00:00 +0000",
+    ] == [parsed(recipient_fields(each, "example.org"))["Date"] for each in recipients]
 
 
 def test_a_notice_is_transactional():
