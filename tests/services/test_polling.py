@@ -734,7 +734,7 @@ class TestSources:
         poll(desk)
         remove_source(desk, "press")
         with desk.reading() as tx:
-            assert ["removed", "paused", "added"] == [
+            assert ["removed", "polled", "paused", "added"] == [
                 act.act for act in load_acts(tx.session, about="source press", limit=9)
             ]
         assert 1 == len(articles(desk))

@@ -8,7 +8,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from newsletter.dispatch import Doorbell, Ring
-from newsletter.domain.deliveries import DeliveryState, Pool
+from newsletter.domain.deliveries import SENDING_LEASE, DeliveryState, Pool
 from newsletter.domain.editions import EditionState
 from newsletter.domain.limits import Allowance
 from newsletter.errors import TransientError
@@ -116,7 +116,7 @@ def test_mail_of_a_sender_that_died_is_taken_back_and_sent(mailing_newsroom, dis
 def test_mail_of_a_sender_that_died_in_the_middle_is_in_doubt_and_holds_its_edition_open(newsroom):
     edition_id = an_edition(newsroom)
     hold(newsroom, written_ahead=True)
-    let_time_pass(newsroom, timedelta(minutes=13))
+    let_time_pass(newsroom, SENDING_LEASE + timedelta(minutes=1))
 
     assert 2 == sweep(newsroom.app).doubted
     assert {"ann": S.IN_DOUBT, "bek": S.IN_DOUBT} == newsroom.states(edition_id)
