@@ -346,11 +346,13 @@ def _alike(told: Iterable[Told]) -> list[list[Told]]:
 
 
 def _record_late(session: Session, told: Iterable[Told]) -> None:
-    """Record answers to attempts that were given up meanwhile: what they say, and a yes as the evidence that it is."""
+    """Record answers to attempts that were given up meanwhile: what they say, and a yes or no as the evidence it is."""
     now = database_now(session)
     for each in told:
         if each.state is _S.ACCEPTED:
             accept_late(session, each.delivery_id, each.attempt, now=now)
+        elif each.state is not _S.IN_DOUBT:
+            _deny_late(session, each, now)
         session.execute(
             update(AttemptRow)
             .where(
@@ -369,6 +371,26 @@ def _record_late(session: Session, told: Iterable[Told]) -> None:
             )
             .execution_options(synchronize_session=False)
         )
+
+
+def _deny_late(session: Session, told: Told, now: datetime) -> None:
+    """End a doubt by a definite no: that mail was certainly not taken, and goes on as its answer says."""
+    session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.id == told.delivery_id,
+            DeliveryRow.attempts == told.attempt,
+            DeliveryRow.state == _S.IN_DOUBT,
+        )
+        .values(
+            state=told.state,
+            state_at=now,
+            available_at=now + told.wait,
+            reason=told.reason,
+            tries=DeliveryRow.tries + int(told.costs_a_try),
+        )
+        .execution_options(synchronize_session=False)
+    )
 
 
 def accept_late(session: Session, delivery_id: int, attempt: int, *, now: datetime) -> bool:

@@ -416,6 +416,20 @@ def test_a_late_yes_does_not_settle_an_attempt_that_was_begun_after_it(database,
     assert ["accepted"] == [each.outcome for each in attempts_at(database, ids[0])]
 
 
+@pytest.mark.parametrize("state", [S.QUEUED, S.FAILED])
+def test_a_late_definite_no_ends_the_doubt(database, ids, state):
+    """As after a database was away for longer than a lease: what was not begun is certainly not sent."""
+    send_first(database, ids[0])
+    give_up(database, ids[0])
+    turn(database, told=[told(ids[0], state, reason="no")])
+
+    assert (state, "no", 1) == (
+        look(database, ids[0]).state,
+        look(database, ids[0]).reason,
+        look(database, ids[0]).attempts,
+    )
+
+
 def test_a_late_no_does_not_undo_what_was_settled(database, ids):
     send_first(database, ids[0])
     change(database, ids[0], state=S.ACCEPTED, lease_token=None, accepted_at=NOON)
