@@ -59,8 +59,9 @@ _AT_ONCE = timedelta()
 def settle_journals(app: App) -> int:
     """Settle at once what senders on this machine had on lease when they died; return how many deliveries.
 
-    Nothing was sent: back into the queue. An answer had come: recorded, as its sender would have. The dot was written
-    and no answer noted: in doubt. What a sender died of making counts a lapse, see `recovery.requeue_lapsed`.
+    Nothing was sent: back into the queue. An answer had come: recorded, as its sender would have, though a sweep may
+    have doubted it meanwhile. The dot was written and no answer noted: in doubt. What a sender died of making counts a
+    lapse, see `recovery.requeue_lapsed`.
     """
     if not watch(app):
         return 0  # journals know more than a restored database does: they are evidence, see `services.restores`
@@ -74,6 +75,7 @@ def _settle(app: App, left: Bequest) -> int:
         if held and not left.is_complete:
             return 0  # the machine went down since, and lines with it: their leases will lapse
         sending = [each for each in held if each.state is DeliveryState.SENDING]
+        given_up = recovery.load_given_up(tx.session, left.name, {ref for ref, _ in ends})
         told = [
             tell(
                 ends[each.id, each.attempt],
@@ -84,7 +86,7 @@ def _settle(app: App, left: Bequest) -> int:
                 jitter=random.random(),  # noqa: S311  it spreads retries and guards nothing
                 wait_factor=app.settings.wait_factor,
             )
-            for each in sending
+            for each in (*sending, *given_up)
             if (each.id, each.attempt) in ends
         ]
         answered = {each.delivery_id for each in told}

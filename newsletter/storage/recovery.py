@@ -129,6 +129,25 @@ def load_held(session: Session, owner: str) -> list[Held]:
     ]
 
 
+def load_given_up(session: Session, owner: str, ids: Collection[int]) -> list[Held]:
+    """Return those of *ids* that are in doubt since *owner* lost its lease on them, as it held them."""
+    query = (
+        select(DeliveryRow.id, DeliveryRow.attempts, AttemptRow.lease_token, DeliveryRow.tries, DeliveryRow.edition_id)
+        .join(AttemptRow, (AttemptRow.delivery_id == DeliveryRow.id) & (AttemptRow.n == DeliveryRow.attempts))
+        .where(
+            one_of_many(DeliveryRow.id, ids),
+            DeliveryRow.state == _S.IN_DOUBT,
+            AttemptRow.worker == owner,
+            AttemptRow.outcome == UNKNOWN,
+        )
+        .order_by(DeliveryRow.id)
+    )
+    return [
+        Held(each.id, _S.IN_DOUBT, each.attempts, each.lease_token, each.tries, each.edition_id)
+        for each in session.execute(query)
+    ]
+
+
 def requeue_held(session: Session, ids: Collection[int], *, suspects: Collection[int] = ()) -> None:
     """Queue again what a dead sender certainly did not send. *suspects* may be what killed it: that is counted."""
     now = database_now(session)
