@@ -15,7 +15,7 @@ import pytest
 
 from newsletter.cli import demo as cli
 from newsletter.demo.calendar import BEGINNING, END
-from newsletter.demo.run import SetClock, demo_settings, open_demo, run_demo
+from newsletter.demo.run import SetClock, demo_settings
 from newsletter.errors import InvalidError
 
 
@@ -61,18 +61,14 @@ def test_running_it_again_in_the_same_home_changes_nothing_and_mails_nobody(run)
     before = json.loads(done.stdout)
     envelopes = (home / "mails/envelopes.jsonl").read_bytes()
 
-    with open_demo(home, base_url="http://localhost:8000") as demo:
-        again = run_demo(demo)
+    command = [sys.executable, "-m", "newsletter", "demo", "--once", "--json", "--home", str(home)]
+    again = json.loads(subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout)
 
-    assert {"same": 50, "refused": 1} == again.items
+    assert {"same": 50, "refused": 1} == again["items"]
     assert envelopes == (home / "mails/envelopes.jsonl").read_bytes()
-    assert before["mails_received"] == again.mails_received
-    assert (before["editions"], before["skipped"], before["variants"]) == (
-        again.editions,
-        again.skipped,
-        again.variants,
-    )
-    assert () == again.problems
+    assert [] == again["problems"]
+    for name in ("mails_received", "editions", "skipped", "variants"):
+        assert before[name] == again[name]
 
 
 @pytest.mark.slow
