@@ -1,13 +1,14 @@
 """Checks for machines: is the process alive, can it work, and its measures for Prometheus."""
 
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from newsletter.services.context import App
@@ -15,6 +16,10 @@ from newsletter.services.health import Measures, check_readiness, take_measures
 from newsletter.web.visits import Visit, endpoint
 
 log = structlog.get_logger()
+
+FORBIDDEN = 403
+PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers by which a proxy tells that somebody else asks."""
 
 
 def routes(app: App) -> list[Route]:
@@ -44,9 +49,21 @@ def _ready(visit: Visit) -> Response:
 
 
 def _metrics(visit: Visit) -> Response:
+    """Tell the measures to who asks from beside the server: a count that grows with a sign-up tells who reads us."""
+    if not _is_beside(visit.request):
+        return PlainTextResponse("Ask from the server's own network, and not by way of a proxy.\n", FORBIDDEN)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Measured(take_measures(visit.app)))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST, headers={"cache-control": "no-store"})
+
+
+def _is_beside(request: Request) -> bool:
+    """Say whether a request comes from a network that is not public, straight from who asks."""
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return False
+    return not address.is_global and not any(name in request.headers for name in PROXIED)
 
 
 class _Measured(Collector):

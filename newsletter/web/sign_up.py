@@ -171,7 +171,7 @@ def _was_read(visit: Visit) -> bool:
     ask for, and presses a button of ours.
     """
     shown_at = _signer(visit).read(TokenPurpose.FORM, visit.value("stamp"))
-    if shown_at is None:
+    if shown_at is None or visit.is_foreign:  # anybody can fetch a stamp of ours and put it into a form of theirs
         return False
     age = visit.app.clock().timestamp() - int(shown_at)
     return QUICKEST.total_seconds() <= age <= LONGEST.total_seconds()

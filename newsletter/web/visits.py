@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import IPv6Address, ip_address, ip_network
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
@@ -62,6 +62,17 @@ class Visit:
         if settings.consent_network == "hashed":
             network = network_hmac(settings.secret, network)
         return Seen(f"{settings.base_url}/{page}", self.language.code, network)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether a browser says that the form it sends stood on a page of another site.
+
+        Our own pages send no referrer, and so name their origin `null`; Fetch Metadata, where it is, tells more.
+        """
+        headers = self.request.headers
+        own = urlsplit(self.app.settings.base_url)
+        is_ours = headers.get("origin", "null") in ("null", f"{own.scheme}://{own.netloc}")
+        return not is_ours or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
 
     @property
     def household(self) -> str:
@@ -132,6 +143,8 @@ def endpoint(
                     raise
         visit = Visit(app, request, choose_language(app.settings, request), form)
         response = await run_in_threadpool(view, visit)
+        if visit.is_post:
+            response.headers.setdefault("cache-control", "no-store")  # it may hold what somebody typed
         if hides_time and visit.is_post:
             await asyncio.sleep(max(0, ANSWER_SECONDS - (time.monotonic() - began)))
         return response

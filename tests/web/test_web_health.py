@@ -62,5 +62,26 @@ def test_measures_count_by_state_and_name_what_is_not_there(browser, sign_up, ne
     assert 0 <= found["newsletter_heartbeat_age_seconds/tick"] < 60
 
 
+@pytest.mark.parametrize(
+    ("host", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("172.18.0.9", {}, 200),
+        ("fd00::9", {}, 200),
+        ("8.8.8.8", {}, 403),
+        ("2001:4860:4860::8888", {}, 403),
+        ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, 403),
+        ("10.0.0.1", {"forwarded": "for=8.8.8.8"}, 403),
+        ("unix", {}, 403),
+    ],
+)
+def test_measures_are_for_who_stands_beside_the_server(app, host, headers, status):
+    """Asked before and after a sign-up, they would tell a stranger whether its address was new to us."""
+    answer = Browser(app, host=host).get("/metrics", headers=headers)
+
+    assert status == answer.status_code
+    assert (status == 200) == ("newsletter_subscriptions" in answer.text)
+
+
 def test_robots_are_kept_from_readers_links(browser):
     assert "Disallow: /unsubscribe/" in browser.get("/robots.txt").text

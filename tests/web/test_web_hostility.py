@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 import pytest
 import structlog
 from starlette.exceptions import HTTPException
-from web_visitors import OF_A_SUBSCRIPTION, Browser, find
+from web_visitors import OF_A_SUBSCRIPTION, Browser, find, stamp_of
 
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
 from newsletter.web import home, security
 from newsletter.web.security import LARGEST_BODY
 
 ADDRESS = "aida@example.org"
+FORM = {"address": ADDRESS, "list": "weekly"}
 PAGES = ["/", "/subscribe", "/archive/", "/topics/", "/topics/schools", "/no-such-page"]
 
 
@@ -202,6 +203,38 @@ def test_a_form_from_another_site_is_shown_once_more(browser, newsroom):
     assert f'value="{ADDRESS}"' in answer.text
     assert 'value="rivers" checked' in answer.text
     assert [] == find(newsroom, ADDRESS)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://elsewhere.example"},
+        {"origin": "http://news.example.org"},
+        {"origin": "https://news.example.org:8443"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+    ids=str,
+)
+def test_a_form_that_borrowed_our_stamp_is_shown_once_more(browser, newsroom, headers):
+    """A site cannot have its visitors sign somebody up unseen, with their network on the record of consent."""
+    answer = browser.post("/subscribe", data={**FORM, "stamp": stamp_of(newsroom)}, headers=headers)
+
+    assert "press the button once more" in answer.text
+    assert [] == find(newsroom, ADDRESS)
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": "null"}, {"origin": "null", "sec-fetch-site": "same-origin"}])
+def test_a_form_of_our_own_page_is_taken(browser, newsroom, headers):
+    """Our pages send no referrer, so that browsers say `Origin: null` of them."""
+    browser.post("/subscribe", data={**FORM, "stamp": stamp_of(newsroom)}, headers=headers)
+
+    assert 1 == len(find(newsroom, ADDRESS))
+
+
+def test_what_answers_a_form_is_kept_by_nobody(browser):
+    for path in ("/subscribe", "/subscribe/preview"):
+        assert "no-store" == browser.post(path, data=FORM).headers["cache-control"]
 
 
 @pytest.mark.parametrize(
