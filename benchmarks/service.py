@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ LONGEST_ROUND_SECONDS = 120
 POLL_SECONDS = 0.1
 SECRET_KEY = "a-secret-key-that-only-benches-know-about"
 OPEN = "select 1 from delivery where state in ('queued', 'leased', 'sending') limit 1"
+ANY_ACCEPTED = "select 1 from delivery where accepted_at > %s limit 1"
 UNDER_WAY = "select 1 from delivery where state in ('leased', 'sending') limit 1"
 
 
@@ -125,22 +126,28 @@ class Edition:
             RuntimeError: something was not accepted.
         """
         began_at = self._ring(settings)
-        deadline = time.monotonic() + LONGEST_ROUND_SECONDS
-        while self.rows(OPEN):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"not sent after {LONGEST_ROUND_SECONDS} s: {self._states()}")
-            time.sleep(POLL_SECONDS)
+        self._wait_until(lambda: not self.rows(OPEN))
         return self._rate_since(began_at)
 
     def send_for(self, settings: Settings, seconds: float) -> float:
-        """Ring for what is queued, let it be sent for a while, pause, and return the mails a second until then."""
+        """Ring for what is queued, let it be sent for a while, pause, and return the mails a second until then.
+
+        However short the while, some mail is sent.
+        """
         self.execute("update edition set state = 'sending'")
         began_at = self._ring(settings)
         time.sleep(seconds)
+        self._wait_until(lambda: bool(self.rows(ANY_ACCEPTED, began_at)))
         self.execute("update edition set state = 'paused'")
-        while self.rows(UNDER_WAY):
-            time.sleep(POLL_SECONDS)
+        self._wait_until(lambda: not self.rows(UNDER_WAY))
         return self._rate_since(began_at)
+
+    def _wait_until(self, is_so: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + LONGEST_ROUND_SECONDS
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not sent after {LONGEST_ROUND_SECONDS} s: {self._states()}")
+            time.sleep(POLL_SECONDS)
 
     def _rate_since(self, began_at: datetime) -> float:
         if unexpected := set(self._states()) - {"accepted", "queued", "leased", "sending"}:

@@ -8,6 +8,8 @@ import time
 
 import pytest
 import redis
+import servers
+from kombu.asynchronous import Hub
 from structlog.testing import capture_logs
 
 from newsletter.dispatch import (
@@ -171,6 +173,35 @@ def test_a_broker_that_is_gone_costs_a_doorbell_and_no_data():
 
     assert time.monotonic() - begun < 5
     assert [("doorbell_lost", 7)] == [(each["event"], each["subject"]) for each in logs]
+    celery.close()
+
+
+def test_a_worker_with_a_doorbell_in_hand_outlives_its_broker():
+    """It closes a connection that is dead, and Celery ends a worker in which that fails."""
+    heard: list[object] = []
+    with servers.running_valkey() as url:
+        celery = make_celery(url)
+        CeleryDispatcher(celery).ring(TICK)
+        connection = celery.connection_for_read()
+        channel = connection.default_channel
+        queues = [celery.amqp.queues.select_add("tick")]
+        consumer = celery.amqp.TaskConsumer(channel, queues=queues, on_message=heard.append)
+        consumer.qos(prefetch_count=2)  # so that it waits for another while it holds the first
+        consumer.consume()
+        hub = Hub()
+        connection.transport.register_with_event_loop(connection.connection, hub)
+        loop = hub.create_loop()
+        while not heard:
+            next(loop)
+        for wait_for_another in list(hub.on_tick):
+            wait_for_another()
+    with pytest.raises(redis.ConnectionError):
+        channel.close()  # Celery hears this once, as the loss of its broker
+    channel.close()
+
+    assert channel.closed
+    connection.close()
+    hub.close()
     celery.close()
 
 
