@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from newsletter.cli.output import AsJSON, console, errors, print_facts, table_of
-from newsletter.cli.run import check_port
+from newsletter.cli.run import SERVER, check_port
 from newsletter.demo.calendar import END, ZONE
 from newsletter.demo.run import Demo, DemoFacts, Watch, open_demo, run_demo
 from newsletter.embedded import EmbeddedWorker
@@ -147,4 +147,4 @@ def _serve(running: Demo, port: int) -> None:
     errors.print(Text.assemble(("Where to look", "bold"), " (Ctrl-C stops)"), places, sep="\n")
     web = build_web(running.app, extra_routes=mailbox_routes(running.app.settings, running.mails, ZONE))
     with EmbeddedWorker(running.app):
-        uvicorn.run(web, host=HOST, port=port, log_level="warning")
+        uvicorn.run(web, host=HOST, port=port, **SERVER)

@@ -2,8 +2,9 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from socket import AF_INET, AF_INET6, create_server
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -15,6 +16,14 @@ from newsletter.errors import InvalidError
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+
+SERVER: Mapping[str, Any] = {
+    "log_level": "warning",
+    "access_log": False,  # addresses hold tokens
+    "proxy_headers": True,  # of 127.0.0.1, or of whom FORWARDED_ALLOW_IPS names
+    "server_header": False,
+}
+"""How uvicorn serves pages, whichever command begins it."""
 
 
 def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> None:
@@ -59,7 +68,7 @@ def _serve(context: typer.Context, host: str, port: int) -> None:
 
     app = get_app(context)
     console.print(f"Serving {app.settings.name} on http://{host}:{port}/ · Ctrl-C stops")
-    uvicorn.run(build_web(app), host=host, port=port, log_level="warning", proxy_headers=True)
+    uvicorn.run(build_web(app), host=host, port=port, **SERVER)
 
 
 def worker(
