@@ -127,17 +127,13 @@ def test_a_bad_day_ends_with_everybody_told_what_concerns_them(desk):
     figure = uid_of(desk, "The figure is 21")
 
     with MailServer() as server:
-        desk.environment["NEWSLETTER_SMTP_URL"] = f"{server.url}&rate=40&connections=1"
-        approving = desk.terminal("editions", "approve", "1")
-        approving.expect(["Edition 1 is", "Send it all the same"])
-        if "same" in str(approving.after):
-            approving.sendline("y")
-        approving.expect(pexpect.EOF)
-        desk.environment["NEWSLETTER_BASE_URL"] = "https://news.example.org"
-        sending = desk.terminal("editions", "status", "1", "--watch")
+        desk.environment["NEWSLETTER_SMTP_URL"] = f"{server.url}&rate=6&connections=1"  # time enough to pause
+        approving = desk.terminal("editions", "approve", "1", "--yes")  # which sends, since nothing else runs here
+        watching = desk.terminal("editions", "status", "1", "--watch")
         wait_for(lambda: len(server.mails) >= 36)
         desk.run("editions", "pause", "1")
-        sending.expect(pexpect.EOF)
+        watching.expect(pexpect.EOF)
+        approving.expect(pexpect.EOF)
         had = set(mails_of(server))
         time.sleep(0.5)
         assert had == set(mails_of(server)), "nothing is sent while it is paused"
