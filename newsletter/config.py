@@ -140,7 +140,9 @@ class Settings(BaseSettings):
         default="http://localhost:8000", description="the public address of the web pages"
     )
     secret_key: str = Field(
-        default="", repr=False, description="signs links and keys address hashes; at least 32 characters"
+        default="",
+        repr=False,
+        description="signs links, keys address hashes; 32 characters or more; empty: in the home folder",
     )
     retired_keys: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)] = Field(
         default=(),
@@ -150,7 +152,9 @@ class Settings(BaseSettings):
     name: str = Field(default="Newsroom", description="the newsroom's name, in mails, pages and feeds")
     postal_address: str = Field(default="", description="one line; every digest must carry it")
     mail_domain: str = Field(default="", description="domain of Message-IDs and List-Ids; empty: the base URL's host")
-    from_address: str = Field(default="", description="sender of confirmations and notices; empty: news@<mail domain>")
+    from_address: str = Field(
+        default="", description="sender of confirmations and notices; empty: news@ the mail domain"
+    )
     return_path: str = Field(
         default="", description="envelope sender that gets bounces; empty: the list's From address"
     )
@@ -176,7 +180,7 @@ class Settings(BaseSettings):
     sign_ups_per_network: int = Field(default=30, ge=1, description="most sign-ups of one network in an hour")
     sign_ups_overall: int = Field(default=2000, ge=1, description="most sign-ups of all networks together in an hour")
     consent_network: Literal["truncated", "hashed", "none"] = Field(
-        default="truncated", description="what the record of consent keeps of a visitor's network address"
+        default="truncated", description="truncated, hashed or none: what the record of consent keeps of a network"
     )
     keep_addresses_days: int = Field(default=180, ge=14, description="days until sent mails lose their address")
     keep_ended_days: int = Field(default=400, ge=1, description="days until who left every list is erased")

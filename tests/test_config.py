@@ -100,3 +100,26 @@ def test_retired_keys_are_keys_beside_the_one_in_force(changes):
 def test_return_tags_need_an_address_with_room(address):
     with pytest.raises(InvalidError, match="NEWSLETTER_RETURN_TAGS"):
         load_settings(return_tags=True, return_path=address)
+
+
+def default_of(name: str) -> str:
+    """Return a setting's default as its table has it."""
+    default = Settings.model_fields[name].default
+    if name == "home":
+        return "`~/.local/share/newsletter`"
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    words = ",".join(map(str, default)) if isinstance(default, tuple | frozenset) else str(default)
+    return f"`{words}`" if words else ""
+
+
+def test_every_setting_is_documented_with_what_it_means_and_its_default():
+    """The table's words are those of the settings themselves: paste the row that this test asks for."""
+    documented = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+    rows = {line for line in documented.splitlines() if line.startswith("| `NEWSLETTER_")}
+    fields = Settings.model_fields.items()
+
+    assert rows == {
+        f"| `NEWSLETTER_{name.upper()}` | {str(field.description).replace('|', chr(92) + '|')} | {default_of(name)} |"
+        for name, field in fields
+    }
