@@ -9,8 +9,10 @@ import logging
 import re
 import threading
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from premailer import Premailer
+if TYPE_CHECKING:
+    from premailer import Premailer
 
 _PREMAILER_LOCK = threading.Lock()  # cssutils, which premailer parses with, keeps global state
 
@@ -23,7 +25,9 @@ _LINES_BETWEEN_TAGS = re.compile(r"(?<=>)[ \t]*\n\s*(?=<)")
 
 
 @lru_cache(maxsize=1)
-def _premailer() -> Premailer:
+def _premailer() -> "Premailer":
+    from premailer import Premailer  # noqa: PLC0415  a tenth of a command's start, and most commands inline nothing
+
     return Premailer(
         None,
         strip_important=False,
