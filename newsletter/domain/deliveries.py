@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import NamedTuple
 
 from newsletter.domain.replies import Verdict
 
@@ -158,8 +159,7 @@ _MOVE_AFTER: Mapping[Verdict, Move] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """What became of one attempt, to be recorded: the delivery's next state and the relay's words.
 
     *token*: of the lease under which that attempt was written ahead.

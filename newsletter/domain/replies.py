@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 LONGEST_KEPT = 500
 """Characters of a relay's words that are worth storing."""
@@ -48,8 +49,7 @@ class Verdict(StrEnum):
     UNSENT = "unsent"  # not begun, or given back before the dot by our own choice
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A relay's answer: its code, its enhanced code (RFC 3463) where it has one, and its words on one line."""
 
     code: int

@@ -4,7 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
+from typing import NamedTuple
 
 from newsletter.domain.replies import Reply, Stage
 from newsletter.errors import InvalidError
@@ -14,8 +15,7 @@ _UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f<>\u2028\u2029\ud800-\udfff]")
 _XTEXT_ESCAPED = re.compile(r"[^!-*,-<>-~]")
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One mail to hand over. *ref* is the caller's name for it.
 
     *pieces* are the message as `newsletter.mail.message` makes it: CRLF throughout, ending in one, no line
@@ -31,7 +31,7 @@ class Envelope:
     provider: str = ""
     start_before: float = math.inf
 
-    @cached_property
+    @property
     def size(self) -> int:
         """Octets of the message."""
         return sum(map(len, self.pieces))
@@ -67,18 +67,12 @@ def _limit(words: Sequence[str]) -> int:
     return int(words[0]) if words and re.fullmatch(r"[0-9]{1,20}", words[0]) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Commands:
-    """What is said about one envelope, each line ending in CRLF."""
+class Commands(NamedTuple):
+    """What is said about one envelope, in this order, each line ending in CRLF."""
 
     mail: bytes
     rcpt: bytes
     data: bytes = b"DATA\r\n"
-
-    @property
-    def lines(self) -> tuple[bytes, bytes, bytes]:
-        """All of them, in order."""
-        return self.mail, self.rcpt, self.data
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ import socket
 import ssl
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -191,7 +190,7 @@ class _Opening:
         return heard
 
     def refusal(self, stage: Stage, reply: Reply) -> RelayUnavailableError:
-        told = replace(reply, text=redact(reply.text, self.relay.username))
+        told = reply._replace(text=redact(reply.text, self.relay.username))
         return RelayUnavailableError(self.relay, stage, f"it said {told}", told)
 
     def failure(self, stage: Stage, why: str) -> RelayUnavailableError:

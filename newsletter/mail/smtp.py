@@ -7,8 +7,8 @@ the dot the mail is certainly not accepted, after it only a reply can tell. It n
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 from newsletter.domain.replies import Reply, Silence, Stage, Verdict, judge, redact
 from newsletter.mail.envelopes import Capabilities, Commands, Envelope, commands
@@ -24,8 +24,7 @@ LAST_WORDS_SECONDS = 0.1
 """How long to listen for why a relay broke off; what it said came before."""
 
 
-@dataclass(frozen=True, slots=True)
-class SendResult:
+class SendResult(NamedTuple):
     """What became of one envelope. *stage* and *answer* say where and how it ended, both None if it was not begun;
     the answer's words hold no addresses.
     """
@@ -170,7 +169,7 @@ class SMTPConnection:
         """Say all that the relay lets us say at once."""
         if self.capabilities.pipelining:
             with suppress(WireError):  # the reply that fails to come says so too, and may say more
-                yield from self._wire.write(mail.commands.lines, self._timeouts.of(Stage.MAIL))
+                yield from self._wire.write(mail.commands, self._timeouts.of(Stage.MAIL))
 
     def _hand_over(self, mail: _Mail, work: Work) -> Steps[None]:
         try:
@@ -204,7 +203,7 @@ class SMTPConnection:
     def _hear(self, said: Commands) -> Steps[tuple[tuple[Stage, Reply] | None, bool]]:
         """Return the first refusal of an envelope, if any, and whether the relay now waits for a body."""
         refusal: tuple[Stage, Reply] | None = None
-        for stage, command in zip(_ENVELOPE_STAGES, said.lines, strict=True):
+        for stage, command in zip(_ENVELOPE_STAGES, said, strict=True):
             if not self.capabilities.pipelining:
                 yield from self._write([command], stage)
             heard = self._heard(stage) or (yield from self._read(stage))
@@ -253,7 +252,7 @@ class SMTPConnection:
         if not self.capabilities.pipelining or len(self._begun) > 1:
             return ()
         follower = self._take(work)
-        return follower.commands.lines if follower else ()
+        return follower.commands if follower else ()
 
     def _await_reply(self, work: Work) -> Steps[Reply]:
         """Return the reply to the dot; an envelope that comes up meanwhile goes out behind it at once."""
@@ -317,5 +316,5 @@ def _result(mail: _Mail, stage: Stage, answer: Reply | Silence) -> SendResult:
 def _result_of(envelope: Envelope, stage: Stage, answer: Reply | Silence) -> SendResult:
     verdict = judge(stage, answer)
     if isinstance(answer, Reply) and (words := redact(answer.text, envelope.rcpt_to)) != answer.text:
-        answer = replace(answer, text=words)
+        answer = answer._replace(text=words)
     return SendResult(envelope.ref, verdict, stage, answer)

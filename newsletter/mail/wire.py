@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
@@ -79,7 +80,7 @@ class Heard(NamedTuple):
     """A whole reply as it came: its code, and its lines without their ends."""
 
     code: int
-    lines: list[bytes]
+    lines: tuple[bytes, ...]
 
     @property
     def reply(self) -> Reply:
@@ -89,14 +90,36 @@ class Heard(NamedTuple):
             WireError: its lines contradict each other: it is no SMTP.
         """
         try:
-            return read_reply(self.texts)
+            return _read(self.lines)
         except ValueError as error:
             raise WireError(Silence.LOST) from error
 
     @property
     def texts(self) -> list[str]:
         """Its lines in letters."""
-        return [line.decode("utf-8", "replace") for line in self.lines]
+        return _texts(self.lines)
+
+
+def _texts(lines: Sequence[bytes]) -> list[str]:
+    return [line.decode("utf-8", "replace") for line in lines]
+
+
+@lru_cache(maxsize=64)
+def _read(lines: tuple[bytes, ...]) -> Reply:
+    return read_reply(_texts(lines))
+
+
+@lru_cache(maxsize=64)
+def _whole_reply(line: bytes) -> Heard | None:
+    """Read a line that is a reply by itself; None: it is not. A relay says the same to nearly every command."""
+    line = line.removesuffix(b"\r")
+    if line[3:4] == b"-" or not _is_reply_line(line):
+        return None
+    return Heard(int(line[:3]), (line,))
+
+
+def _is_reply_line(line: bytes) -> bool:
+    return bool(_REPLY_LINE.match(line)) and len(line) <= LONGEST_REPLY_BYTES
 
 
 class Wire:
@@ -253,11 +276,14 @@ class Wire:
             WireError: what is here is no SMTP.
         """
         while self._whole:
-            line = self._whole.popleft().removesuffix(b"\r")
-            if not _REPLY_LINE.match(line) or len(line) > LONGEST_REPLY_BYTES:
+            line = self._whole.popleft()
+            if not self._lines and (heard := _whole_reply(line)):
+                return heard
+            line = line.removesuffix(b"\r")
+            if not _is_reply_line(line):
                 raise WireError(Silence.LOST)
             if line[3:4] != b"-":
-                lines, self._lines = [*self._lines, line], []
+                lines, self._lines = (*self._lines, line), []
                 return Heard(int(line[:3]), lines)
             self._lines.append(line)
             if sum(map(len, self._lines)) > LONGEST_REPLY_BYTES:

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -464,7 +464,7 @@ class _Sender:
                 wait_factor=self._wait_factor,
             )
             if self._may_go_elsewhere(result):
-                told = replace(told, wait=timedelta())
+                told = told._replace(wait=timedelta())
             self._told.append(told)
             self._counts[told.state] += 1
             if told.state is DeliveryState.QUEUED and not told.wait and not self._lost:

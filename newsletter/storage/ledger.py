@@ -6,11 +6,11 @@ Leases and due times are the database's clock; no transaction is open while anyo
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, func, insert, or_, select, text, update
+from sqlalchemy import and_, func, insert, or_, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
@@ -36,8 +36,7 @@ UNKNOWN = "unknown"
 ALL_WITHDRAWN = "everything in it was withdrawn before it was sent"
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A delivery that is leased to us, with what its mail needs; *attempts* counts those before this one."""
 
     id: int
@@ -87,24 +86,9 @@ def claim(
     return claimed
 
 
-def _to_claimed(row: Row[Any]) -> Claimed:
-    return Claimed(
-        id=row.id,
-        purpose=Purpose(row.purpose),
-        edition_id=row.edition_id,
-        list_id=row.list_id,
-        variant_id=row.variant_id,
-        filter_id=row.filter_id,
-        language=row.language,
-        address=row.address or "",
-        provider=row.provider,
-        mail_token=row.mail_token,
-        mail_at=row.mail_at,
-        content=row.content,
-        subscription_uid=row.subscription_uid,
-        attempts=row.attempts,
-        tries=row.tries,
-    )
+def _to_claimed(row: Sequence[Any]) -> Claimed:
+    """Read a row whose columns are in the order of `Claimed`."""
+    return Claimed._make((row[0], Purpose(row[1]), *row[2:]))
 
 
 def _hold_canaries(session: Session, lanes: list[Lane]) -> list[Lane]:
@@ -164,7 +148,7 @@ def _claim_on_sqlite(
             row.variant_id,
             row.filter_id,
             row.language,
-            row.address,
+            func.coalesce(row.address, "").label("address"),
             row.provider,
             row.mail_token,
             row.mail_at,

@@ -517,7 +517,7 @@ def test_a_builder_says_what_is_wrong_with_a_mail(newsroom):
         [claimed] = ledger.claim(tx.session, pool=Pool.BULK, allowance=Allowance(1), worker="w", token="t")
         builder = MailBuilder(newsroom.app.settings)
         builder.load(tx.session, [claimed])
-    broken = type(claimed)(**{name: getattr(claimed, name) for name in claimed.__slots__} | {"address": "no address"})
+    broken = claimed._replace(address="no address")
 
     with pytest.raises(InvalidError, match="To:"):
         builder.build(broken)

@@ -333,6 +333,19 @@ def test_a_yes_ends_a_delivery(database, ids):
     )
 
 
+WORDS = ['say "so"', "back\\slash \\", "{braces, commas}", "NULL", "", "don't", "Ошибка — 𝛑", None]
+
+
+def test_words_of_a_relay_are_kept_as_they_are(database, ids):
+    for number, (first, second) in enumerate(zip(WORDS[::2], WORDS[1::2], strict=True)):
+        send_first(database, ids[number])
+        turn(database, told=[told(ids[number], S.FAILED, reply=first, reason=second, enhanced=None, code=None)])
+        [attempt] = attempts_at(database, ids[number])
+
+        assert (first, None, None) == (attempt.reply, attempt.enhanced, attempt.code)
+        assert second == look(database, ids[number]).reason
+
+
 def test_a_refusal_for_now_waits_in_the_queue(database, ids):
     send_first(database, ids[0])
     turn(database, told=[told(ids[0], S.QUEUED, wait=timedelta(minutes=5), costs_a_try=True)])
