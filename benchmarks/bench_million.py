@@ -88,7 +88,9 @@ def _fan_out(run: Run, many: Newsroom, edition: Edition) -> Row:
     def service() -> float:
         edition.empty()
         edition.execute("delete from edition_exclusion")
-        edition.execute("update edition set state = 'approved', fan_out_cursor = 0, candidate_count = 0")
+        edition.execute(
+            "update edition set state = 'approved', fan_out_cursor = 0, candidate_count = 0, fanned_out_at = null"
+        )
         edition.settle()
         return rate_of(many.fan_out, edition.readers)
 

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -330,8 +331,13 @@ def fan_out_edition(app: App, edition_id: int) -> int:
                 edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
                 tx.ring(Doorbell.SEND_BULK)
                 return seen
-            admit_latecomers(tx, edition, readers)
-            fanout.fan_out_chunk(tx.session, edition, readers, now=edition.approved_at or tx.now)
+            fanout.fan_out_chunk(
+                tx.session,
+                edition,
+                readers,
+                now=edition.approved_at or tx.now,
+                decide=partial(admit_latecomers, tx, edition),
+            )
             seen += len(readers)
 
 

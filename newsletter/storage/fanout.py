@@ -1,11 +1,12 @@
 """Fan-out in SQL: one delivery for each reader of an edition, in chunks by key, repeatable."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, func, literal, null, select, text, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
@@ -14,7 +15,7 @@ from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
 from newsletter.domain.editions import Edition, EditionPurpose, EditionState
 from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import PAUSED
-from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
+from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow, latecomers
 from newsletter.storage.bulk import again_after_deadlock, insert_into, one_of_many
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
@@ -92,33 +93,29 @@ def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
     return []
 
 
-def fan_out_chunk(session: Session, edition: Edition, readers: Sequence[int], *, now: datetime) -> None:
+def fan_out_chunk(
+    session: Session,
+    edition: Edition,
+    readers: Sequence[int],
+    *,
+    now: datetime,
+    decide: Callable[[Sequence[int]], None] = lambda _: None,
+) -> None:
     """Make queued deliveries for *readers*, as `next_readers` gave them in this transaction; at least one.
 
-    Those with a variant get a delivery, in order of variant; the others an exclusion that says why. Writes rows and
-    cursor in the caller's transaction; safe to repeat, since (edition, subscriber) is unique.
+    Those with a variant get a delivery, in order of variant; the others an exclusion that says why. *decide* is called
+    once, before theirs are made, with those who may have come or chosen anew since the edition was composed, if any.
+    Writes rows and cursor in the caller's transaction; safe to repeat, since (edition, subscriber) is unique.
     *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
     """
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     if session.get_bind().dialect.name == "sqlite":
+        if late := [each.subscription_id for each in latecomers(session, edition, readers)]:
+            decide(late)
         _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
         _insert_exclusions(session, edition, readers)
     else:
-        due_at = database_now(session)
-        session.execute(_BY_INDEX)
-        session.execute(
-            _CHUNK,
-            {
-                "edition": edition.id,
-                "list": edition.list_id,
-                "readers": list(readers),
-                "now": now,
-                "due_at": due_at,
-                "send_until": send_until,
-                "began": token_beginning(due_at),
-                "secret": secrets.token_hex(32),
-            },
-        )
+        _fan_out_on_postgresql(session, edition, readers, now=now, send_until=send_until, decide=decide)
     session.execute(
         update(EditionRow)
         .where(EditionRow.id == edition.id)
@@ -151,52 +148,100 @@ def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:
     )
 
 
+def _fan_out_on_postgresql(
+    session: Session,
+    edition: Edition,
+    readers: Sequence[int],
+    *,
+    now: datetime,
+    send_until: datetime | None,
+    decide: Callable[[Sequence[int]], None],
+) -> None:
+    """Do for all but the latecomers what needs no look at the deliveries; then for the latecomers what does.
+
+    Who has a delivery of the edition already has chosen anew since it was composed, and so is a latecomer. Where that
+    is not so, since the chunk is repeated or a clock was wrong, all of the chunk are taken for latecomers.
+    """
+    due_at = database_now(session)
+    values = {
+        "edition": edition.id,
+        "list": edition.list_id,
+        "cut_at": edition.cut_at,
+        "now": now,
+        "due_at": due_at,
+        "send_until": send_until,
+        "began": token_beginning(due_at),
+        "secret": secrets.token_bytes(32),
+    }
+    session.execute(_SETTINGS)
+    try:
+        with session.begin_nested():
+            late = list(session.scalars(_CHUNK, values | {"readers": list(readers), "are_late": False}))
+    except IntegrityError:
+        late = list(readers)
+    if late:
+        decide(late)
+        session.execute(_CHUNK, values | {"readers": late, "are_late": True})
+
+
 # The same as what `_insert_deliveries` and `_insert_exclusions` do, in one statement that reads each reader once. It is
-# worded so that each join is made by an index, or by a hash of the chunk, whatever the planner believes of sizes: a
-# limit keeps it from reading a whole table for each chunk, IN from comparing each reader with each, CASE from looking
-# for a delivery of those who got one in this very statement. Nor may it read through a table that it takes to be empty,
-# since that is no longer so when it gets there. Tokens are hashes of a secret that nobody keeps: a random number for
-# each costs the database more than the rest of the row.
-_BY_INDEX = text("SET LOCAL enable_seqscan = off")
+# worded so that each join is made by an index, whatever the planner believes of sizes: limits and settings keep it from
+# reading a whole table for each chunk, and from reading through one that it takes to be empty, since that is no longer
+# so when it gets there. A chunk may be lost with the machine, its cursor with it: no mail is sent before `SENDING` is
+# on disk, and all that was written before is then too. Tokens are hashes of a secret that nobody keeps: a random number
+# for each costs the database more than the rest of the row.
+_SETTINGS = text("""
+SELECT set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true),
+       set_config('synchronous_commit', 'off', true)""")
 _CHUNK = text("""
-WITH chunk AS MATERIALIZED (
+WITH found AS (
     SELECT s.id, s.subscriber_id, s.filter_id, s.language, p.address, p.address_hmac, p.provider,
            CASE WHEN x.subscription_id IS NULL THEN a.variant_id ELSE x.variant_id END AS variant_id,
-           p.address IS NULL OR EXISTS (
-               SELECT FROM suppression u WHERE u.address_hmac = p.address_hmac AND u.lifted_at IS NULL
-           ) AS is_suppressed,
-           s.paused_at IS NOT NULL AND s.resumed_at IS NULL AND s.paused_until > CAST(:now AS timestamptz) AS is_paused
+           CASE WHEN x.subscription_id IS NOT NULL THEN false
+                ELSE a.edition_id IS NULL OR s.created_at >= CAST(:cut_at AS timestamptz)
+                     OR s.confirmed_at >= CAST(:cut_at AS timestamptz) END AS is_late,
+           s.paused_at IS NOT NULL AND s.resumed_at IS NULL AND s.paused_until > CAST(:now AS timestamptz) AS is_paused,
+           CASE WHEN :are_late THEN (SELECT d.subscription_id FROM delivery d
+                                      WHERE d.edition_id = :edition AND d.subscriber_id = s.subscriber_id) END AS had_by
       FROM subscription s
            CROSS JOIN LATERAL (SELECT * FROM subscriber WHERE subscriber.id = s.subscriber_id LIMIT 1) p
            LEFT JOIN LATERAL (SELECT * FROM edition_audience g
                                WHERE g.edition_id = :edition AND g.filter_id = s.filter_id AND g.language = s.language
                                LIMIT 1) a ON true
-           LEFT JOIN edition_audience_exception x ON x.edition_id = :edition AND x.subscription_id = s.id
+           LEFT JOIN LATERAL (SELECT * FROM edition_audience_exception o
+                               WHERE o.edition_id = :edition AND o.subscription_id = s.id
+                               LIMIT 1) x ON true
      WHERE s.id = ANY(CAST(:readers AS bigint[]))),
+chunk AS MATERIALIZED (
+    SELECT f.*,
+           CASE WHEN f.is_late AND NOT :are_late THEN 'late'
+                WHEN f.had_by = f.id THEN 'made before'
+                WHEN f.variant_id IS NULL THEN 'nothing_chosen'
+                WHEN f.address IS NULL OR EXISTS (
+                    SELECT FROM suppression u WHERE u.address_hmac = f.address_hmac AND u.lifted_at IS NULL
+                ) THEN 'suppressed'
+                WHEN f.is_paused THEN 'paused'
+                WHEN f.had_by IS NOT NULL OR EXISTS (
+                    SELECT FROM subscriber e JOIN delivery d ON d.subscriber_id = e.id AND d.edition_id = :edition
+                     WHERE e.address_hmac = f.address_hmac AND e.erased_at IS NOT NULL
+                ) THEN 'has_one_already' END AS but
+      FROM found f),
 made AS (
     INSERT INTO delivery (
         purpose, edition_id, list_id, variant_id, subscriber_id, subscription_id, filter_id, language, address,
         address_hmac, provider, mail_token, mail_at, pool, state, state_at, available_at, deadline_at,
         attempts, tries, lapses, resends)
     SELECT 'edition', :edition, :list, c.variant_id, c.subscriber_id, c.id, c.filter_id, c.language, c.address,
-           c.address_hmac, c.provider, :began || substr(encode(sha256(CAST(:secret || c.id AS bytea)), 'hex'), 1, 20),
+           c.address_hmac, c.provider,
+           :began || encode(substring(sha256(CAST(:secret AS bytea) || int8send(c.id)) FROM 1 FOR 10), 'hex'),
            CAST(:now AS timestamptz), 'bulk', 'queued', CAST(:due_at AS timestamptz), CAST(:due_at AS timestamptz),
            CAST(:send_until AS timestamptz), 0, 0, 0, 0
-      FROM chunk c
-     WHERE c.variant_id IS NOT NULL AND NOT c.is_suppressed AND NOT c.is_paused
-       AND NOT EXISTS (SELECT FROM subscriber e JOIN delivery d ON d.subscriber_id = e.id AND d.edition_id = :edition
-                        WHERE e.address_hmac = c.address_hmac AND e.erased_at IS NOT NULL)
-     ORDER BY c.variant_id, c.id
-    ON CONFLICT (edition_id, subscriber_id) DO NOTHING
-    RETURNING subscription_id)
-INSERT INTO edition_exclusion (edition_id, subscription_id, reason)
-SELECT :edition, c.id, CASE WHEN c.variant_id IS NULL THEN 'nothing_chosen' WHEN c.is_suppressed THEN 'suppressed'
-                            WHEN c.is_paused THEN 'paused' ELSE 'has_one_already' END
-  FROM chunk c
- WHERE CASE WHEN c.id IN (SELECT subscription_id FROM made) THEN false
-            ELSE (SELECT d.id FROM delivery d WHERE d.edition_id = :edition AND d.subscriber_id = c.subscriber_id
-                     AND d.subscription_id = c.id) IS NULL END
-ON CONFLICT DO NOTHING""")
+      FROM (SELECT * FROM chunk WHERE but IS NULL ORDER BY variant_id, id) c),
+excluded AS (
+    INSERT INTO edition_exclusion (edition_id, subscription_id, reason)
+    SELECT :edition, c.id, c.but FROM chunk c WHERE c.but NOT IN ('late', 'made before')
+    ON CONFLICT DO NOTHING)
+SELECT id FROM chunk WHERE but = 'late' ORDER BY id""")
 
 _VARIANT = case(
     (AudienceExceptionRow.subscription_id.is_not(None), AudienceExceptionRow.variant_id),

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 
@@ -62,6 +63,7 @@ class Issue:
         with database.transaction() as session:
             self.mailing_list: MailingList = make_list(session)
             self.id = make_edition(session, self.mailing_list, EditionState.APPROVED).id
+            set_edition(session, self.id, EditionState.APPROVED, cut_at=NOON + timedelta(minutes=1))  # all came before
             [self.article_id] = make_articles(session, "one")
             self.variant = make_variant(session, self.id, (self.article_id, 1))
             save_audience(session, self.id, [(self.mailing_list.filter_id, "en", self.variant, "you asked")])
@@ -195,6 +197,28 @@ def test_every_delivery_has_a_token_of_its_own(issue):
 
     assert 20 == len(tokens)
     assert all(len(each) == 32 and int(each, 16) for each in tokens)
+
+
+def test_latecomers_are_told_of_before_their_mail_is_made(issue):
+    """Those who came since the edition was composed, or whose choice it did not foresee; nobody else is asked about."""
+    issue.readers("ann")
+    [russian] = issue.readers("bek", language="ru")
+    [late] = issue.readers("eva")
+    asked = []
+
+    def decide(readers: Sequence[int]) -> None:
+        asked.extend(readers)
+        save_audience(session, issue.id, [(issue.mailing_list.filter_id, "ru", issue.variant, "you asked")])
+
+    with issue.database.transaction() as session:
+        session.get_one(SubscriptionRow, late.id).confirmed_at = NOON + timedelta(hours=1)
+    with issue.database.transaction() as session:
+        edition = load_edition(session, issue.id)
+        fanout.fan_out_chunk(session, edition, fanout.next_readers(session, edition), now=NOON, decide=decide)
+
+    assert [russian.id, late.id] == asked
+    assert {"ann", "bek", "eva"} == issue.deliveries().keys()
+    issue.assert_balanced()
 
 
 def test_who_gets_nothing_is_on_record_with_the_reason(issue):
