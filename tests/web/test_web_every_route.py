@@ -182,6 +182,8 @@ class Furnished:
 def furnished(newsroom: App, browser: Browser, sign_up, path_to, monkeypatch) -> Furnished:
     monkeypatch.setattr(api_service, "REQUESTS_PER_MINUTE", 10**6)
     monkeypatch.setattr(feed_requests, "MOST_ORDERS", 10**6)
+    for limit in ("TRIES_AT_ACCOUNT_FROM_NETWORK", "TRIES_FROM_NETWORK", "TRIES_AT_ACCOUNT"):
+        monkeypatch.setattr(staff, limit, 10**6)
     monkeypatch.setattr(edition_checks, "MOST_LINKS", 0)  # a check asks the links of an edition, and these lead nowhere
     reader = sign_up()
     browser.post(path_to(TokenPurpose.CONFIRM, reader.uid))
