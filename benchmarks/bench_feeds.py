@@ -33,7 +33,8 @@ from newsletter.dispatch import RecordingDispatcher
 from newsletter.domain.articles import Article, ArticleRecord, ArticleState, TopicMark, TopicOrigin
 from newsletter.domain.topics import Topic
 from newsletter.feeds.document import Entry
-from newsletter.feeds.documents import FragmentCache, fit_entries, write_documents
+from newsletter.feeds.documents import fit_entries, write_documents
+from newsletter.feeds.fragments import FragmentCache
 from newsletter.services.article_imports import import_document
 from newsletter.services.context import App
 from newsletter.services.feed_building import Work, prepare

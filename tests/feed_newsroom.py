@@ -16,6 +16,7 @@ from newsletter.domain.articles import (
 )
 from newsletter.domain.topics import Topic
 from newsletter.services.context import App
+from newsletter.services.feed_documents import read_document
 from newsletter.services.feeds import note_article_changes, rebuild_feeds
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
@@ -30,6 +31,16 @@ TOPICS = (
 )
 
 LIST_TITLES = {"en": "The week", "ru": "Неделя"}
+
+
+@dataclass(frozen=True)
+class Document:
+    """What is served of a feed, to be compared."""
+
+    body: bytes
+    etag: str
+    last_modified: datetime
+    entry_count: int
 
 
 @dataclass
@@ -120,9 +131,10 @@ class Newsroom:
         return {built.slug: built.changed for built in rebuild_feeds(self.app)}
 
     def document(self, name: str):
-        """Return a stored document."""
+        """Return a document as it is served, and how many entries it counts."""
         with self.app.reading() as tx:
-            return load_document(tx.session, name)
+            stored, served = load_document(tx.session, name), read_document(tx, name)
+        return served and Document(served.body, served.etag, served.last_modified, stored.entry_count)
 
 
 def an_event(starts_at: datetime) -> Event:

@@ -77,6 +77,8 @@ CUSTOM_STEM = "custom"
 """What the addresses of all combinations begin with."""
 OPML_NAME = "feeds.opml"
 """Name of the document that lists all feeds."""
+DIGEST_BYTES = 16
+"""Bytes of the digest that names an entry as it is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +203,15 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class StoredDocument:
-    """A feed's document in one format and its validators, packed by Brotli; *size* is that of the bytes unpacked."""
+    """What a feed's document in one format is put together from, and its validators.
+
+    *head* stands before its entries, which *digests* name in their order; of what has no entries it is all. *size*:
+    bytes of the whole.
+    """
 
     name: str
-    brotli: bytes
+    head: bytes
+    digests: tuple[bytes, ...]
     size: int
     etag: str
     last_modified: datetime

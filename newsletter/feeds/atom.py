@@ -13,10 +13,10 @@ from newsletter.feeds.generator import EPOCH, HEADS_KEPT, MendedEntry, make_gene
 END = b"</feed>"
 
 
-def write_head(head: Head) -> tuple[bytes, bytes]:
-    """Return what stands before and after the entries."""
+def write_head(head: Head) -> bytes:
+    """Return what stands before the entries."""
     said = f"<updated>{head.updated.isoformat()}</updated>".encode()
-    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1), END
+    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1)
 
 
 _NOT_SAID = f"<updated>{EPOCH.isoformat()}</updated>".encode()

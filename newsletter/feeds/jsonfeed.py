@@ -10,8 +10,8 @@ VERSION = "https://jsonfeed.org/version/1.1"
 END = b"]}"
 
 
-def write_head(head: Head) -> tuple[bytes, bytes]:
-    """Return what stands before and after the items."""
+def write_head(head: Head) -> bytes:
+    """Return what stands before the items."""
     facts: dict[str, object] = {"version": VERSION, "title": head.title, "home_page_url": head.home_url}
     if head.slug:
         facts["feed_url"] = head.url(FeedFormat.JSON)
@@ -26,7 +26,7 @@ def write_head(head: Head) -> tuple[bytes, bytes]:
         facts["icon"] = head.logo_url
     if head.hubs:
         facts["hubs"] = [{"type": "WebSub", "url": hub} for hub in head.hubs]
-    return _bytes(facts)[:-1] + b',"items":[', END
+    return _bytes(facts)[:-1] + b',"items":['
 
 
 def write_entry(entry: Entry) -> bytes:

@@ -1,4 +1,4 @@
-"""Documents packed for the wire: by Brotli when they are built, by gzip when somebody asks who takes nothing better."""
+"""Documents packed for the wire, when somebody asks for them so, and fragments for the database."""
 
 import zlib
 

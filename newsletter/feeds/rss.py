@@ -15,10 +15,10 @@ MINUTES_TO_LIVE = 15
 """How long a reader may keep the document without asking again."""
 
 
-def write_head(head: Head) -> tuple[bytes, bytes]:
-    """Return what stands before and after the items."""
+def write_head(head: Head) -> bytes:
+    """Return what stands before the items."""
     said = f"<lastBuildDate>{rfc822(head.updated)}</lastBuildDate>".encode()
-    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1), END
+    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1)
 
 
 _NOT_SAID = f"<lastBuildDate>{rfc822(EPOCH)}</lastBuildDate>".encode()

@@ -27,8 +27,8 @@ from newsletter.domain.feeds import (
 from newsletter.domain.filters import EVERYTHING, Filter, choose
 from newsletter.domain.topics import ancestors
 from newsletter.feeds.document import Entry
-from newsletter.feeds.documents import FragmentCache, fit_entries, write_documents
-from newsletter.feeds.packing import pack_brotli
+from newsletter.feeds.documents import Recipe, fit_entries, write_documents
+from newsletter.feeds.fragments import FragmentCache
 from newsletter.rendering.calendar_feed import CalendarEntry, render_calendar_feed
 from newsletter.services.context import Transaction
 from newsletter.services.feed_writing import FeedWriter
@@ -153,7 +153,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
 
 
 def build(work: Work) -> Build:
-    """Write and pack the documents of a feed; an article that cannot be written is left out and reported."""
+    """Write the documents of a feed; an article that cannot be written is left out and reported."""
     entries, problems = _entries(work.writer, work.plan, work.articles)
     fitted = fit_entries(entries, FRAGMENTS)
     problems += fitted.problems
@@ -165,20 +165,21 @@ def build(work: Work) -> Build:
         gone=still_told(work.removals, updated=newest),
         older=_older(work, fitted.entries),
     )
-    written = write_documents(head, fitted)
-    slug, count = work.feed.slug, len(fitted.entries)
-    bodies = {document_name(slug, form): (body, count) for form, body in written.items()}
+    documents = [
+        new_document(document_name(work.feed.slug, form), recipe, work.etags)
+        for form, recipe in write_documents(head, fitted).items()
+    ]
     if work.events is not None:
-        body, event_count = write_calendar(work.writer, work.plan, work.events)
-        bodies[document_name(slug, CALENDAR)] = (body, event_count)
+        calendar, event_count = write_calendar(work.writer, work.plan, work.events)
+        documents.append(plain_document(document_name(work.feed.slug, CALENDAR), calendar, event_count, work.etags))
+    written = list(zip(fitted.entries, fitted.fragments, strict=True))
     return Build(
         feed_id=work.feed.id,
         built_count=work.feed.built_count,
         change_count=work.feed.change_count,
-        documents=[
-            new_document(name, body, entry_count, work.etags.get(name)) for name, (body, entry_count) in bodies.items()
-        ],
-        article_ids=[entry.article_id for entry in fitted.entries],
+        documents=documents,
+        entries={entry.article_id: fragment.digest for entry, fragment in written},
+        fragments={fragment.digest: fragment.packed for _, fragment in written},
         fingerprint=work.fingerprint,
         due_at=work.due_at,
         problem="; ".join(problems) or None,
@@ -208,7 +209,8 @@ def build_archive(tx: Transaction, plan: FeedPlan, period: str) -> tuple[dict[Fe
         plan, period, entries=entries, older=period_of(before[0][1]) if before else None, newer=newer
     )
     fitted = fit_entries(entries, FRAGMENTS, largest=LARGEST_ARCHIVE, promised=len(entries))
-    return write_documents(head, fitted), max(article.modified_at for article in articles)
+    bodies = {form: recipe.body for form, recipe in write_documents(head, fitted).items()}
+    return bodies, max(article.modified_at for article in articles)
 
 
 def write_calendar(writer: FeedWriter, plan: FeedPlan, events: Sequence[Article]) -> tuple[bytes, int]:
@@ -233,11 +235,25 @@ def write_calendar(writer: FeedWriter, plan: FeedPlan, events: Sequence[Article]
     return render_calendar_feed(entries, name=writer.title(plan), url=url, zone=settings.zone)
 
 
-def new_document(name: str, body: bytes, entry_count: int, stored_etag: str | None) -> NewDocument:
-    """Return *body* as a document, packed only if it is new: that is most of the work."""
-    etag = hashlib.sha256(body).hexdigest()[:32]
-    packed = None if etag == stored_etag else pack_brotli(body)
-    return NewDocument(name, etag, len(body), entry_count, packed)
+def new_document(name: str, recipe: Recipe, stored: Mapping[str, str]) -> NewDocument:
+    """Return what is stored of a document; *stored*: the tags by name of those that are there.
+
+    Its tag is made of what its bytes are made of, which takes a hundredth of the time.
+    """
+    digests = tuple(each.digest for each in recipe.fragments)
+    etag = _etag(recipe.head, digests)
+    head = None if etag == stored.get(name) else recipe.head
+    return NewDocument(name, etag, recipe.size, len(digests), head, digests)
+
+
+def plain_document(name: str, body: bytes, entry_count: int, stored: Mapping[str, str]) -> NewDocument:
+    """Return what is stored of a document without fragments, as `new_document`."""
+    etag = _etag(body)
+    return NewDocument(name, etag, len(body), entry_count, None if etag == stored.get(name) else body)
+
+
+def _etag(head: bytes, digests: Iterable[bytes] = ()) -> str:
+    return hashlib.sha256(b"".join((len(head).to_bytes(8, "big"), head, *digests))).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Documents of feeds as they are served: a copy in this process, looked up again often and never mixed up."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -9,10 +9,12 @@ from threading import Lock
 
 import structlog
 
-from newsletter.domain.feeds import StoredDocument
-from newsletter.feeds.packing import pack_gzip, unpack_brotli
-from newsletter.services.context import App
-from newsletter.storage.feed_documents import load_document, load_etag
+from newsletter.domain.feeds import FeedFormat, StoredDocument
+from newsletter.errors import TransientError
+from newsletter.feeds.documents import assemble
+from newsletter.feeds.packing import pack_brotli, pack_gzip
+from newsletter.services.context import App, Transaction
+from newsletter.storage.feed_documents import load_document, load_etag, load_fragments
 from newsletter.storage.feeds import has_feed
 
 log = structlog.get_logger()
@@ -20,6 +22,9 @@ log = structlog.get_logger()
 RECHECK_SECONDS = 0.25
 """How long another process's rebuild may stay unseen."""
 CACHE_BYTES = 64 * 1024 * 1024
+LOOKS = 3
+"""How often a document is read that somebody swaps at the same moment, with what it was put together from."""
+FORMS = {form.value: form for form in FeedFormat}
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,25 +32,42 @@ class ServedDocument:
     """A document with its validator; *etag* is bare, each representation has its own made of it."""
 
     name: str
-    brotli: bytes
-    size: int
+    body: bytes
     etag: str
     last_modified: datetime
 
     @cached_property
-    def body(self) -> bytes:
-        """The bytes unpacked."""
-        return unpack_brotli(self.brotli)
+    def brotli(self) -> bytes:
+        """The bytes by Brotli; packed here, when somebody wants them so, once after each change."""
+        return pack_brotli(self.body)
 
     @cached_property
     def gzipped(self) -> bytes:
-        """The bytes by gzip, the same on any machine; packed here, when somebody wants them so."""
+        """The bytes by gzip, the same on any machine."""
         return pack_gzip(self.body)
 
-    @classmethod
-    def of(cls, stored: StoredDocument) -> "ServedDocument":
-        """Return what is served of a stored document."""
-        return cls(stored.name, stored.brotli, stored.size, stored.etag, stored.last_modified)
+
+def read_document(tx: Transaction, name: str) -> ServedDocument | None:
+    """Return the document as it is stored now; None: there is none.
+
+    Raises:
+        TransientError: it was swapped during each look; ask again.
+    """
+    for _ in range(LOOKS):
+        stored = load_document(tx.session, name)
+        if stored is None:
+            return None
+        packed = load_fragments(tx.session, stored.digests)
+        if packed.keys() >= set(stored.digests):
+            return put_together(stored, packed)
+    raise TransientError(f"the document {name} was swapped while it was read; ask again")
+
+
+def put_together(stored: StoredDocument, packed: Mapping[bytes, bytes]) -> ServedDocument:
+    """Return the document that is stored so, with its fragments by digest; a list or a calendar has none."""
+    form = FORMS.get(stored.name.rpartition(".")[2])
+    body = assemble(form, stored.head, [packed[each] for each in stored.digests]) if form else stored.head
+    return ServedDocument(stored.name, body, stored.etag, stored.last_modified)
 
 
 @dataclass(slots=True)
@@ -111,12 +133,8 @@ class DocumentCache:
                 copy.swaps = swaps
                 self._touch(name)
                 return copy.document
-            stored = load_document(tx.session, name)
-        if stored is None:
-            self._keep(name, None)
-            return None
-        document = ServedDocument.of(stored)
-        self._keep(name, _Copy(document, swaps, self.clock()))
+            document = read_document(tx, name)
+        self._keep(name, None if document is None else _Copy(document, swaps, self.clock()))
         return document
 
     def is_to_come(self, slug: str) -> bool:
@@ -141,4 +159,4 @@ class DocumentCache:
 
 
 def _weight(copy: _Copy) -> int:
-    return len(copy.document.brotli) + 2 * copy.document.size  # unpacked, and by gzip at most as much
+    return 2 * len(copy.document.body)  # and packed in both ways at most as much

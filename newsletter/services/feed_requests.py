@@ -20,17 +20,16 @@ from newsletter.domain.feeds import (
     FeedFormat,
     FeedPlan,
     FeedQuery,
+    StoredDocument,
     document_name,
     feed_address,
 )
 from newsletter.errors import NotFoundError, TransientError
-from newsletter.feeds.packing import pack_brotli
 from newsletter.services.context import App, Transaction
 from newsletter.services.feed_building import Work, build, build_archive, load_writer, prepare
-from newsletter.services.feed_documents import SWAPS, ServedDocument
+from newsletter.services.feed_documents import SWAPS, ServedDocument, put_together, read_document
 from newsletter.services.feeds import add_planned, rebuild_works
 from newsletter.storage import feeds as storage
-from newsletter.storage.feed_documents import load_document
 from newsletter.storage.websub import longest_unasked
 
 MOST_KEPT = {Facet.CUSTOM: 500, Facet.CHOICE: 2000}
@@ -233,10 +232,8 @@ def _make(app: App, plan: FeedPlan, suffix: str) -> Answer:
             return _unkept(app, works[0], name)
         rebuild_works(app, works)
     with app.reading() as tx:
-        stored = load_document(tx.session, name)
-    if stored is None:
-        return _without_document(feed, suffix)
-    return ServedDocument.of(stored)
+        document = read_document(tx, name)
+    return _without_document(feed, suffix) if document is None else document
 
 
 def _make_room(tx: Transaction, plan: FeedPlan) -> bool:
@@ -252,10 +249,19 @@ def _make_room(tx: Transaction, plan: FeedPlan) -> bool:
 
 def _unkept(app: App, work: Work, name: str) -> ServedDocument:
     """Build a feed for this request alone: nobody is turned away where there is no room."""
-    for document in build(work).documents:
-        if document.name == name and (packed := document.brotli) is not None:
-            at = _whole(app.clock())
-            return ServedDocument(name, packed, document.size, document.etag, at)
+    made = build(work)
+    for document in made.documents:
+        if document.name == name:
+            stored = StoredDocument(
+                name,
+                document.head or b"",
+                document.digests,
+                document.size,
+                document.etag,
+                _whole(app.clock()),
+                document.entry_count,
+            )
+            return put_together(stored, made.fragments)
     raise NotFoundError("no event can stand in this feed; it has no calendar")
 
 
@@ -285,7 +291,7 @@ def _passing(plan: FeedPlan, tx: Transaction) -> Feed:
 
 def _served(name: str, body: bytes, last_modified: datetime) -> ServedDocument:
     etag = hashlib.sha256(body).hexdigest()[:32]
-    return ServedDocument(name, pack_brotli(body), len(body), etag, _whole(last_modified))
+    return ServedDocument(name, body, etag, _whole(last_modified))
 
 
 def _without_document(feed: Feed, suffix: str) -> ToCome:

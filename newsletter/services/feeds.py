@@ -26,7 +26,7 @@ from newsletter.errors import ConflictError, NotFoundError, TransientError
 from newsletter.feeds.opml import write_opml
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
-from newsletter.services.feed_building import Work, build, load_writer, new_document, plans_of, prepare
+from newsletter.services.feed_building import Work, build, load_writer, plain_document, plans_of, prepare
 from newsletter.services.feed_documents import SWAPS
 from newsletter.services.feed_writing import FeedWriter
 from newsletter.services.websub import note_changed_documents, ring_if_due
@@ -425,7 +425,7 @@ def _report(app: App, made: _Made, changed: Sequence[str], failures: dict[int, E
         with app.transaction() as tx:
             storage.note_failure(tx.session, feed.id, problem, now=tx.now)
         return FeedBuilt(feed.slug, feed.entry_count, (), problem, True, made.seconds)
-    count, problem = len(made.build.article_ids), made.build.problem
+    count, problem = len(made.build.entries), made.build.problem
     log.info("feed_built", feed=feed.slug, entries=count, changed=len(changed), problem=problem)
     return FeedBuilt(feed.slug, count, tuple(changed), problem, False, made.seconds)
 
@@ -440,8 +440,8 @@ def _rebuild_opml(app: App, *, is_wanted: bool) -> None:
     plans = writer.plans().values()
     addresses = [(plan, feed_address(app.settings.base_url, plan.slug, FeedFormat.ATOM)) for plan in plans]
     body = write_opml(app.settings.name, writer.groups(addresses))
-    document = new_document(OPML_NAME, body, len(plans), etag)
-    if document.brotli is None:
+    document = plain_document(OPML_NAME, body, len(plans), {OPML_NAME: etag or ""})
+    if document.head is None:
         return
     with app.transaction() as tx:
         feed_documents.store_documents(tx.session, [(None, document)], now=tx.now)

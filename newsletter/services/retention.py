@@ -7,7 +7,7 @@ import structlog
 from newsletter.domain.requests import REQUEST_LIFETIME
 from newsletter.services.context import App
 from newsletter.services.subscriptions import SIGN_UP_SPANS, forget
-from newsletter.storage import requests, retention, sign_ups
+from newsletter.storage import feed_documents, requests, retention, sign_ups
 from newsletter.storage.heartbeats import beat, heartbeat_age
 
 log = structlog.get_logger()
@@ -20,7 +20,8 @@ READERS_AT_ONCE = 500
 
 def forget_what_is_old(app: App) -> None:
     """
-    Empty the addresses of old mails and requests, erase who left every list long ago, drop old counts of sign-ups.
+    Empty the addresses of old mails and requests, erase who left every list long ago, drop old counts of sign-ups and
+    what no feed's document is put together from any more.
 
     Does its work once an hour, whoever calls it how often, in steps that lock little; safe to repeat.
     """
@@ -34,6 +35,8 @@ def forget_what_is_old(app: App) -> None:
     mails, readers = _forget_mails(app), _forget_readers(app)
     if mails or readers:
         log.info("old_addresses_forgotten", mails=mails, readers=readers)
+    with app.transaction() as tx:
+        feed_documents.forget_fragments(tx.session, now=tx.now)
 
 
 def _forget_mails(app: App) -> int:

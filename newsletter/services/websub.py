@@ -29,12 +29,12 @@ from newsletter.domain.websub import (
     verification_url,
 )
 from newsletter.errors import NewsletterError, PermanentError
-from newsletter.feeds.packing import unpack_brotli
 from newsletter.feeds.sealing import unseal
 from newsletter.network import guarded_client, parse_networks, read_body
 from newsletter.services.context import App, Transaction
+from newsletter.services.feed_documents import read_document
 from newsletter.storage import websub as storage
-from newsletter.storage.feed_documents import load_document, load_etag
+from newsletter.storage.feed_documents import load_etag
 from newsletter.storage.feeds import load_feed, note_asked
 from newsletter.storage.websub import Follower, PendingRequest
 
@@ -175,8 +175,8 @@ def _push(app: App, client: httpx.Client) -> list[bool]:
     bodies: dict[str, bytes | None] = {}
     with app.reading() as tx:
         for name in {each.document for each in claimed}:
-            document = load_document(tx.session, name)
-            bodies[name] = None if document is None else unpack_brotli(document.brotli)
+            document = read_document(tx, name)
+            bodies[name] = None if document is None else document.body
     return _by_host(
         claimed, lambda each: each.callback, lambda each: _push_one(app, client, each, bodies[each.document])
     )

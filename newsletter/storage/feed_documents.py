@@ -1,38 +1,50 @@
-"""Documents of feeds in SQL: built, swapped together with their validators, and read to be served."""
+"""Documents of feeds in SQL: built, swapped together with their validators, and read to be served.
+
+A document is stored as what stands before its entries and the digests of their fragments: one article that stands in
+a dozen feeds of three formats is stored once, and a document that changed is a few hundred bytes.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, delete, func, select
 
-from newsletter.domain.feeds import StoredDocument, next_last_modified
+from newsletter.domain.feeds import DIGEST_BYTES, StoredDocument, next_last_modified
 from newsletter.storage.bulk import chunks, insert_into
 from newsletter.storage.engine import Session
-from newsletter.storage.feeds import FeedDocumentRow, FeedEntryRow, FeedRow
+from newsletter.storage.feeds import FeedDocumentRow, FeedEntryRow, FeedFragmentRow, FeedRow
+
+UNUSED_FOR = timedelta(hours=1)
+"""A fragment that is younger may be about to be named by documents that are not stored yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document to be stored, packed by Brotli; None where the bytes are those that are stored already."""
+    """A document to be stored; its *head* is None where it is the one that is stored already, by its tag."""
 
     name: str
     etag: str
     size: int
     entry_count: int
-    brotli: bytes | None
+    head: bytes | None
+    digests: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """What came of building a feed as it was at *change_count*; *built_count* is what it was built from before."""
+    """What came of building a feed as it was at *change_count*; *built_count* is what it was built from before.
+
+    *entries*: the digest of each article's fragment, by its id; *fragments*: what they are, packed.
+    """
 
     feed_id: int
     built_count: int
     change_count: int
     documents: Sequence[NewDocument]
-    article_ids: Sequence[int]
+    entries: Mapping[int, bytes]
+    fragments: Mapping[bytes, bytes]
     fingerprint: str
     due_at: datetime | None
     problem: str | None
@@ -57,13 +69,14 @@ def store_builds(session: Session, builds: Collection[Build], *, now: datetime) 
     # In one order, so that nobody who stores several waits in a circle.
     statement = select(FeedRow).where(FeedRow.id.in_(sorted(built))).order_by(FeedRow.id).with_for_update()
     rows = {row.id: row for row in session.scalars(statement) if row.built_count == built[row.id].built_count}
+    _store_fragments(session, [built[feed_id].fragments for feed_id in rows], now=now)
     documents = [(feed_id, each) for feed_id in rows for each in built[feed_id].documents]
     names = store_documents(session, documents, now=now)
-    _store_entries(session, {feed_id: set(built[feed_id].article_ids) for feed_id in rows})
+    _store_entries(session, {feed_id: built[feed_id].entries for feed_id in rows})
     for feed_id, row in rows.items():
         build = built[feed_id]
         row.built_count = build.change_count
-        row.entry_count = len(build.article_ids)
+        row.entry_count = len(build.entries)
         row.fingerprint = build.fingerprint
         row.dirty_at = row.dirty_at if row.change_count > build.change_count else None
         row.due_at = build.due_at
@@ -77,14 +90,14 @@ def store_builds(session: Session, builds: Collection[Build], *, now: datetime) 
 def store_documents(
     session: Session, documents: Iterable[tuple[int | None, NewDocument]], *, now: datetime
 ) -> set[str]:
-    """Store those *documents*, each with its feed's id, whose bytes are new, with new validators; return their names.
+    """Store those *documents*, each with its feed's id, that are new, with new validators; return their names.
 
-    The list of all feeds has None for an id.
+    The list of all feeds has None for an id. Their fragments are there.
     """
     new = {
-        document.name: (feed_id, document, document.brotli)
+        document.name: (feed_id, document, document.head)
         for feed_id, document in documents
-        if document.brotli is not None
+        if document.head is not None
     }
     if not new:
         return set()
@@ -97,13 +110,14 @@ def store_documents(
         {
             "name": name,
             "feed_id": feed_id,
-            "brotli": packed,
+            "head": head,
+            "digests": b"".join(document.digests),
             "size": document.size,
             "etag": document.etag,
             "last_modified": next_last_modified(previous[name][1] if name in previous else None, now),
             "entry_count": document.entry_count,
         }
-        for name, (feed_id, document, packed) in new.items()
+        for name, (feed_id, document, head) in new.items()
         if name not in previous or previous[name][0] != document.etag
     ]
     if rows:
@@ -115,10 +129,30 @@ def store_documents(
 
 def load_document(session: Session, name: str) -> StoredDocument | None:
     """Return the document that has this name as the last part of its address; None: there is none."""
-    row = session.get(FeedDocumentRow, name)
+    row = session.execute(select(*_COLUMNS).where(FeedDocumentRow.name == name)).one_or_none()
     if row is None:
         return None
-    return StoredDocument(row.name, row.brotli, row.size, row.etag, row.last_modified, row.entry_count)
+    digests = tuple(row.digests[at : at + DIGEST_BYTES] for at in range(0, len(row.digests), DIGEST_BYTES))
+    return StoredDocument(**row._asdict() | {"digests": digests})
+
+
+def load_fragments(session: Session, digests: Collection[bytes]) -> dict[bytes, bytes]:
+    """Return by digest those of these fragments that there are, packed."""
+    found: dict[bytes, bytes] = {}
+    for chunk in chunks(sorted(set(digests))):
+        statement = select(FeedFragmentRow.digest, FeedFragmentRow.packed).where(FeedFragmentRow.digest.in_(chunk))
+        found.update((row.digest, row.packed) for row in session.execute(statement))
+    return found
+
+
+def forget_fragments(session: Session, *, now: datetime) -> int:
+    """Remove the fragments that stand in no document any more; return how many."""
+    is_used = select(FeedEntryRow.feed_id).where(FeedEntryRow.digest == FeedFragmentRow.digest).exists()
+    statement = delete(FeedFragmentRow).where(FeedFragmentRow.stored_at < now - UNUSED_FOR, ~is_used)
+    return session.connection().execute(statement).rowcount
+
+
+_COLUMNS = [getattr(FeedDocumentRow, each.name) for each in fields(StoredDocument)]
 
 
 def load_etag(session: Session, name: str) -> str | None:
@@ -140,25 +174,44 @@ def document_facts(session: Session) -> Mapping[int, tuple[int, datetime]]:
     return {row.feed_id: (row.size, row.changed_at) for row in session.execute(statement)}
 
 
-def _store_entries(session: Session, wanted: Mapping[int, set[int]]) -> None:
-    """Note which articles stand in which feeds."""
-    held: dict[int, set[int]] = defaultdict(set)
+def _store_fragments(session: Session, fragments: Iterable[Mapping[bytes, bytes]], *, now: datetime) -> None:
+    """Store those *fragments* that are not there."""
+    wanted: dict[bytes, bytes] = {}
+    for each in fragments:
+        wanted |= each
+    digests = sorted(wanted)  # in one order, so that nobody who stores several waits in a circle
+    held: set[bytes] = set()
+    for chunk in chunks(digests):
+        held.update(session.scalars(select(FeedFragmentRow.digest).where(FeedFragmentRow.digest.in_(chunk))))
+    rows = [{"digest": each, "packed": wanted[each], "stored_at": now} for each in digests if each not in held]
+    if rows:
+        session.execute(insert_into(session, FeedFragmentRow).on_conflict_do_nothing(), rows)
+
+
+def _store_entries(session: Session, wanted: Mapping[int, Mapping[int, bytes]]) -> None:
+    """Note which articles stand in which feeds, and as which fragments."""
+    held: dict[int, dict[int, bytes]] = defaultdict(dict)
     for chunk in chunks(sorted(wanted)):
-        statement = select(FeedEntryRow.feed_id, FeedEntryRow.article_id).where(FeedEntryRow.feed_id.in_(chunk))
-        for row in session.execute(statement):
-            held[row.feed_id].add(row.article_id)
+        statement = select(FeedEntryRow.feed_id, FeedEntryRow.article_id, FeedEntryRow.digest)
+        for row in session.execute(statement.where(FeedEntryRow.feed_id.in_(chunk))):
+            held[row.feed_id][row.article_id] = row.digest
     gone = [
         {"the_feed": feed_id, "the_article": article_id}
-        for feed_id, ids in wanted.items()
-        for article_id in sorted(held[feed_id] - ids)
+        for feed_id, entries in wanted.items()
+        for article_id in sorted(held[feed_id].keys() - entries.keys())
     ]
     new = [
-        {"feed_id": feed_id, "article_id": article_id}
-        for feed_id, ids in wanted.items()
-        for article_id in sorted(ids - held[feed_id])
+        {"feed_id": feed_id, "article_id": article_id, "digest": digest}
+        for feed_id, entries in wanted.items()
+        for article_id, digest in sorted(entries.items())
+        if held[feed_id].get(article_id) != digest
     ]
     if gone:
         is_gone = (FeedEntryRow.feed_id == bindparam("the_feed"), FeedEntryRow.article_id == bindparam("the_article"))
         session.connection().execute(delete(FeedEntryRow).where(*is_gone), gone)
     if new:
-        session.execute(insert_into(session, FeedEntryRow).on_conflict_do_nothing(), new)
+        note = insert_into(session, FeedEntryRow)
+        session.execute(
+            note.on_conflict_do_update(index_elements=["feed_id", "article_id"], set_={"digest": note.excluded.digest}),
+            new,
+        )

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Date, ForeignKey, LargeBinary, Row, String, Text, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.domain.feeds import Authority, Facet, Feed
+from newsletter.domain.feeds import DIGEST_BYTES, Authority, Facet, Feed
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 from newsletter.storage.bulk import chunks, insert_into
 from newsletter.storage.engine import Session
@@ -53,6 +53,15 @@ class FormerFeedRow(Base):
     since: Mapped[datetime]
 
 
+class FeedFragmentRow(Base):
+    """An article as feeds' documents hold it, in each format; it stands in a dozen of them and is stored once."""
+
+    __tablename__ = "feed_fragment"
+    digest: Mapped[bytes] = mapped_column(LargeBinary(DIGEST_BYTES), primary_key=True)  # of its bytes
+    packed: Mapped[bytes] = mapped_column(LargeBinary)
+    stored_at: Mapped[datetime]
+
+
 class FeedEntryRow(Base):
     """An article that stands in a feed's documents: whom to rebuild when it changes out of the filter."""
 
@@ -61,6 +70,7 @@ class FeedEntryRow(Base):
     article_id: Mapped[int] = mapped_column(
         Identifier, ForeignKey("article.id", ondelete="CASCADE"), primary_key=True, index=True
     )
+    digest: Mapped[bytes] = mapped_column(LargeBinary(DIGEST_BYTES), ForeignKey("feed_fragment.digest"), index=True)
 
 
 class FeedChangeRow(Base):
@@ -74,16 +84,17 @@ class FeedChangeRow(Base):
 
 
 class FeedDocumentRow(Base):
-    """A document's bytes with their validators, swapped together; served without a look at any other table."""
+    """What a document is put together from, with its validators, swapped together; articles are not looked at."""
 
     __tablename__ = "feed_document"
     name: Mapped[str] = mapped_column(String(170), primary_key=True)  # the last part of its address
     feed_id: Mapped[int | None] = mapped_column(
         Identifier, ForeignKey("feed.id", ondelete="CASCADE"), index=True
     )  # None: the list of all feeds
-    brotli: Mapped[bytes] = mapped_column(LargeBinary)  # whoever cannot take it gets it unpacked, or by gzip
-    size: Mapped[int]  # unpacked
-    etag: Mapped[str] = mapped_column(String(64))  # of the unpacked bytes
+    head: Mapped[bytes] = mapped_column(LargeBinary)  # what stands before its entries; a list's or calendar's whole
+    digests: Mapped[bytes] = mapped_column(LargeBinary)  # of its fragments, in their order, one behind the other
+    size: Mapped[int]  # of the whole document
+    etag: Mapped[str] = mapped_column(String(64))
     last_modified: Mapped[datetime]
     entry_count: Mapped[int]
 

@@ -360,10 +360,16 @@ def _represent(document: ServedDocument, coding: Coding, terms: Terms, *, is_ope
     if terms.links:
         shared.append(("link", terms.links))
     shared.extend(_CLOSED if terms.is_private else _OPEN_TO_ALL)
-    body = {Coding.GZIP: document.gzipped, Coding.BROTLI: document.brotli}.get(coding) or document.body
+    body = _packed(document, coding)
     packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
     content = [("content-type", content_type), ("content-length", str(len(body))), *packed]
     return Representation(etag, _raw((*content, *shared)), _raw(shared), body)
+
+
+def _packed(document: ServedDocument, coding: Coding) -> bytes:
+    if coding is Coding.GZIP:
+        return document.gzipped
+    return document.brotli if coding is Coding.BROTLI else document.body
 
 
 _OPEN_TO_ALL = (

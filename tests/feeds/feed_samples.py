@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from newsletter.domain.articles import Article, ArticleState, Kind, Translation
 from newsletter.domain.feeds import Authority
 from newsletter.feeds.document import Category, Entry, Head, Sibling
-from newsletter.feeds.documents import FragmentCache, fit_entries, write_documents
+from newsletter.feeds.documents import fit_entries, write_documents
 from newsletter.feeds.entries import make_entry
+from newsletter.feeds.fragments import FragmentCache
 
 NOON = datetime(2026, 3, 16, 12, tzinfo=UTC)
 BASE = "https://news.example.org"
@@ -60,7 +61,7 @@ def an_entry(number: int = 1, language: str = "en", **changes) -> Entry:
 def written_as(head, entries, cache=None):
     """What is written of *entries* under *head*, all formats, and what was fitted into them."""
     fitted = fit_entries(entries, cache or FragmentCache())
-    return write_documents(head, fitted), fitted
+    return {form: recipe.body for form, recipe in write_documents(head, fitted).items()}, fitted
 
 
 def a_head(**changes) -> Head:

@@ -14,7 +14,7 @@ from lxml import etree
 
 from newsletter.domain.feeds import FEWEST_ENTRIES, LARGEST_DOCUMENT, FeedFormat
 from newsletter.feeds import atom, rss
-from newsletter.feeds.documents import FragmentCache, write_entry
+from newsletter.feeds.fragments import FragmentCache, write_entry
 
 GOLDEN = Path(__file__).parent / "golden"
 HUB = "https://hub.example.org/"
@@ -204,7 +204,7 @@ def test_written_entries_are_kept_by_what_they_say(monkeypatch):
     """Publishing one article costs the writing of one article."""
     written = []
     monkeypatch.setattr(
-        "newsletter.feeds.documents.write_entry", lambda entry: written.append(entry.id) or write_entry(entry)
+        "newsletter.feeds.fragments.write_entry", lambda entry: written.append(entry.id) or write_entry(entry)
     )
     cache = FragmentCache()
     written_as(a_head(), [an_entry(2), an_entry(3)], cache)
@@ -214,12 +214,12 @@ def test_written_entries_are_kept_by_what_they_say(monkeypatch):
 
 
 def test_the_cache_keeps_to_its_capacity():
-    cache = FragmentCache(capacity=10_000)
+    cache = FragmentCache(capacity=5_000)
     for number in range(1, 40):
-        cache.fragments(an_entry(number))
+        cache.fragment(an_entry(number))
 
     assert 1 < len(cache._kept) < 39
-    assert cache._bytes <= 10_000
+    assert cache._bytes <= 5_000
     assert an_entry(39) in cache._kept
-    kept = sum(len(e.content_html) + len(f.atom) + len(f.rss) + len(f.json) for e, f in cache._kept.items())
+    kept = sum(len(e.content_html) + len(f.packed) for e, f in cache._kept.items())
     assert kept == cache._bytes

@@ -9,11 +9,10 @@ from feed_rules import wrong_in_atom, wrong_in_json_feed, wrong_in_rss
 
 from newsletter.demo.run import sample_files
 from newsletter.domain.feeds import LARGEST_DOCUMENT, FeedFormat
-from newsletter.feeds.packing import unpack_brotli
 from newsletter.services.article_imports import import_document
+from newsletter.services.feed_documents import read_document
 from newsletter.services.feeds import list_feeds, rebuild_feeds
 from newsletter.services.topics import load_topic_file
-from newsletter.storage.feed_documents import load_document
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = ROOT.parent / "shared" / "newsroom"
@@ -48,10 +47,8 @@ def test_every_document_of_a_whole_newsroom_keeps_the_rules(app, read_files):
     built = rebuild_feeds(app)
     with app.reading() as tx:
         facts = list_feeds(tx)
-        documents = {
-            name: load_document(tx.session, name) for each in facts for name in _names(each.feed.slug).values()
-        }
-    bodies = {name: unpack_brotli(document.brotli) for name, document in documents.items()}
+        documents = {name: read_document(tx, name) for each in facts for name in _names(each.feed.slug).values()}
+    bodies = {name: document.body for name, document in documents.items()}
 
     assert [] == [each for each in built if each.problem]
     assert 3 * (1 + 17 + 6) == len(facts)

@@ -12,10 +12,9 @@ from lxml import etree
 from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.articles import Kind, TopicMark, TopicOrigin
 from newsletter.domain.feeds import FeedFormat
-from newsletter.errors import NotFoundError
-from newsletter.feeds.documents import FragmentCache
-from newsletter.feeds.packing import unpack_brotli
-from newsletter.services import feed_building
+from newsletter.errors import NotFoundError, TransientError
+from newsletter.feeds.fragments import FragmentCache
+from newsletter.services import feed_building, feed_documents
 from newsletter.services import feeds as service
 from newsletter.services.feed_building import prepare
 from newsletter.services.feeds import (
@@ -26,7 +25,9 @@ from newsletter.services.feeds import (
     rebuild_works,
 )
 from newsletter.services.lists import ListDraft, add_list
+from newsletter.services.retention import forget_what_is_old
 from newsletter.storage.articles import load_record, save_record
+from newsletter.storage.feed_documents import forget_fragments, load_document, load_fragments
 from newsletter.storage.feeds import load_feeds
 
 TOMBSTONE = "{http://purl.org/atompub/tombstones/1.0}deleted-entry"
@@ -53,7 +54,7 @@ def bilingual(app) -> Newsroom:
 
 def feed(newsroom: Newsroom, slug: str) -> dict:
     """A feed as its JSON document has it."""
-    return json.loads(unpack_brotli(newsroom.document(f"{slug}.json").brotli))
+    return json.loads(newsroom.document(f"{slug}.json").body)
 
 
 def titles(newsroom: Newsroom, slug: str) -> list[str]:
@@ -61,7 +62,7 @@ def titles(newsroom: Newsroom, slug: str) -> list[str]:
 
 
 def atom(newsroom: Newsroom, slug: str):
-    return etree.fromstring(unpack_brotli(newsroom.document(f"{slug}.atom").brotli))
+    return etree.fromstring(newsroom.document(f"{slug}.atom").body)
 
 
 def etags(newsroom: Newsroom) -> dict[str, str]:
@@ -369,7 +370,7 @@ def test_a_language_that_is_dropped_takes_its_feeds_along(bilingual):
 
     assert bilingual.document("all-ru.atom") is None
     assert bilingual.document("all-en.atom") is not None
-    assert b"all-ru" not in unpack_brotli(bilingual.document("feeds.opml").brotli)
+    assert b"all-ru" not in bilingual.document("feeds.opml").body
 
 
 @both_databases
@@ -461,7 +462,7 @@ def test_a_change_during_the_build_is_not_forgotten(newsroom):
 def test_all_feeds_are_listed_in_one_document(newsroom):
     newsroom.rebuild()
     stored = newsroom.document("feeds.opml")
-    root = etree.fromstring(unpack_brotli(stored.brotli))
+    root = etree.fromstring(stored.body)
     urls = [outline.get("xmlUrl") for outline in root.iter("outline") if outline.get("xmlUrl")]
 
     assert 11 == len(urls) == stored.entry_count
@@ -505,3 +506,48 @@ def test_many_who_publish_and_rebuild_at_once_leave_every_feed_right(newsroom):
 
     assert 6 == len(titles(newsroom, "topic-water-en")) == len(titles(newsroom, "all-en"))
     assert {()} == {built.changed for built in rebuild_feeds(newsroom.app, is_forced=True)}
+
+
+@both_databases
+def test_an_article_is_stored_once_however_many_feeds_hold_it(newsroom):
+    newsroom.publish(1, topics=("water",))
+    newsroom.rebuild()
+
+    with newsroom.app.reading() as tx:
+        stored = [load_document(tx.session, f"{slug}.{form}") for slug in HOLDING for form in FeedFormat]
+        digests = {digest for each in stored for digest in each.digests}
+
+        assert 1 == len(digests) == len(load_fragments(tx.session, digests))
+        assert len(HOLDING) * 3 == len([each for each in stored if each.digests])
+
+
+HOLDING = ("all-en", "topic-water-en", "topic-climate-en", "kind-story-en")
+
+
+@both_databases
+def test_what_no_document_is_made_of_any_more_is_forgotten_after_an_hour(newsroom):
+    article = newsroom.publish(1)
+    newsroom.publish(2)
+    newsroom.rebuild()
+    with newsroom.app.reading() as tx:
+        before = load_document(tx.session, "all-en.atom").digests
+    newsroom.later(minutes=5).change(article, title="Mended")
+    newsroom.rebuild()
+    with newsroom.app.transaction() as tx:
+        assert 0 == forget_fragments(tx.session, now=tx.now), "documents may be about to name it"
+    forget_what_is_old(newsroom.later(hours=2).app)
+
+    with newsroom.app.reading() as tx:
+        after = load_document(tx.session, "all-en.atom").digests
+        assert set(before) & set(after) == load_fragments(tx.session, before).keys()
+        assert 2 == len(load_fragments(tx.session, after))
+    assert ["Mended", "Story 2 (en)"] == sorted(titles(newsroom, "all-en"))
+
+
+def test_a_document_that_is_swapped_during_each_look_is_asked_for_again(newsroom, monkeypatch):
+    newsroom.publish(1)
+    newsroom.rebuild()
+    monkeypatch.setattr(feed_documents, "load_fragments", lambda *_: {})
+
+    with newsroom.app.reading() as tx, pytest.raises(TransientError, match="ask again"):
+        feed_documents.read_document(tx, "all-en.atom")

@@ -80,7 +80,7 @@ def test_ids_are_given_by_who_was_first_for_ever(app):
 
 
 def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
-    document = NewDocument("a.atom", "e1", 3, 0, b"br1")
+    document = NewDocument("a.atom", "e1", 3, 0, b"h1", (b"1" * 16, b"2" * 16))
     now = app.clock()
     with app.transaction() as tx:
         both = [(None, document), (None, replace(document, name="b.atom"))]
@@ -89,17 +89,17 @@ def test_new_bytes_get_new_validators_and_old_bytes_keep_theirs(app):
         assert {"b.atom"} == store_documents(
             tx.session,
             [
-                (None, replace(document, brotli=b"other bytes of the same content")),
-                (None, replace(document, name="b.atom", etag="e2", brotli=b"br2")),
-                (None, replace(document, name="c.atom", brotli=None)),
+                (None, replace(document, head=b"never looked at, since its tag is the same")),
+                (None, replace(document, name="b.atom", etag="e2", head=b"h2")),
+                (None, replace(document, name="c.atom", head=None)),
             ],
             now=now,
         )
     with app.reading() as tx:
         kept, swapped = load_document(tx.session, "a.atom"), load_document(tx.session, "b.atom")
 
-        assert (b"br1", "e1", now) == (kept.brotli, kept.etag, kept.last_modified)
-        assert (b"br2", "e2") == (swapped.brotli, swapped.etag)
+        assert (b"h1", document.digests, "e1", now) == (kept.head, kept.digests, kept.etag, kept.last_modified)
+        assert (b"h2", "e2") == (swapped.head, swapped.etag)
         assert now + timedelta(seconds=1) == swapped.last_modified
         assert "e2" == load_etag(tx.session, "b.atom")
         assert load_etag(tx.session, "c.atom") is None is load_document(tx.session, "c.atom")

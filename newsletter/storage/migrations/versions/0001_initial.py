@@ -163,6 +163,13 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_feed_follower_due_at"), ["due_at"], unique=False)
 
     op.create_table(
+        "feed_fragment",
+        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.Column("stored_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_feed_fragment")),
+    )
+    op.create_table(
         "feed_reader",
         sa.Column("feed", sa.String(length=150), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
@@ -769,7 +776,8 @@ def upgrade() -> None:
         "feed_document",
         sa.Column("name", sa.String(length=170), nullable=False),
         sa.Column("feed_id", IDENTIFIER, nullable=True),
-        sa.Column("brotli", sa.LargeBinary(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("digests", sa.LargeBinary(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
         sa.Column("last_modified", sa.DateTime(timezone=True), nullable=False),
@@ -786,14 +794,17 @@ def upgrade() -> None:
         "feed_entry",
         sa.Column("feed_id", IDENTIFIER, nullable=False),
         sa.Column("article_id", IDENTIFIER, nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=16), nullable=False),
         sa.ForeignKeyConstraint(
             ["article_id"], ["article.id"], name=op.f("fk_feed_entry_article_id_article"), ondelete="CASCADE"
         ),
+        sa.ForeignKeyConstraint(["digest"], ["feed_fragment.digest"], name=op.f("fk_feed_entry_digest_feed_fragment")),
         sa.ForeignKeyConstraint(["feed_id"], ["feed.id"], name=op.f("fk_feed_entry_feed_id_feed"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("feed_id", "article_id", name=op.f("pk_feed_entry")),
     )
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_feed_entry_article_id"), ["article_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_feed_entry_digest"), ["digest"], unique=False)
 
     op.create_table(
         "private_feed",
@@ -1172,6 +1183,7 @@ def downgrade() -> None:
 
     op.drop_table("private_feed")
     with op.batch_alter_table("feed_entry", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_feed_entry_digest"))
         batch_op.drop_index(batch_op.f("ix_feed_entry_article_id"))
 
     op.drop_table("feed_entry")
@@ -1264,6 +1276,7 @@ def downgrade() -> None:
     op.drop_table("former_feed")
     op.drop_table("filter")
     op.drop_table("feed_reader")
+    op.drop_table("feed_fragment")
     with op.batch_alter_table("feed_follower", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_feed_follower_due_at"))
         batch_op.drop_index(batch_op.f("ix_feed_follower_document"))
