@@ -143,7 +143,7 @@ def _watch(
             if file is None:
                 answer_doorbells(parts)
             elif as_json:
-                sys.stdout.write(json.dumps(plain(file), ensure_ascii=False, default=str) + "\n")
+                sys.stdout.write(json.dumps(plain(file), ensure_ascii=False) + "\n")
                 sys.stdout.flush()
             elif file.problem:
                 console.print(f"{file.path.name}: {file.problem}", style="red")

@@ -214,10 +214,10 @@ def _settle_by_log(parts: App, path: Path, edition: int | None, *, complete: boo
     found = doubts.compare_with_log(parts, taken, edition_id=edition)
     if not yes:
         told = {
-            "in doubt": found.in_doubt,
-            "taken, by the log": len(found.taken),
-            "not in the log": len(found.absent),
-            "our mails in the log": found.mails_in_log,
+            "in_doubt": found.in_doubt,
+            "taken": len(found.taken),
+            "absent": len(found.absent),
+            "mails_in_log": found.mails_in_log,
         }
         print_facts(told, as_json=as_json)
         if not as_json and found.in_doubt:
@@ -229,7 +229,7 @@ def _settle_by_log(parts: App, path: Path, edition: int | None, *, complete: boo
             )
         return
     accepted, requeued = doubts.settle_by_log(parts, found, source=path.name, is_complete=complete)
-    told = {"accepted": accepted.settled, "sent again": requeued.settled, "left": accepted.left + requeued.left}
+    told = {"accepted": accepted.settled, "sent_again": requeued.settled, "left": accepted.left + requeued.left}
     print_facts(told, as_json=as_json)
     if not as_json:
         _say_left(requeued.left)

@@ -361,6 +361,8 @@ def _send_articles(parts: App, slug: str, *, dry_run: bool, yes: bool, as_json: 
         raise InvalidError("--json sends without asking only with --yes")
     if not as_json:
         _show_articles(plan)
+    if not plan.titles and as_json:
+        print_facts([], as_json=True)
     if dry_run or not plan.titles:
         return
     if not yes:

@@ -274,7 +274,6 @@ def _pause(pause: ListPause) -> str:
 def _facts(found: ListFacts) -> dict[str, object]:
     """Return a list's facts for scripts, flat, its filter in words."""
     facts = plain(found.mailing_list)
-    facts["schedule"]["send_at"] = f"{found.mailing_list.schedule.send_at:%H:%M}"
     facts |= {"filter": plain(found.filter), "readers": found.confirmed, "waiting": found.unconfirmed}
     facts |= {"readers_by_cadence": found.by_cadence, "readers_by_language": found.by_language}
     del facts["filter_id"]

@@ -33,6 +33,7 @@ from newsletter.cli import (
     limits,
     lists,
     previews,
+    printed,
     reports,
     run,
     sending,
@@ -164,6 +165,7 @@ cli.command()(run.serve)
 cli.command()(run.worker)
 cli.command()(run.tick)
 cli.command()(doctor.doctor)
+cli.command()(printed.json_schema)
 
 
 def main() -> None:

@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -71,18 +72,26 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title:
 
 
 def plain(value: Any) -> Any:
-    """Turn dataclasses, enumerations, dates and tuples into what JSON knows."""
+    """Turn dataclasses, enumerations, times and tuples into what JSON knows; spans of time become seconds."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
         return {str(plain(key)): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(each) for each in value]
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, datetime | date):
-        return value.isoformat()
+    for kind, write in _WRITTEN:
+        if isinstance(value, kind):
+            return write(value)
     return value
+
+
+_WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
+    (Enum, lambda member: member.value),
+    (time, lambda of_day: of_day.isoformat(timespec="minutes")),
+    (date, lambda day_or_instant: day_or_instant.isoformat()),
+    (timedelta, timedelta.total_seconds),
+    (Path, str),
+)
 
 
 def _cell(value: object) -> str | Text:

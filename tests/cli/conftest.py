@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from desk import Desk
 
 sys.path.append(str(Path(__file__).parents[1] / "services"))
 
@@ -16,3 +17,9 @@ def logs() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture
+def desk(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk in an empty home."""
+    return Desk(home, tmp_path, monkeypatch)

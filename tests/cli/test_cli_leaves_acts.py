@@ -1,26 +1,22 @@
 """Every command that changes something leaves an act in the record, under the name of who ran it."""
 
-import json
-import re
-import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from desk import commands, words_for
 
-import pytest
-import typer
-from typer.testing import CliRunner, Result
-
-from newsletter.cli.main import cli
 from newsletter.demo.mailserver import MailServer
-
-NOW = "2024-12-09T09:00:00+06:00"
-BASIS = ("--basis", "signed up on paper at the fair")
 
 READS = {
     *("api-clients list", "articles list", "articles show", "audit", "deliveries list", "deliveries show"),
     *("dkim record", "doctor", "editions check", "editions diff", "editions list", "editions preview"),
-    *("editions show", "editions status", "explain", "feeds followers", "feeds list", "feeds readers", "limits list"),
+    *(
+        "editions show",
+        "editions status",
+        "explain",
+        "feeds followers",
+        "feeds list",
+        "feeds readers",
+        "json-schema",
+        "limits list",
+    ),
     *("lists growth", "lists list", "lists show", "relays list", "sending status", "sources list", "sources show"),
     *("staff list", "subscribers list", "subscribers show", "topics list"),
 }
@@ -87,81 +83,13 @@ DAY: tuple[tuple[str, str, str], ...] = (
 """A day on which every changing command is run once: what is typed, and what is on record of it afterwards."""
 
 
-def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-    """Yield the words by which each command is called."""
-    if hasattr(command, "commands"):
-        for name, each in command.commands.items():
-            yield from commands(each, (*path, name))
-    else:
-        yield " ".join(path)
-
-
 def test_every_command_is_known_to_change_something_or_nothing():
     """A new command has to be entered here: with the act that it leaves, or as one that only reads."""
     changing = {command for command, *_ in DAY}
     groups = (READS, RUNS, REBUILDS, ELSEWHERE, changing)
 
-    assert set(commands(typer.main.get_command(cli))) == set().union(*groups)
+    assert set(commands()) == set().union(*groups)
     assert sum(map(len, groups)) == len(set().union(*groups)), "each stands in one group"
-
-
-class Desk:
-    """Runs commands as aida in a home of her own."""
-
-    def __init__(self, home: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.home, self.folder = home, folder
-        for name, value in (
-            ("HOME", str(home)),
-            ("BY", "aida"),
-            ("POSTAL_ADDRESS", "1 Example Street"),
-            ("REACHABLE_NETWORKS", "127.0.0.0/8"),
-        ):
-            monkeypatch.setenv(f"NEWSLETTER_{name}", value)
-
-    def run(self, *words: str) -> Result:
-        return CliRunner().invoke(cli, ["--now", NOW, *words])
-
-    def facts(self, *words: str) -> list[dict[str, object]]:
-        result = self.run(*words, "--json")
-        assert 0 == result.exit_code, (words, result.output, result.exception)
-        return json.loads(result.stdout)
-
-    def file(self, name: str, text: str) -> str:
-        path = self.folder / name
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    def doubt(self) -> None:
-        """Let a mail be in doubt, as after a sender that was killed."""
-        with sqlite3.connect(self.home / "newsletter.db") as database:
-            database.execute("UPDATE delivery SET state = 'in_doubt', state_at = CURRENT_TIMESTAMP WHERE id = 1")
-        database.close()
-
-
-@pytest.fixture
-def desk(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk in an empty home."""
-    return Desk(home, tmp_path, monkeypatch)
-
-
-def words_for(desk: Desk, typed: str) -> list[str]:
-    """Return what is typed, with the files and names that it stands for."""
-    article = {"id": "a", "title": "A school", "paragraphs": ["It opens. " * 30], "published": "2024-12-05T10:00+06:00"}
-    makers = {
-        "topics": lambda: desk.file("t.json", '{"topics": [{"slug": "water", "labels": {"en": "Water"}}]}'),
-        "articles": lambda: desk.file("articles.json", json.dumps([article | {"language": "en"}])),
-        "readers": lambda: desk.file("readers.csv", "address\nann@readers.example\nbek@readers.example\n"),
-        "letter": lambda: desk.file("letter.md", "We move to another street."),
-        "mails": lambda: desk.file("mail.eml", "Subject: hello\n\nNot a report.\n"),
-        "out": lambda: str(desk.folder / "out"),
-        "uid": lambda: str(desk.facts("articles", "list")["articles"][0]["uid"]),
-        "feed": lambda: "topic-water-en",
-    }
-    found: list[str] = []
-    for word in typed.split():
-        name = re.fullmatch(r"{(\w+)}", word)
-        found += list(BASIS) if word == "{basis}" else [makers[name[1]]() if name else word]
-    return found
 
 
 def test_each_changing_command_leaves_an_act_under_the_name_of_who_ran_it(desk, monkeypatch):

@@ -183,7 +183,7 @@ def test_a_relays_log_is_compared_first_and_applied_only_if_told(newsroom, tmp_p
     assert "With --yes 1 would be accepted, and 1 would stay in doubt." in told
     assert tell_story(newsroom.app, str(story.mail.id))[0].mail.state == "in_doubt"
     done = json.loads(run(newsroom, deliveries.app, "settle", "--from-log", log, "--yes", "--json").stdout)
-    assert done == {"accepted": 1, "sent again": 0, "left": 0}
+    assert done == {"accepted": 1, "sent_again": 0, "left": 0}
     assert run(newsroom, deliveries.app, "settle", "--from-log", log, "--resend").exit_code == 2
 
 

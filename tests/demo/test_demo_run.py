@@ -11,9 +11,12 @@ from email.policy import default
 from itertools import takewhile
 
 import httpx
+import jsonschema
 import pytest
 
 from newsletter.cli import demo as cli
+from newsletter.cli.json_schemas import schema_of_one
+from newsletter.cli.printed import PRINTED
 from newsletter.demo.calendar import BEGINNING, END
 from newsletter.demo.run import SetClock, demo_settings
 from newsletter.errors import InvalidError
@@ -34,6 +37,7 @@ def test_once_prints_facts_that_add_up(run):
 
     assert (0, "") == (done.returncode, done.stderr)
     facts = json.loads(done.stdout)
+    jsonschema.validate(facts, schema_of_one(PRINTED["demo"]))
     assert [] == facts["problems"]
     assert {"accepted": facts["mails_received"]} == facts["deliveries"]
     assert {"new": 45, "merged": 2, "held": 3, "refused": 1} == facts["items"]
