@@ -11,6 +11,8 @@ MOST_TERMS = 8
 LONGEST_TERM = 40
 SHORTEST_STEM = 3
 """Letters of a word that its ending must leave."""
+LONGEST_INDEXED = 200_000
+"""Characters of a text that are indexed, a book's worth; PostgreSQL takes no more than a megabyte of distinct words."""
 
 _WORD = re.compile(r"[^\W_]+")
 _LATIN_ENDINGS = ("ings", "ies", "ing", "es", "ed", "s", "y", "e")
@@ -23,9 +25,9 @@ _CYRILLIC_ENDINGS = (
 
 
 def searchable(text: str) -> str:
-    """Return *text* as it is indexed: its words in one case, one spelling and one line."""
+    """Return *text* as it is indexed: its words in one case, one spelling and one line, the first ones of many."""
     folded = unicodedata.normalize("NFKC", text).casefold().replace("ё", "е")
-    return " ".join(_WORD.findall(folded))
+    return " ".join(_WORD.findall(folded))[:LONGEST_INDEXED]
 
 
 def search_terms(query: str) -> tuple[str, ...]:

@@ -16,9 +16,9 @@ MOST_STEPS = 25
 
 def search_articles(app: App, query: str, *, after: str | None = None) -> ArticlePage:
     """
-    Return the articles that have every word of *query*, the latest first; none where it holds no word.
+    Return the articles that have every word of *query*; none where it holds no word.
 
-    A word counts by its beginning, without a usual ending. *after*: the uid of the article the page begins behind.
+    Those with more of the words in their title come first, of these the latest. A word counts by its beginning, without a usual ending. *after*: the uid of the article the page begins behind.
 
     Raises:
         NotFoundError: no article has the uid *after*.
@@ -51,7 +51,7 @@ def index_articles(app: App) -> int:
 
 def _index(tx: Transaction, article: Article) -> None:
     texts = [
-        SearchText(each.language, searchable(f"{each.title} {each.summary} {text_of(each.body_html)}"))
+        SearchText(each.language, searchable(each.title), searchable(f"{each.summary} {text_of(each.body_html)}"))
         for each in article.translations.values()
     ]
     storage.index_article(tx.session, article.id, article.modified_at, texts)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, select, tuple_
+from sqlalchemy import select, tuple_
 
 from newsletter.domain.articles import COUNTING_ORIGINS, ArticleState
 from newsletter.storage.articles import ArticleRow, ArticleTopicRow
@@ -37,12 +37,7 @@ def find_readable(
             ArticleTopicRow.topic_id.in_(topics), ArticleTopicRow.origin.in_(sorted(COUNTING_ORIGINS))
         )
         statement = statement.where(ArticleRow.id.in_(about))
-    return list(session.scalars(after_place(statement, after)))
-
-
-def after_place(statement: Select[int], after: Place | None) -> Select[int]:
-    """Return *statement*, which lists articles in that order, from behind a place on; None: from the first on."""
-    if after is None:
-        return statement
-    place = tuple_(ArticleRow.visible_at, ArticleRow.id)
-    return statement.where(place < tuple_(after.visible_at, after.article_id))
+    if after is not None:
+        place = tuple_(ArticleRow.visible_at, ArticleRow.id)
+        statement = statement.where(place < tuple_(after.visible_at, after.article_id))
+    return list(session.scalars(statement))

@@ -1,4 +1,4 @@
-"""The search index in SQL: PostgreSQL's full text, SQLite's FTS5; both only find words by their beginning.
+"""The search index in SQL: PostgreSQL's full text, SQLite's FTS5; both find words by their beginning, and know titles.
 
 It can be thrown away at any time and is filled again: what it holds is made of articles alone.
 """
@@ -8,7 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, UniqueConstraint, delete, func, literal, select, text
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    cast,
+    delete,
+    func,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -17,7 +33,7 @@ from newsletter.storage.articles import ArticleRow
 from newsletter.storage.base import Base, Code, Identifier, PrimaryKey
 from newsletter.storage.bulk import insert_into
 from newsletter.storage.engine import Session
-from newsletter.storage.publication import Place, after_place
+from newsletter.storage.publication import Place
 
 
 class SearchEntryRow(Base):
@@ -35,15 +51,16 @@ class SearchEntryRow(Base):
     words: Mapped[Any] = mapped_column(TSVECTOR().with_variant(Text(), "sqlite"))
 
 
-FTS5_TABLE = text("CREATE VIRTUAL TABLE IF NOT EXISTS search_words USING fts5(words, tokenize='unicode61')")
+FTS5_TABLE = text("CREATE VIRTUAL TABLE IF NOT EXISTS search_words USING fts5(title, words, tokenize='unicode61')")
 """Made when first written to: Alembic and `create_all` know no virtual tables, and this one is no record."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchText:
-    """One translation's words, as `domain.search.searchable` gives them."""
+    """The words of one translation's title and of the rest, as `domain.search.searchable` gives them."""
 
     language: str
+    title: str
     words: str
 
 
@@ -75,7 +92,7 @@ def index_article(session: Session, article_id: int, modified_at: datetime, text
     if is_sqlite and removed:
         session.execute(text("DELETE FROM search_words WHERE rowid = :id"), [{"id": each} for each in removed])
     for each in texts:
-        words = literal("") if is_sqlite else func.to_tsvector("simple", each.words)
+        words = literal("") if is_sqlite else _weighed(each)
         entry_id = session.execute(
             insert_into(session, SearchEntryRow)
             .values(article_id=article_id, language=each.language, modified_at=modified_at, words=words)
@@ -85,8 +102,14 @@ def index_article(session: Session, article_id: int, modified_at: datetime, text
             .returning(SearchEntryRow.id)
         ).scalar_one()
         if is_sqlite:
-            replace = text("INSERT OR REPLACE INTO search_words (rowid, words) VALUES (:id, :words)")
-            session.execute(replace, {"id": entry_id, "words": each.words})
+            replace = text("INSERT OR REPLACE INTO search_words (rowid, title, words) VALUES (:id, :title, :words)")
+            session.execute(replace, {"id": entry_id, "title": each.title, "words": each.words})
+
+
+def _weighed(said: SearchText) -> ColumnElement[Any]:
+    """Return words as PostgreSQL indexes them, those of the title marked with the weight A."""
+    title = func.setweight(func.to_tsvector("simple", said.title), literal_column("'A'"))
+    return title.op("||")(func.to_tsvector("simple", said.words))
 
 
 def find_by_words(
@@ -95,26 +118,57 @@ def find_by_words(
     """Return the articles that anybody can read at *now* and of which one translation has all *terms*.
 
     *terms* are beginnings of words as `domain.search.search_terms` gives them, at least one: letters and digits alone.
-    The latest come first, in the order of `find_readable`; *after*: where the page before ended.
+    Those with more of them in a title come first, of these the latest (decision 27); *after*: where the page before
+    ended.
     """
-    matching: ColumnElement[bool]
     if session.get_bind().dialect.name == "sqlite":
         if not session.scalar(text("SELECT count(*) FROM sqlite_master WHERE name = 'search_words'")):
             return []  # nothing was ever indexed, and a reading transaction makes no table
-        wanted = " AND ".join(f'"{term}" *' for term in terms)
-        found = text("SELECT rowid FROM search_words WHERE search_words MATCH :wanted").bindparams(wanted=wanted)
-        matching = SearchEntryRow.id.in_(found.columns(SearchEntryRow.id))
+        has_words, has_in_title = _found_by_fts5, _found_in_title_by_fts5
     else:
-        wanted = " & ".join(f"'{term}':*" for term in terms)
-        matching = SearchEntryRow.words.op("@@")(func.to_tsquery("simple", wanted))
+        has_words, has_in_title = _found_by_tsquery, _found_in_title_by_tsquery
+    in_title = sum((cast(has_in_title(term), Integer) for term in terms), start=literal(0))
+    found = (
+        select(SearchEntryRow.article_id, func.max(in_title).label("in_title"))
+        .where(has_words(terms))
+        .group_by(SearchEntryRow.article_id)
+        .subquery()
+    )
     statement = (
         select(ArticleRow.id)
-        .where(
-            ArticleRow.state == ArticleState.PUBLISHED,
-            ArticleRow.visible_at <= now,
-            ArticleRow.id.in_(select(SearchEntryRow.article_id).where(matching)),
-        )
-        .order_by(ArticleRow.visible_at.desc(), ArticleRow.id.desc())
+        .join(found, found.c.article_id == ArticleRow.id)
+        .where(ArticleRow.state == ArticleState.PUBLISHED, ArticleRow.visible_at <= now)
+        .order_by(found.c.in_title.desc(), ArticleRow.visible_at.desc(), ArticleRow.id.desc())
         .limit(limit)
     )
-    return list(session.scalars(after_place(statement, after)))
+    if after is not None:
+        last = session.scalar(select(found.c.in_title).where(found.c.article_id == after.article_id)) or 0
+        place = tuple_(found.c.in_title, ArticleRow.visible_at, ArticleRow.id)
+        statement = statement.where(place < tuple_(literal(last), after.visible_at, after.article_id))
+    return list(session.scalars(statement))
+
+
+def _found_by_fts5(terms: Collection[str]) -> ColumnElement[bool]:
+    return _matches(" AND ".join(f'"{term}" *' for term in terms))
+
+
+def _found_in_title_by_fts5(term: str) -> ColumnElement[bool]:
+    return _matches(f'title : "{term}" *')
+
+
+def _matches(wanted: str) -> ColumnElement[bool]:
+    found = text("SELECT rowid FROM search_words WHERE search_words MATCH :wanted")
+    known = found.bindparams(bindparam("wanted", wanted, unique=True))
+    return SearchEntryRow.id.in_(known.columns(SearchEntryRow.id))
+
+
+def _found_by_tsquery(terms: Collection[str]) -> ColumnElement[bool]:
+    return _answers(" & ".join(f"'{term}':*" for term in terms))
+
+
+def _found_in_title_by_tsquery(term: str) -> ColumnElement[bool]:
+    return _answers(f"'{term}':*A")
+
+
+def _answers(wanted: str) -> ColumnElement[bool]:
+    return SearchEntryRow.words.op("@@")(func.to_tsquery("simple", wanted))
