@@ -1,7 +1,7 @@
 """Feeds built: what one is made of is read in one go, and its documents are written from that alone."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -95,6 +95,12 @@ def load_writer(tx: Transaction) -> FeedWriter:
     return writer
 
 
+def forget_articles(ids: Collection[int]) -> None:
+    """Read articles anew that changed, even within one tick of the clock."""
+    for writer in _writers.values():
+        writer.memory.forget(ids)
+
+
 def plans_of(tx: Transaction, writer: FeedWriter, feeds: Iterable[Feed]) -> dict[str, FeedPlan]:
     """Return by slug the named feeds that there should be, and those of *feeds* that were asked for and may stay."""
     plans = dict(writer.plans())
@@ -129,7 +135,7 @@ def prepare(tx: Transaction, feeds: Sequence[Feed], plans: Mapping[str, FeedPlan
     }
     ids = {article_id for window in windows.values() for article_id in window.ids}
     ids.update(article_id for found in events.values() for article_id in found)
-    articles = {article.id: article for article in load_articles(tx.session, ids)}
+    articles = writer.memory.load(tx, ids)
     etags = feed_documents.document_etags(tx.session, windows)
     return [
         Work(

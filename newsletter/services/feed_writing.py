@@ -27,16 +27,19 @@ from newsletter.feeds.entries import make_entry
 from newsletter.feeds.opml import Outline
 from newsletter.rendering.languages import Language, load_language
 from newsletter.rendering.words import kind_name, kinds_name
+from newsletter.services.article_memory import ArticleMemory
 
 FORM = 2
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
 MOST_SAID = 10_000
 """Feeds whose title and fingerprint are kept: more than there may be, and 5 MB."""
-MOST_ENTRIES = 5_000
-"""Entries that are kept, before all are forgotten."""
+MOST_ENTRIES = 10_000
+"""Entries that are kept, before all are forgotten: three languages of more articles than `ArticleMemory` keeps."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
-_facts_of = attrgetter(*(each.name for each in fields(Article) if each.name != "translations"))
+_facts_of: Callable[[Article], object] = attrgetter(
+    *(each.name for each in fields(Article) if each.name != "translations")
+)
 
 
 @dataclass(slots=True)
@@ -44,7 +47,8 @@ class FeedWriter:
     """Knows the newsroom's words at one moment and writes heads and entries with them.
 
     *topics* and *lists*, hidden ones too, are in their order; *choices*: the filter of each list, by filter id.
-    *closed*: slugs of feeds that staff closed or moved. What was said once is kept; equal writers say the same.
+    *closed*: slugs of feeds that staff closed or moved. What was said once is kept; equal writers say the same, and of
+    the same articles, since settings say which database they are in.
     """
 
     settings: Settings
@@ -54,8 +58,9 @@ class FeedWriter:
     choices: Mapping[int, Filter]
     sources: Collection[str] = ()
     closed: Collection[str] = ()
+    memory: ArticleMemory = field(default_factory=ArticleMemory, compare=False)
     _plans: dict[str, FeedPlan] = field(default_factory=dict, compare=False)
-    _entries: dict[tuple[int, str], tuple[object, Entry]] = field(default_factory=dict, compare=False)
+    _entries: dict[tuple[int, str], tuple[Article, Entry]] = field(default_factory=dict, compare=False)
     _titles: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
     _fingerprints: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
     _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict, compare=False)
@@ -216,13 +221,17 @@ class FeedWriter:
         Raises:
             ValueError: it cannot stand in a feed; the message says why.
         """
-        said = (article.translations[language], _facts_of(article))
         known = self._entries.get((article.id, language))
-        entry = known[1] if known is not None and known[0] == said else self._make_entry(article, language)
+        if known is not None and known[0] is article:
+            return known[1]
+        if known is not None and _said(known[0], language) == _said(article, language):
+            entry = known[1]
+        else:
+            entry = self._make_entry(article, language)
         if len(self._entries) >= MOST_ENTRIES:
             self._entries.clear()
         # What was compared stands for it from now on: other feeds ask for the very same object, which is seen at once.
-        self._entries[article.id, language] = (said, entry)
+        self._entries[article.id, language] = (article, entry)
         return entry
 
     def _make_entry(self, article: Article, language: str) -> Entry:
@@ -359,6 +368,11 @@ def event_facts(event: Event, language: Language) -> tuple[tuple[str, str], ...]
         (contact, event.contact),
     )
     return tuple((label, value) for label, value in facts if value)
+
+
+def _said(article: Article, language: str) -> tuple[object, object]:
+    """Return all that an entry in *language* is made of."""
+    return article.translations[language], _facts_of(article)
 
 
 def _labels_of_facts(language: Language) -> tuple[str, str, str]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -26,7 +25,15 @@ from newsletter.errors import ConflictError, NotFoundError, TransientError
 from newsletter.feeds.opml import write_opml
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
-from newsletter.services.feed_building import Work, build, load_writer, plain_document, plans_of, prepare
+from newsletter.services.feed_building import (
+    Work,
+    build,
+    forget_articles,
+    load_writer,
+    plain_document,
+    plans_of,
+    prepare,
+)
 from newsletter.services.feed_documents import SWAPS
 from newsletter.services.feed_writing import FeedWriter
 from newsletter.services.websub import note_changed_documents, ring_if_due
@@ -43,8 +50,6 @@ log = structlog.get_logger()
 
 FEEDS_AT_ONCE = 25
 """Feeds whose articles are loaded together and whose documents are swapped together; more would take more memory."""
-BUILDERS = 2
-"""Threads that build feeds: to hash and to pack is most of the work, which two can do at the same time."""
 CHANGES_AT_ONCE = 200
 """Changed articles whose feeds are marked in one transaction."""
 
@@ -323,6 +328,7 @@ def _mark_changes(app: App) -> None:
         with app.transaction() as tx:
             taken = storage.take_changes(tx.session, limit=CHANGES_AT_ONCE)
             mark_feeds_dirty(tx, taken)
+        forget_articles(taken)
         is_noted = len(taken) == CHANGES_AT_ONCE
 
 
@@ -358,8 +364,7 @@ def _look(tx: Transaction) -> tuple[bool, list[Feed], list[Feed]]:
 
 def rebuild_works(app: App, works: Sequence[Work]) -> list[FeedBuilt]:
     """Build feeds from what was read and swap their documents together; whatever goes wrong in one stays in it."""
-    with ThreadPoolExecutor(BUILDERS, thread_name_prefix="newsletter-feeds") as pool:
-        made = list(pool.map(_make, works))
+    made = [_make(work) for work in works]
     builds = [each.build for each in made if each.build is not None]
     names: dict[int, list[str]] = {}
     failures: dict[int, Exception] = {}

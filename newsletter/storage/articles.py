@@ -323,6 +323,16 @@ def load_articles(session: Session, ids: Iterable[int]) -> list[Article]:
     return sorted(found, key=lambda article: (-article.published_at.timestamp(), article.id))
 
 
+def load_modified(session: Session, ids: Iterable[int]) -> dict[int, datetime]:
+    """Return by id when each of the articles that `load_articles` would return was changed last."""
+    found: dict[int, datetime] = {}
+    for chunk in chunks(sorted(set(ids))):
+        statement = select(ArticleRow.id, ArticleRow.modified_at)
+        statement = statement.where(ArticleRow.id.in_(chunk), ArticleRow.visible_at.is_not(None))
+        found.update((row.id, row.modified_at) for row in session.execute(statement))
+    return found
+
+
 def find_article(session: Session, uid: str) -> Article | None:
     """Return the article with that uid as readers may know it, withdrawn or still to come too; None: there is none."""
     record = find_record(session, uid)
