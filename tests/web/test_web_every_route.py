@@ -1,5 +1,6 @@
 """Every route that the application has, asked what nobody should ask it: never a failure of ours, always the guards.
 
+Whatever can come from outside is hostile in this newsroom, and nothing of it may act in any page, feed or calendar.
 Routes are read off the application itself and fields off the templates, so that a new one cannot be forgotten here.
 """
 
@@ -12,7 +13,9 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from harmless import EVIL, EVIL_LINES, EVIL_URL, harm_in
+from hypothesis import HealthCheck, given
+from hypothesis import settings as asking
 from hypothesis import strategies as st
 from sqlalchemy import select
 from starlette.routing import Mount, Route
@@ -37,6 +40,7 @@ from newsletter.services.requests import ask_for_data
 from newsletter.services.search import index_articles
 from newsletter.services.sources import add_source
 from newsletter.services.subscriber_imports import add_subscriber
+from newsletter.services.topics import load_topic_document
 from newsletter.storage import articles, editions, sources, variants
 from newsletter.storage.requests import ReaderRequestRow
 from newsletter.web import feeds
@@ -99,6 +103,15 @@ HEADERS = st.dictionaries(
     ),
     max_size=3,
 )
+
+
+EVENT = {
+    "starts_at": "2026-04-02T10:00",
+    "zone": "UTC",
+    "venue": EVIL_LINES,
+    "address": EVIL,
+    "contact": EVIL_LINES,
+}
 
 
 @dataclass(frozen=True)
@@ -179,6 +192,12 @@ class Furnished:
 
 
 @pytest.fixture
+def settings(settings):
+    """Those of a newsroom whose own name is no better than what comes from outside."""
+    return settings.model_copy(update={"name": EVIL, "postal_address": EVIL})
+
+
+@pytest.fixture
 def furnished(newsroom: App, browser: Browser, sign_up, path_to, monkeypatch) -> Furnished:
     monkeypatch.setattr(api_service, "REQUESTS_PER_MINUTE", 10**6)
     monkeypatch.setattr(feed_requests, "MOST_ORDERS", 10**6)
@@ -190,7 +209,14 @@ def furnished(newsroom: App, browser: Browser, sign_up, path_to, monkeypatch) ->
     write(newsroom)
     add_subscriber(newsroom, "weekly", "b@example.org", basis=BASIS, cadence=Cadence.WEEKLY, wanted=EVERY_ARTICLE)
     add_list(
-        newsroom, ListDraft(slug="reviewed", titles={"en": "Reviewed"}, review_minutes=600, since=long_ago(newsroom))
+        newsroom,
+        ListDraft(
+            slug="reviewed",
+            titles={"en": EVIL},
+            descriptions={"en": EVIL},
+            review_minutes=600,
+            since=long_ago(newsroom),
+        ),
     )
     add_subscriber(newsroom, "reviewed", "c@example.org", basis=BASIS, wanted=EVERY_ARTICLE)
     for edition_id in open_due_editions(newsroom):
@@ -219,23 +245,26 @@ def long_ago(app: App):
 
 
 def write(app: App) -> None:
-    """Bring in an event and a story of last week."""
+    """Bring in an event and a story of last week, and a topic, each as hostile as what comes from outside can be."""
     items = [
         {
             "id": kind,
             "kind": kind,
-            "title": f"A {kind} of the river",
+            "title": f"A {kind} of the river {EVIL}",
+            "summary": EVIL,
+            "url": f"https://example.org/{kind}?{quote(EVIL)}" if kind == "story" else EVIL_URL,
             "topics": ["rivers"],
             "published": (app.clock() - timedelta(days=2)).isoformat(),
-            "paragraphs": [f"The river and a {kind}. " * 9],
-            **(
-                {"event": {"starts_at": "2026-04-02T10:00", "zone": "UTC", "venue": "The hall"}}
-                if kind == "event"
-                else {}
-            ),
+            "html": f"<p onclick=alert(1)>The river. {EVIL} <a href='{EVIL_URL}'>a link</a></p><svg onload=alert(1)>"
+            * 9,
+            "image": {"url": "https://example.org/a.png", "alt": EVIL, "credit": EVIL, "caption": EVIL},
+            **({"event": EVENT} if kind == "event" else {}),
         }
         for kind in ("story", "event")
     ]
+    load_topic_document(
+        app, "topics.json", json.dumps({"topics": [{"slug": "rivers", "labels": {"en": EVIL}}]}).encode()
+    )
     import_document(app, "articles.json", json.dumps(items).encode(), source="Press")
 
 
@@ -285,6 +314,7 @@ def hold(answer: httpx.Response, *told: object) -> None:
         assert answer.headers["content-security-policy"].startswith("default-src 'none'"), told
     if "html" in answer.headers.get("content-type", ""):
         assert "script-src 'unsafe" not in answer.headers["content-security-policy"], told
+    assert [] == harm_in(answer), told
     if not path.startswith("/console"):
         assert "set-cookie" not in answer.headers, told
 
@@ -299,6 +329,9 @@ def test_every_route_answers_to_what_is_there(furnished):
                 hold(answer, method, address)
                 if method == "GET":
                     assert (404 == answer.status_code) == address.endswith(MISSING), address
+    for path in ("/", "/articles/{uid}", "/archive/{list}/{slot}/{language}", "/console/editions/{edition}"):
+        shown = furnished.ask("GET", furnished.fill(path)).text
+        assert "&lt;script&gt;alert(1)" in shown, f"{path} shows none of what is hostile"
 
 
 @pytest.mark.slow
@@ -314,7 +347,7 @@ def test_no_request_makes_a_route_fail(furnished):
         st.binary(max_size=60).map(lambda raw: ("text/xml; charset=utf-16", raw)),
     )
 
-    @settings(max_examples=ASKED, suppress_health_check=list(HealthCheck), database=None)
+    @asking(max_examples=ASKED, suppress_health_check=list(HealthCheck), database=None)
     @given(
         where=st.tuples(st.sampled_from(METHODS), st.sampled_from(everything), st.one_of(st.none(), STRANGE)),
         turn=st.integers(0, 20),
