@@ -20,11 +20,17 @@ def constant(app: App) -> ASGIApp:
     """Return an application that answers with one feed's bytes, or a 304 if any tag is sent, and looks at nothing."""
     document = DocumentCache(app, time.monotonic).load("all-en.atom")
     assert document is not None
+    base = app.settings.base_url
     shared = [
         (b"etag", f'"{document.etag}-gz"'.encode()),
         (b"last-modified", b"Mon, 16 Mar 2026 02:00:00 GMT"),
         (b"cache-control", b"public, max-age=300, stale-while-revalidate=60, stale-if-error=86400"),
         (b"vary", b"Accept-Encoding"),
+        (b"content-security-policy", b"default-src 'none'; style-src 'self'; frame-ancestors 'none'"),
+        (b"link", f'<{base}/feeds/hub>; rel="hub", <{base}/feeds/all-en.atom>; rel="self"'.encode()),
+        (b"access-control-allow-origin", b"*"),
+        (b"access-control-expose-headers", b"ETag, Link"),
+        (b"x-content-type-options", b"nosniff"),
     ]
     found = [
         (b"content-type", b"application/atom+xml; charset=utf-8"),

@@ -25,6 +25,7 @@ class PollNotes:
         self._noted: dict[tuple[str, date], DayOfFeed] = {}
         self._written_at = monotonic()
         self._lock = threading.Lock()
+        self._key = hashlib.sha256(b"newsletter feed readers " + app.settings.secret).digest()
 
     def note(self, feed: str, agent: str, network: str) -> bool:
         """Note one poll; say whether it is time to write down. Takes some microseconds and asks nobody."""
@@ -60,8 +61,7 @@ class PollNotes:
     def _hash(self, day: date, network: str, agent: str) -> int:
         """Return a hash by which a poller is the same for one day, and nobody's on the next."""
         told = f"{day} {network} {agent}".encode()
-        key = hashlib.sha256(b"newsletter feed readers " + self._app.settings.secret).digest()
-        return int.from_bytes(hashlib.blake2b(told, digest_size=8, key=key).digest())
+        return int.from_bytes(hashlib.blake2b(told, digest_size=8, key=self._key).digest())
 
 
 def estimate_readers(app: App) -> list[FeedReaders]:

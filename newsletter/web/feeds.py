@@ -8,7 +8,7 @@ the same bytes as a reader, and a style sheet makes them readable (decision 14).
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from urllib.parse import parse_qsl
@@ -57,6 +57,10 @@ LARGEST_FORM = 16 * 1024
 LONGEST_QUERY = 4000
 ASKED_EVERY_SECONDS = 600.0
 MOST_NOTED = 5000
+MOST_READY = 100
+"""Requests for a document, each as it was sent, whose answers are kept ready; readers send the same few all day."""
+LONGEST_DECIDING = 300
+"""Characters of the headers of such a request that decide about its answer; nearly all have half of it."""
 
 _SUFFIX = f"(atom|rss|json|{CALENDAR})"
 _NAMED = re.compile(rf"([a-z0-9-]{{1,150}})\.{_SUFFIX}")
@@ -65,6 +69,8 @@ _PRIVATE = re.compile(rf"private/([A-Za-z0-9_-]{{32}})\.{_SUFFIX}")
 _ARCHIVE = re.compile(rf"archive/({PERIOD.pattern})/([a-z0-9-]{{1,150}})\.(atom|rss|json)")
 
 RawHeaders = list[tuple[bytes, bytes]]
+Sent = tuple[int, RawHeaders, bytes]
+"""An answer: its status, headers and body."""
 
 
 def routes(app: App) -> list[BaseRoute]:
@@ -116,6 +122,7 @@ class Asked:
     headers: dict[bytes, str]
     is_head: bool
     client: Sequence[object] | None = None
+    key: Hashable = None
 
 
 class FeedEndpoint:
@@ -130,14 +137,21 @@ class FeedEndpoint:
         self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, bool], Representation]] = (
             WeakKeyDictionary()
         )
+        self._ready: WeakKeyDictionary[ServedDocument, dict[Hashable, Sent]] = WeakKeyDictionary()
         self._noted: dict[str, float] = {}
         self._polls = PollNotes(app, time.monotonic)
         self._writing: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever goes wrong is said in a sentence and never cached."""
+        key, name = _key(scope), scope["path"].removeprefix("/feeds/")
+        document = self._cache.peek(name)
+        if document is not None and (ready := self._ready.get(document, {}).get(key)) is not None:
+            await _send(send, *ready)
+            self._note_poll(name, scope)
+            return
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, receive, send, key)
         except NotFoundError as error:
             text = f"{_sentence(error)} All feeds are listed at {self._settings.base_url}/feeds.opml"
             await _say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),), is_head=_is_head(scope))
@@ -148,7 +162,7 @@ class FeedEndpoint:
             more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
             await _say(send, 503, "This cannot be answered right now; ask again soon.", more, is_head=_is_head(scope))
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, key: Hashable) -> None:
         method, path = scope["method"], scope["path"]
         if path == "/feeds/hub":
             await self._hub(method, receive, send)
@@ -160,7 +174,7 @@ class FeedEndpoint:
             name = path.removeprefix("/feeds/") if path != "/feeds.opml" else OPML_NAME
             query = scope.get("query_string", b"").decode("latin-1")
             await self._get(
-                Asked(name, query, _request_headers(scope), method == "HEAD", scope.get("client")), path, send
+                Asked(name, query, _request_headers(scope), method == "HEAD", scope.get("client"), key), path, send
             )
             self._note_poll(name, scope)
 
@@ -170,7 +184,11 @@ class FeedEndpoint:
         if known is None and not name.startswith("private/"):
             return
         feed = CUSTOM_STEM if known is None or known[1] == CUSTOM_STEM else known[1]
-        agent = next((value for header, value in scope["headers"] if header == b"user-agent"), b"")
+        agent = b""
+        for header, value in scope["headers"]:
+            if header == b"user-agent":
+                agent = value
+                break
         if self._polls.note(feed, agent.decode("latin-1"), _network(scope.get("client"))):
             task = asyncio.get_running_loop().create_task(run_in_threadpool(self._write_polls))
             self._writing.add(task)
@@ -206,12 +224,22 @@ class FeedEndpoint:
             return
         document = self._cache.peek(asked.name) or await run_in_threadpool(self._cache.load, asked.name)
         if document is not None:
-            await self._serve(asked, document, partial(self._public_terms, asked.name, is_listed=known is None), send)
+            terms = partial(self._public_terms, asked.name, is_listed=known is None)
+            sent = await self._serve(asked, document, terms, send)
+            if known is not None and asked.key is not None:
+                self._keep_ready(asked.key, document, sent)
         elif known is None:
             await self._tell(ToCome(), asked, send)
         else:
             answer = await run_in_threadpool(feed_requests.look_for_named, self._app, known[1], known[2])
             await self._tell(answer, asked, send)
+
+    def _keep_ready(self, key: Hashable, document: ServedDocument, sent: Sent) -> None:
+        """Answer the same request in the same way as long as the document is the same."""
+        ready = self._ready.setdefault(document, {})
+        if len(ready) >= MOST_READY:
+            ready.clear()
+        ready[key] = sent
 
     async def _custom(self, asked: Asked, suffix: str | None, send: Send) -> None:
         """Serve a combination at its one address; any other way to say it leads there."""
@@ -290,8 +318,8 @@ class FeedEndpoint:
         more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
         await _say(send, 301, f"This feed is at {address}", more, is_head=is_head)
 
-    async def _serve(self, asked: Asked, document: ServedDocument, terms: Callable[[], Terms], send: Send) -> None:
-        """Send a document, or say that the client has it; *terms* are asked for once in each coding."""
+    async def _serve(self, asked: Asked, document: ServedDocument, terms: Callable[[], Terms], send: Send) -> Sent:
+        """Send a document, or say that the client has it; return what went. *terms* are asked for once a coding."""
         headers = asked.headers
         coding = choose_coding(headers.get(b"accept-encoding"))
         is_opened = headers.get(b"sec-fetch-dest") == "document"
@@ -308,9 +336,11 @@ class FeedEndpoint:
             etag=document.etag,
             last_modified=document.last_modified,
         ):
-            await _send(send, 304, chosen.not_modified)
+            answer: Sent = (304, chosen.not_modified, b"")
         else:
-            await _send(send, 200, chosen.found, b"" if asked.is_head else chosen.body)
+            answer = (200, chosen.found, b"" if asked.is_head else chosen.body)
+        await _send(send, *answer)
+        return answer
 
     def _public_terms(self, name: str, *, is_listed: bool = False) -> Terms:
         address = f"{self._settings.base_url}/{'' if is_listed else 'feeds/'}{name}"
@@ -451,6 +481,14 @@ def _request_headers(scope: Scope) -> dict[bytes, str]:
 
 
 _DECIDING = frozenset({b"accept-encoding", b"if-none-match", b"if-modified-since", b"sec-fetch-dest"})
+
+
+def _key(scope: Scope) -> Hashable:
+    """Return what the answer depends on beside the address; None: so much that the answer is not kept."""
+    deciding = [header for header in scope["headers"] if header[0] in _DECIDING]
+    if sum([len(value) for _, value in deciding]) > LONGEST_DECIDING or scope.get("query_string"):
+        return None
+    return (scope["method"], *deciding)
 
 
 def _is_head(scope: Scope) -> bool:

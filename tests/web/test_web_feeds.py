@@ -93,7 +93,13 @@ def test_every_combination_of_method_coding_and_condition(client, path):
             "stale": {"If-None-Match": '"other"', "If-Modified-Since": plain.headers["last-modified"]},
         }
         response = client.request(method, path, coded | conditions[condition])
+        again = client.request(method, path, coded | conditions[condition])
 
+        assert (response.status_code, response.content, response.headers) == (
+            again.status_code,
+            again.content,
+            again.headers,
+        ), case
         packed = SERVED_AS.get(coding)
         assert plain.headers["etag"].endswith({"gzip": '-gz"', "br": '-br"', None: '"'}[packed]), case
         assert packed == plain.headers.get("content-encoding"), case
@@ -105,6 +111,32 @@ def test_every_combination_of_method_coding_and_condition(client, path):
         else:
             body = plain.content if method == "GET" else b""
             assert (200, body, plain.headers) == (response.status_code, response.content, response.headers), case
+
+
+def test_a_ready_answer_is_given_as_long_as_the_document_is_the_same(client, newsroom):
+    wanted = {"Accept-Encoding": "gzip"}
+    before = [client.get("/feeds/all-en.json", wanted) for _ in range(3)][-1]
+    newsroom.later(minutes=1).publish(2)
+    newsroom.rebuild()
+    after = client.get("/feeds/all-en.json", wanted)
+
+    assert [1, 2] == [len(each.json()["items"]) for each in (before, after)]
+    assert before.headers["etag"] != after.headers["etag"]
+    assert 200 == client.get("/feeds/all-en.json", wanted | {"If-None-Match": before.headers["etag"]}).status_code
+
+
+def test_many_different_requests_leave_only_so_many_answers_ready(client, monkeypatch):
+    monkeypatch.setattr("newsletter.web.feeds.MOST_READY", 3)
+    tags = [f'"{number}"' for number in range(10)]
+    answers = {tag: client.get("/feeds/all-en.atom", {"If-None-Match": tag}) for tag in [*tags, *tags, "x" * 400]}
+
+    assert {200} == {each.status_code for each in answers.values()}
+    assert 304 == client.get("/feeds/all-en.atom", {"If-None-Match": answers[tags[0]].headers["etag"]}).status_code
+
+
+def test_the_list_of_all_feeds_has_one_address(client):
+    assert [200, 200] == [client.get("/feeds.opml").status_code for _ in range(2)]
+    assert 404 == client.get("/feeds/feeds.opml").status_code
 
 
 def test_a_range_is_ignored(client):
