@@ -1,6 +1,8 @@
 """Editions: opened from the calendar, approved, fanned out, paused, ended."""
 
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,7 +12,7 @@ import structlog
 from newsletter.dispatch import Doorbell
 from newsletter.domain.articles import Article
 from newsletter.domain.deliveries import DeliveryState
-from newsletter.domain.editions import Edition, EditionState, SkipReason, immediate_slot_key
+from newsletter.domain.editions import Edition, EditionPurpose, EditionState, SkipReason, immediate_slot_key
 from newsletter.domain.filters import matches
 from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, LOOK_BACK, Slot, due_slots
@@ -30,7 +32,7 @@ from newsletter.storage import fanout, ledger, recovery
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
 from newsletter.storage import variants as variant_store
-from newsletter.storage.engine import database_now
+from newsletter.storage.engine import Session, database_now
 
 log = structlog.get_logger()
 
@@ -46,8 +48,9 @@ def open_due_editions(app: App) -> list[int]:
     """Open an edition for each list and cadence whose slot has come; return the ids opened, for compiling.
 
     Of several missed slots only the newest is made, if it is still in time; the others are recorded as missed, and
-    their items roll on. Safe to repeat, and to run in any number of processes: slots are unique. A list that fails is
-    logged and keeps no other from opening; the first failure is raised when all have had their turn.
+    their items roll on. Slots from before the list was added are nobody's. Safe to repeat, and to run in any number of
+    processes: slots are unique. A list that fails is logged and keeps no other from opening; the first failure is
+    raised when all have had their turn.
     """
     opened: list[int] = []
     failures = []
@@ -76,7 +79,8 @@ def _open_list(app: App, mailing_list: MailingList) -> list[int]:
 
 
 def _open_slots(tx: Transaction, mailing_list: MailingList, cadence: Cadence) -> list[int]:
-    slots = due_slots(cadence, mailing_list.schedule, now=tx.now, since=mailing_list.since)
+    since = max(mailing_list.since, mailing_list.created_at or mailing_list.since)
+    slots = due_slots(cadence, mailing_list.schedule, now=tx.now, since=since)
     taken = edition_store.slots_taken(tx.session, mailing_list.id, cadence, [slot.key for slot in slots])
     opened = []
     for slot in slots:
@@ -318,27 +322,40 @@ def fan_out_edition(app: App, edition_id: int) -> int:
     Each chunk is a transaction of its own; stopping between two and repeating all of it changes nothing.
     """
     seen = 0
-    while True:
-        with app.transaction() as tx:
-            edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
-            if edition is None or edition.state is not EditionState.APPROVED:
-                return seen
-            name_readers(tx, edition)
-            readers = fanout.next_readers(tx.session, edition)
-            if not readers:
-                fanout.finish_fan_out(tx.session, edition_id, now=tx.now)
-                begin_canary(tx, edition_id)
-                edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
-                tx.ring(Doorbell.SEND_BULK)
-                return seen
-            fanout.fan_out_chunk(
-                tx.session,
-                edition,
-                readers,
-                now=edition.approved_at or tx.now,
-                decide=partial(admit_latecomers, tx, edition),
-            )
-            seen += len(readers)
+    with ThreadPoolExecutor(1, "fan-out") as thread:
+        while readers := _fan_out_chunk(app, edition_id, lambda work: thread.submit(_work_alone, app, work)):
+            seen += readers
+    return seen
+
+
+def _fan_out_chunk(app: App, edition_id: int, beside: fanout.Beside) -> int:
+    """Fan out the next readers and return how many; 0: there are no more, or the edition is not approved."""
+    with app.transaction() as tx:
+        edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+        if edition is None or edition.state is not EditionState.APPROVED:
+            return 0
+        name_readers(tx, edition)
+        readers = fanout.next_readers(tx.session, edition)
+        if not readers:
+            fanout.finish_fan_out(tx.session, edition_id, now=tx.now)
+            begin_canary(tx, edition_id)
+            edition_store.set_state(tx.session, edition_id, EditionState.SENDING, now=tx.now)
+            tx.ring(Doorbell.SEND_BULK)
+            return 0
+        fanout.fan_out_chunk(
+            tx.session,
+            edition,
+            readers,
+            now=edition.approved_at or tx.now,
+            decide=partial(admit_latecomers, tx, edition),
+            beside=beside if edition.purpose is EditionPurpose.DIGEST else None,  # else it misses whom we just named
+        )
+        return len(readers)
+
+
+def _work_alone(app: App, work: Callable[[Session], list[int]]) -> list[int]:
+    with app.database.transaction() as session:
+        return work(session)
 
 
 @dataclass(frozen=True, slots=True)

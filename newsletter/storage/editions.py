@@ -123,7 +123,7 @@ def open_edition(
 def load_edition(session: Session, edition_id: int, *, for_update: bool = False) -> Edition | None:
     """Return the edition, locked against other processes until the transaction ends if asked."""
     query = select(EditionRow).where(EditionRow.id == edition_id).execution_options(populate_existing=True)
-    row = session.scalars(query.with_for_update() if for_update else query).one_or_none()
+    row = session.scalars(query.with_for_update(key_share=True) if for_update else query).one_or_none()
     return to_edition(row) if row else None
 
 

@@ -1,8 +1,10 @@
 """Fan-out in SQL: one delivery for each reader of an edition, in chunks by key, repeatable."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, func, literal, null, select, text, update
@@ -26,9 +28,12 @@ from newsletter.storage.subscriptions import SubscriptionRow, is_paused
 from newsletter.storage.suppressions import SuppressionRow
 from newsletter.storage.variants import VariantRow
 
-CHUNK_SIZE = 10_000
+CHUNK_SIZE = 20_000
 MANY = 1_000
-"""Readers of one edition from which on a second for the planner's statistics is well spent."""
+"""Readers from which on a second connection, and afterwards a second for the planner's statistics, are well spent."""
+
+Beside = Callable[[Callable[[Session], list[int]]], Future[list[int]]]
+"""Does work at once in a transaction of its own, which commits when the work is done; the caller goes on meanwhile."""
 
 
 class random_token(FunctionElement[str]):  # noqa: N801  It is a SQL function, named like one.
@@ -67,7 +72,7 @@ def next_readers(session: Session, edition: Edition) -> list[int]:
     correction those named as having had what it corrects. Locks the edition until the transaction ends.
     """
     cursor = session.execute(
-        select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update()
+        select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).with_for_update(key_share=True)
     ).scalar_one()
     statement = (
         select(SubscriptionRow.id)
@@ -100,6 +105,7 @@ def fan_out_chunk(
     *,
     now: datetime,
     decide: Callable[[Sequence[int]], None] = lambda _: None,
+    beside: Beside | None = None,
 ) -> None:
     """Make queued deliveries for *readers*, as `next_readers` gave them in this transaction; at least one.
 
@@ -107,6 +113,8 @@ def fan_out_chunk(
     once, before theirs are made, with those who may have come or chosen anew since the edition was composed, if any.
     Writes rows and cursor in the caller's transaction; safe to repeat, since (edition, subscriber) is unique.
     *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
+    *beside*: does half of the work at the same time on PostgreSQL. Its rows may be there although the caller's
+    transaction fails; then the next try finds them made.
     """
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     if session.get_bind().dialect.name == "sqlite":
@@ -115,7 +123,8 @@ def fan_out_chunk(
         _insert_deliveries(session, edition, readers, now=now, send_until=send_until)
         _insert_exclusions(session, edition, readers)
     else:
-        _fan_out_on_postgresql(session, edition, readers, now=now, send_until=send_until, decide=decide)
+        shared = beside if len(readers) >= MANY else None
+        _fan_out_on_postgresql(session, edition, readers, now=now, send_until=send_until, decide=decide, beside=shared)
     session.execute(
         update(EditionRow)
         .where(EditionRow.id == edition.id)
@@ -156,12 +165,9 @@ def _fan_out_on_postgresql(
     now: datetime,
     send_until: datetime | None,
     decide: Callable[[Sequence[int]], None],
+    beside: Beside | None,
 ) -> None:
-    """Do for all but the latecomers what needs no look at the deliveries; then for the latecomers what does.
-
-    Who has a delivery of the edition already has chosen anew since it was composed, and so is a latecomer. Where that
-    is not so, since the chunk is repeated or a clock was wrong, all of the chunk are taken for latecomers.
-    """
+    """Do for all but the latecomers what needs no look at the deliveries; then for the latecomers what does."""
     due_at = database_now(session)
     values = {
         "edition": edition.id,
@@ -172,16 +178,29 @@ def _fan_out_on_postgresql(
         "send_until": send_until,
         "began": token_beginning(due_at),
         "secret": secrets.token_bytes(32),
+        "are_late": False,
     }
-    session.execute(_SETTINGS)
-    try:
-        with session.begin_nested():
-            late = list(session.scalars(_CHUNK, values | {"readers": list(readers), "are_late": False}))
-    except IntegrityError:
-        late = list(readers)
+    middle = len(readers) // 2 if beside else 0
+    first = beside(partial(_all_but_latecomers, values=values, readers=readers[:middle])) if beside else None
+    late = _all_but_latecomers(session, values, readers[middle:])
+    late = (first.result() if first else []) + late
     if late:
         decide(late)
         session.execute(_CHUNK, values | {"readers": late, "are_late": True})
+
+
+def _all_but_latecomers(session: Session, values: Mapping[str, Any], readers: Sequence[int]) -> list[int]:
+    """Make the rows of *readers* but for the latecomers among them, and return those.
+
+    Who has a delivery of the edition already has chosen anew since it was composed, and so is a latecomer. Where that
+    is not so, since the chunk is repeated or a clock was wrong, all of them are taken for latecomers.
+    """
+    session.execute(_SETTINGS)
+    try:
+        with session.begin_nested():
+            return list(session.scalars(_CHUNK, {**values, "readers": list(readers)}))
+    except IntegrityError:
+        return list(readers)
 
 
 # The same as what `_insert_deliveries` and `_insert_exclusions` do, in one statement that reads each reader once. It is
@@ -336,8 +355,9 @@ def _insert_exclusions(session: Session, edition: Edition, readers: Sequence[int
 def finish_fan_out(session: Session, edition_id: int, *, now: datetime) -> None:
     """Note that every reader of the edition has been seen.
 
-    After many, PostgreSQL looks at the tables anew: where it still believes them empty, as after a first import, it
-    finds a reader's subscription by walking through the list's, for each mail.
+    After many, PostgreSQL looks at the deliveries anew, and at what else has grown much since it last did: where it
+    still believes a table empty, as after a first import, it finds a reader's subscription by walking through the
+    list's, for each mail.
     """
     seen = session.scalar(
         update(EditionRow)
@@ -346,7 +366,14 @@ def finish_fan_out(session: Session, edition_id: int, *, now: datetime) -> None:
         .returning(EditionRow.candidate_count)
     )
     if seen is not None and seen >= MANY and session.get_bind().dialect.name == "postgresql":
-        session.execute(text("ANALYZE subscription, subscriber, variant, delivery"))
+        grown = session.scalars(_GROWN).all()
+        session.execute(text(f"ANALYZE {', '.join(['delivery', *grown])}"))
+
+
+_GROWN = text("""
+SELECT relname FROM pg_class
+ WHERE oid = ANY(CAST(ARRAY['subscription', 'subscriber', 'variant'] AS regclass[]))
+   AND pg_relation_size(oid) > 1.2 * relpages * CAST(current_setting('block_size') AS bigint)""")
 
 
 def exclusion_counts(session: Session, edition_id: int) -> dict[str, int]:

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 
@@ -187,6 +188,41 @@ def test_a_crash_within_a_chunk_leaves_nothing_of_it(issue, monkeypatch):
     assert {"ann", "bek"} == issue.deliveries().keys()
     assert [2, 0] == issue.fan_out()
     assert ["ann", "bek", "eva", "ilya"] == list(issue.deliveries())
+    issue.assert_balanced()
+
+
+def test_what_a_second_connection_made_of_a_broken_off_chunk_is_not_made_again(postgresql_database, monkeypatch):
+    monkeypatch.setattr(fanout, "MANY", 4)
+    issue = Issue(postgresql_database)
+    issue.readers("ann", "bek", "eva", "ilya")
+    with issue.database.transaction() as session:
+        add_suppression(session, "bek", SuppressionReason.COMPLAINT, now=NOON)
+
+    def work_alone(work: Callable[[Session], list[int]]) -> list[int]:
+        with issue.database.transaction() as session:
+            return work(session)
+
+    def fan_out() -> None:
+        with ThreadPoolExecutor(1) as thread, issue.database.transaction() as session:
+            edition = load_edition(session, issue.id)
+            readers = fanout.next_readers(session, edition)
+            fanout.fan_out_chunk(
+                session, edition, readers, now=NOON, beside=lambda work: thread.submit(work_alone, work)
+            )
+            if not made:
+                raise RuntimeError("power")
+
+    made: dict[str, DeliveryRow] = {}
+    with suppress(RuntimeError):
+        fan_out()
+    made = issue.deliveries()
+    fan_out()
+    after = issue.deliveries()
+
+    assert ["ann"] == list(made)
+    assert made["ann"].mail_token == after["ann"].mail_token
+    assert {"ann", "eva", "ilya"} == after.keys()
+    assert {"suppressed": 1} == issue.exclusions()
     issue.assert_balanced()
 
 
