@@ -138,11 +138,6 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
     whose clock is ahead of beat's would drop every tick; that many may wait costs little, see `workers.pace`.
     """
     from celery import Celery  # noqa: PLC0415  see above
-    from kombu.transport.redis import Channel  # noqa: PLC0415  the same
-
-    # A worker that puts back what it has fetched does so over the connection that it closes; where the broker is gone,
-    # that error ends the worker. What is not put back comes again after `visibility_timeout`, or the tick rings anew.
-    Channel.do_restore = False
     celery = Celery("newsletter", broker=broker_url)
     celery.conf.update(
         task_ignore_result=True,
@@ -179,6 +174,9 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
             }
         },
     )
+    # A worker that puts back what it has fetched does so over the connection that it closes; where the broker is gone,
+    # that error ends the worker. What is not put back comes again after `visibility_timeout`, or the tick rings anew.
+    celery.connection_for_write().get_transport_cls().Channel.do_restore = False
     return celery
 
 
