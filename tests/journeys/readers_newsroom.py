@@ -156,7 +156,7 @@ def readers_newsroom(home: Path, **changes: Any) -> Iterator[ReadersNewsroom]:
             mail_domain="news.example.org",
             **changes,
         )
-        clock = RunningClock(MONDAY)
+        clock = RunningClock(MONDAY - timedelta(weeks=1))
         app = build_app(settings, clock=clock, dispatcher=RecordingDispatcher())
         newsroom = ReadersNewsroom(app, server, url, clock)
         load_topic_document(app, "topics.yaml", TOPICS.encode())
@@ -168,6 +168,7 @@ def readers_newsroom(home: Path, **changes: Any) -> Iterator[ReadersNewsroom]:
         add_list(app, ListDraft(slug="weekly", titles=titles, cadences=(Cadence.WEEKLY, Cadence.DAILY), **common))
         add_list(app, ListDraft(slug="second", titles=others, **common))
         add_list(app, ListDraft(slug="staff", titles={first: "Staff only"}, is_public=False))
+        newsroom.a_week_later()  # a list has no edition for a slot before it was there
         for number in range(3):
             newsroom.publish(number)
         web = uvicorn.Server(uvicorn.Config(build_web(app), log_level="warning", lifespan="off"))
