@@ -1,6 +1,7 @@
 """Workers killed while they send, children and main processes alike, again and again."""
 
 import shutil
+from collections.abc import Iterator
 
 import pytest
 from chaos_processes import QUEUES
@@ -20,20 +21,27 @@ def test_workers_killed_all_through_a_send(chaos: Chaos, policy: InDoubtPolicy):
     chaos.end("kill -9")
 
 
-def test_without_journals_a_kill_leaves_a_micro_batch_in_doubt_at_most(chaos: Chaos):
-    """As where a whole machine is lost, or its disk is full: leases run out, and what was written ahead is unknown."""
+@pytest.fixture
+def no_journals(chaos: Chaos) -> Iterator[None]:
+    """Workers are stopped, and the place of their journals is taken by something in which no folder can be made."""
     journals = chaos.app.settings.home / "journals"
     chaos.processes.stop()
     shutil.rmtree(journals, ignore_errors=True)  # not there yet, if this scenario is the first
-    journals.touch()  # in whose place no folder can be made
-    chaos.begin(1000, delay_seconds=0.004)
+    journals.touch()
+    yield
+    chaos.processes.end()
+    journals.unlink()
+
+
+@pytest.mark.usefixtures("no_journals")
+def test_without_journals_a_kill_leaves_a_micro_batch_in_doubt_at_most(chaos: Chaos):
+    """As where a whole machine is lost, or its disk is full: leases run out, and what was written ahead is unknown."""
+    chaos.begin(2000, delay_seconds=0.004)
     for _ in range(2):
         chaos.processes.start_worker(*QUEUES)
     chaos.processes.start_beat()
-    chaos.kill_all_through(6)
+    chaos.kill_all_through(3)  # with two processes each, so that enough is accepted for the next to come
     account = chaos.end("kill -9, without journals", doubts_a_kill=MICRO_BATCH[Pool.BULK])
-    chaos.processes.stop()
-    journals.unlink()
 
     assert account.doubts
     assert account.deliveries == account.states["accepted"] + account.states["in_doubt"]
