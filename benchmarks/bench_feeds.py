@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -38,7 +38,7 @@ from newsletter.feeds.fragments import FragmentCache
 from newsletter.services.article_imports import import_document
 from newsletter.services.context import App
 from newsletter.services.feed_building import Work, new_document, prepare
-from newsletter.services.feed_documents import DocumentCache
+from newsletter.services.feed_documents import DocumentCache, put_together
 from newsletter.services.feeds import note_article_changes, rebuild_feeds
 from newsletter.storage.articles import load_articles, lock_source, save_record
 from newsletter.storage.feeds import load_feeds
@@ -116,7 +116,7 @@ def _write_all(newsroom: "_Newsroom", *, is_joined: bool = False) -> float:
     works = newsroom.works()
     writer = works[0].writer
     cache = FragmentCache()
-    _write(works, cache, {})  # as they were before
+    _write(works, cache, {}, is_joined=is_joined)  # as they were before
     article = works[0].articles[0]
     new = {code: replace(writer.entry(article, code), id="tag:new", title="New") for code in LANGUAGES}
     works = newsroom.works()  # as a rebuild finds them: read anew
@@ -135,10 +135,16 @@ def _write(works: Sequence[Work], cache: FragmentCache, new: dict[str, Entry], *
         if entries and new:
             entries[0] = new[work.plan.language]
         head = work.writer.head(work.plan, created_at=work.feed.created_at, entries=entries)
-        for form, recipe in write_documents(head, fit_entries(entries, cache)).items():
-            new_document(f"{work.feed.slug}.{form}", recipe, {})
+        fitted = fit_entries(entries, cache)
+        packed = {each.digest: each.packed for each in fitted.fragments}
+        for form, recipe in write_documents(head, fitted).items():
+            document = new_document(f"{work.feed.slug}.{form}", recipe, {})
             if is_joined:
-                assert len(recipe.body) == recipe.size
+                put_together(document, partial(_some_of, packed))
+
+
+def _some_of(packed: dict[bytes, bytes], wanted: Collection[bytes]) -> dict[bytes, bytes]:
+    return {each: packed[each] for each in wanted}
 
 
 def _plain_rebuild(newsroom: "_Newsroom", *, is_packed: bool = True) -> float:

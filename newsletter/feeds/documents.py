@@ -46,7 +46,8 @@ def fit_entries(
     sizes = [each.size for each in fragments]
     if not sizes or (sum(sizes) <= largest - ROOM_FOR_HEAD and max(sizes) <= LARGEST_ENTRY):
         return Fitted(tuple(whole), tuple(fragments), tuple(problems))
-    briefs = [(brief, cache.fragment(brief)) for brief in (entry.in_brief() for entry in whole[:promised])]
+    short = [entry.in_brief() for entry in whole[:promised]]
+    briefs = [(brief, each or cache.fragment(brief)) for brief, each in zip(short, cache.known(short), strict=True)]
     brief_sizes = [min(size, brief.size) for size, (_, brief) in zip(sizes, briefs, strict=False)]
     fits = decide_fits(sizes, brief_sizes, largest=largest, promised=promised)
     chosen = [
@@ -66,6 +67,7 @@ class Recipe:
     form: FeedFormat
     head: bytes
     fragments: tuple[Fragment, ...]
+    digests: tuple[bytes, ...]
 
     @property
     def size(self) -> int:
@@ -77,19 +79,19 @@ class Recipe:
     @property
     def body(self) -> bytes:
         """The document's bytes."""
-        return assemble(self.form, self.head, [each.packed for each in self.fragments])
+        return assemble(self.form, self.head, [unpack_fragment(each.packed, self.form) for each in self.fragments])
 
 
 def write_documents(head: Head, fitted: Fitted) -> dict[FeedFormat, Recipe]:
     """Write all formats, with the same entries in each."""
-    return {form: Recipe(form, write(head), fitted.fragments) for form, write in _HEADS.items()}
+    digests = tuple([each.digest for each in fitted.fragments])
+    return {form: Recipe(form, write(head), fitted.fragments, digests) for form, write in _HEADS.items()}
 
 
-def assemble(form: FeedFormat, head: bytes, packed: Sequence[bytes]) -> bytes:
-    """Return the document that begins with *head*, from its *packed* fragments in their order."""
+def assemble(form: FeedFormat, head: bytes, parts: Sequence[bytes]) -> bytes:
+    """Return the document that begins with *head*, from its entries as they stand in this format."""
     between, after = _FRAMES[form]
-    entries = between.join([unpack_fragment(each, form) for each in packed])
-    return b"".join((head, entries, after))
+    return b"".join((head, between.join(parts), after))
 
 
 _HEADS = {FeedFormat.ATOM: atom.write_head, FeedFormat.RSS: rss.write_head, FeedFormat.JSON: jsonfeed.write_head}

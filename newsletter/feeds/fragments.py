@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -14,6 +14,8 @@ from newsletter.feeds.packing import pack_brotli, unpack_brotli
 
 CACHE_BYTES = 64 * 1024 * 1024
 """What the entries kept in one process may take, about: 5,000 of 8 KB of HTML each, more than 200 feeds show."""
+PARTS_BYTES = 32 * 1024 * 1024
+"""What fragments may take that are kept unpacked: 3,000 of them in one format, or 1,000 in three."""
 
 _WRITERS = {FeedFormat.ATOM: atom.write_entry, FeedFormat.RSS: rss.write_entry, FeedFormat.JSON: jsonfeed.write_entry}
 _SIZES = struct.Struct(f">{len(_WRITERS)}I")
@@ -23,17 +25,14 @@ _SIZES = struct.Struct(f">{len(_WRITERS)}I")
 class Fragment:
     """An entry as it stands in documents: its bytes in each format, *packed* together, and how many those are.
 
-    *digest* is made of the bytes: the same bytes have the same name, in any process and for ever.
+    *digest* is made of the bytes: the same bytes have the same name, in any process and for ever. *size* is its share
+    of the largest document.
     """
 
     digest: bytes
     packed: bytes
     sizes: dict[FeedFormat, int]
-
-    @property
-    def size(self) -> int:
-        """Its share of the largest document."""
-        return max(self.sizes.values())
+    size: int
 
 
 def write_entry(entry: Entry) -> Fragment:
@@ -42,7 +41,7 @@ def write_entry(entry: Entry) -> Fragment:
     sizes = [len(each) for each in written]
     head, bodies = _SIZES.pack(*sizes), b"".join(written)
     digest = hashlib.sha256(head + bodies).digest()[:DIGEST_BYTES]
-    return Fragment(digest, head + pack_brotli(bodies), dict(zip(_WRITERS, sizes, strict=True)))
+    return Fragment(digest, head + pack_brotli(bodies), dict(zip(_WRITERS, sizes, strict=True)), max(sizes))
 
 
 def unpack_fragment(packed: bytes, form: FeedFormat) -> bytes:
@@ -91,6 +90,37 @@ class FragmentCache:
             while self._bytes > self.capacity and len(self._kept) > 1:
                 self._bytes -= _weight(*self._kept.popitem(last=False))
         return written
+
+
+@dataclass(slots=True)
+class PartCache:
+    """Keeps fragments unpacked, those used last, for whoever puts documents together; safe to share between threads."""
+
+    capacity: int = PARTS_BYTES
+    _kept: "OrderedDict[tuple[FeedFormat, bytes], bytes]" = field(default_factory=OrderedDict)
+    _bytes: int = 0
+    _lock: Lock = field(default_factory=Lock)
+
+    def known(self, form: FeedFormat, digests: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return by digest what is there of fragments in one format."""
+        found: dict[bytes, bytes] = {}
+        with self._lock:
+            for digest in digests:
+                if (part := self._kept.get((form, digest))) is not None:
+                    found[digest] = part
+                    self._kept.move_to_end((form, digest))
+        return found
+
+    def unpack(self, form: FeedFormat, packed: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+        """Return by digest what *packed* fragments are in one format, and keep that."""
+        parts = {digest: unpack_fragment(each, form) for digest, each in packed.items()}
+        with self._lock:
+            for digest, part in parts.items():
+                self._bytes += len(part) - len(self._kept.pop((form, digest), b""))
+                self._kept[form, digest] = part
+            while self._bytes > self.capacity and len(self._kept) > 1:
+                self._bytes -= len(self._kept.popitem(last=False)[1])
+        return parts
 
 
 def _weight(entry: Entry, written: Fragment) -> int:

@@ -1,10 +1,10 @@
 """Documents of feeds as they are served: a copy in this process, looked up again often and never mixed up."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 
 import structlog
@@ -12,9 +12,10 @@ import structlog
 from newsletter.domain.feeds import FeedFormat, StoredDocument
 from newsletter.errors import TransientError
 from newsletter.feeds.documents import assemble
+from newsletter.feeds.fragments import PartCache
 from newsletter.feeds.packing import pack_brotli, pack_gzip
 from newsletter.services.context import App, Transaction
-from newsletter.storage.feed_documents import load_document, load_etag, load_fragments
+from newsletter.storage.feed_documents import NewDocument, load_document, load_etag, load_fragments
 from newsletter.storage.feeds import has_feed
 
 log = structlog.get_logger()
@@ -25,6 +26,7 @@ CACHE_BYTES = 64 * 1024 * 1024
 LOOKS = 3
 """How often a document is read that somebody swaps at the same moment, with what it was put together from."""
 FORMS = {form.value: form for form in FeedFormat}
+PARTS = PartCache()
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,17 +59,25 @@ def read_document(tx: Transaction, name: str) -> ServedDocument | None:
         stored = load_document(tx.session, name)
         if stored is None:
             return None
-        packed = load_fragments(tx.session, stored.digests)
-        if packed.keys() >= set(stored.digests):
-            return put_together(stored, packed)
+        body = put_together(stored, partial(load_fragments, tx.session))
+        if body is not None:
+            return ServedDocument(name, body, stored.etag, stored.last_modified)
     raise TransientError(f"the document {name} was swapped while it was read; ask again")
 
 
-def put_together(stored: StoredDocument, packed: Mapping[bytes, bytes]) -> ServedDocument:
-    """Return the document that is stored so, with its fragments by digest; a list or a calendar has none."""
-    form = FORMS.get(stored.name.rpartition(".")[2])
-    body = assemble(form, stored.head, [packed[each] for each in stored.digests]) if form else stored.head
-    return ServedDocument(stored.name, body, stored.etag, stored.last_modified)
+def put_together(
+    document: StoredDocument | NewDocument, load: Callable[[Collection[bytes]], Mapping[bytes, bytes]]
+) -> bytes | None:
+    """Return a document's bytes; *load* returns packed fragments by digest. None: it has not got them all."""
+    head = document.head or b""
+    form = FORMS.get(document.name.rpartition(".")[2])
+    if form is None:  # a list or a calendar
+        return head
+    parts = PARTS.known(form, document.digests)
+    parts |= PARTS.unpack(form, load(set(document.digests) - parts.keys()))
+    if not parts.keys() >= set(document.digests):
+        return None
+    return assemble(form, head, [parts[each] for each in document.digests])
 
 
 @dataclass(slots=True)

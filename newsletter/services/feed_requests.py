@@ -20,7 +20,6 @@ from newsletter.domain.feeds import (
     FeedFormat,
     FeedPlan,
     FeedQuery,
-    StoredDocument,
     document_name,
     feed_address,
 )
@@ -252,16 +251,8 @@ def _unkept(app: App, work: Work, name: str) -> ServedDocument:
     made = build(work)
     for document in made.documents:
         if document.name == name:
-            stored = StoredDocument(
-                name,
-                document.head or b"",
-                document.digests,
-                document.size,
-                document.etag,
-                _whole(app.clock()),
-                document.entry_count,
-            )
-            return put_together(stored, made.fragments)
+            body = put_together(document, lambda wanted: {each: made.fragments[each] for each in wanted})
+            return ServedDocument(name, body or b"", document.etag, _whole(app.clock()))
     raise NotFoundError("no event can stand in this feed; it has no calendar")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from operator import attrgetter
+from typing import TypeVar
 
 from newsletter.config import Settings
 from newsletter.domain.articles import Article, Event, Kind
@@ -32,11 +33,12 @@ from newsletter.services.article_memory import ArticleMemory
 FORM = 2
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
 MOST_SAID = 10_000
-"""Feeds whose title and fingerprint are kept: more than there may be, and 5 MB."""
+"""Feeds whose title, head and fingerprint are kept: more than there may be, and 20 MB."""
 MOST_ENTRIES = 10_000
 """Entries that are kept, before all are forgotten: three languages of more articles than `ArticleMemory` keeps."""
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
+Said = TypeVar("Said")
 _facts_of: Callable[[Article], object] = attrgetter(
     *(each.name for each in fields(Article) if each.name != "translations")
 )
@@ -62,6 +64,7 @@ class FeedWriter:
     _plans: dict[str, FeedPlan] = field(default_factory=dict, compare=False)
     _entries: dict[tuple[int, str], tuple[Article, Entry]] = field(default_factory=dict, compare=False)
     _titles: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
+    _heads: dict[FeedPlan, Head] = field(default_factory=dict, compare=False)
     _fingerprints: dict[FeedPlan, str] = field(default_factory=dict, compare=False)
     _categories: dict[str, dict[int | Kind, Category]] = field(default_factory=dict, compare=False)
     _digests: dict[str, str] = field(default_factory=dict, compare=False)
@@ -167,6 +170,15 @@ class FeedWriter:
         *older*: the month whose archive goes on where it ends.
         """
         changes = [*(entry.updated for entry in entries), *(when for _, when in gone)]
+        return replace(
+            _kept(self._heads, plan, self._lasting_head),
+            updated=max(changes, default=created_at).replace(microsecond=0),
+            gone=tuple((self.authority.entry_id(uid), when.replace(microsecond=0)) for uid, when in gone),
+            older=archive_stem(older, plan.stem) if older else "",
+        )
+
+    def _lasting_head(self, plan: FeedPlan) -> Head:
+        """Return what the feed says of itself whatever stands in it."""
         is_public = plan.facet is not Facet.CHOICE
         return Head(
             id=self.authority.feed_id(plan.slug),
@@ -178,14 +190,12 @@ class FeedWriter:
             base_url=self.settings.base_url,
             home_url=self.home_url(plan),
             author=clean_line(self.settings.name),
-            updated=max(changes, default=created_at).replace(microsecond=0),
+            updated=NEVER,
             logo_url=self.settings.logo_url,
             siblings=tuple(
                 Sibling(each.stem, each.language, self.title(each), each.query) for each in self.siblings(plan)
             ),
             hubs=(self.settings.hub_url,) if is_public and self.settings.hub_url else (),
-            gone=tuple((self.authority.entry_id(uid), when.replace(microsecond=0)) for uid, when in gone),
-            older=archive_stem(older, plan.stem) if older else "",
             guide=self._guide(plan.language),
         )
 
@@ -379,7 +389,7 @@ def _labels_of_facts(language: Language) -> tuple[str, str, str]:
     return language.gettext("When"), language.gettext("Where"), language.gettext("Contact")
 
 
-def _kept(said: dict[FeedPlan, str], plan: FeedPlan, say: Callable[[FeedPlan], str]) -> str:
+def _kept(said: dict[FeedPlan, Said], plan: FeedPlan, say: Callable[[FeedPlan], Said]) -> Said:
     """Return what is *said* of *plan*, or *say* it; of combinations there is no end, so that some are forgotten."""
     found = said.get(plan)
     if found is None:

@@ -14,7 +14,7 @@ from lxml import etree
 
 from newsletter.domain.feeds import FEWEST_ENTRIES, LARGEST_DOCUMENT, FeedFormat
 from newsletter.feeds import atom, rss
-from newsletter.feeds.fragments import FragmentCache, write_entry
+from newsletter.feeds.fragments import FragmentCache, PartCache, write_entry
 
 GOLDEN = Path(__file__).parent / "golden"
 HUB = "https://hub.example.org/"
@@ -211,6 +211,21 @@ def test_written_entries_are_kept_by_what_they_say(monkeypatch):
     written_as(a_head(title="Another"), [an_entry(1), an_entry(2), an_entry(3, title="Mended")], cache)
 
     assert [an_entry(n).id for n in (2, 3, 1, 3)] == written
+
+
+def test_parts_keep_to_their_capacity_and_are_what_was_written():
+    written = [write_entry(an_entry(number)) for number in range(1, 20)]
+    packed = {each.digest: each.packed for each in written}
+    cache = PartCache(capacity=5_000)
+    parts = cache.unpack(FeedFormat.JSON, packed)
+    cache.unpack(FeedFormat.JSON, {written[-1].digest: written[-1].packed})
+    known = cache.known(FeedFormat.JSON, packed)
+
+    assert [an_entry(number).id for number in range(1, 20)] == [json.loads(each)["id"] for each in parts.values()]
+    assert 1 < len(known) < 19
+    assert sum(map(len, known.values())) == cache._bytes <= 5_000
+    assert known.items() <= parts.items()
+    assert {} == cache.known(FeedFormat.ATOM, packed)
 
 
 def test_the_cache_keeps_to_its_capacity():

@@ -13,7 +13,7 @@ from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.articles import Kind, TopicMark, TopicOrigin
 from newsletter.domain.feeds import FeedFormat
 from newsletter.errors import NotFoundError, TransientError
-from newsletter.feeds.fragments import FragmentCache
+from newsletter.feeds.fragments import FragmentCache, PartCache
 from newsletter.services import feed_building, feed_documents
 from newsletter.services import feeds as service
 from newsletter.services.feed_building import prepare
@@ -548,6 +548,7 @@ def test_a_document_that_is_swapped_during_each_look_is_asked_for_again(newsroom
     newsroom.publish(1)
     newsroom.rebuild()
     monkeypatch.setattr(feed_documents, "load_fragments", lambda *_: {})
+    monkeypatch.setattr(feed_documents, "PARTS", PartCache())
 
     with newsroom.app.reading() as tx, pytest.raises(TransientError, match="ask again"):
         feed_documents.read_document(tx, "all-en.atom")
