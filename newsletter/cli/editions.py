@@ -34,7 +34,7 @@ from newsletter.services.edition_checks import CheckLevel, check_edition
 from newsletter.services.editions import Progress as Accounts
 from newsletter.services.health import check_readiness
 from newsletter.services.progress import follow_edition
-from newsletter.services.reports import find_progress, list_progress
+from newsletter.services.reports import expected_readers, find_progress, list_progress
 from newsletter.services.sends import (
     ArticlesPlan,
     SendPlan,
@@ -71,7 +71,7 @@ def list_editions(
             each.list_slug,
             each.slot_key,
             each.cadence.value,
-            f"{each.state.value} ({each.skip_reason.value})" if each.skip_reason else each.state.value,
+            _state(each),
             each.items,
             each.variants,
             sum(each.deliveries.values()),
@@ -80,7 +80,7 @@ def list_editions(
         for each in found
     ]
     columns = ["edition", "list", "slot", "cadence", "state", "items", "variants", "mails", "sent"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, whole=("cadence", "state")))
 
 
 @app.command()
@@ -91,6 +91,17 @@ def show(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False)
     """
     parts = get_app(context)
     _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
+
+
+def _state(found: Accounts) -> str:
+    return _SKIPPED[found.skip_reason] if found.skip_reason else found.state.value
+
+
+_SKIPPED = {
+    SkipReason.EMPTY: "skipped: no news",
+    SkipReason.NO_READERS: "skipped: no readers",
+    SkipReason.MISSED: "skipped: missed",
+}
 
 
 def vars_of(value: object) -> dict[str, object]:
@@ -213,19 +224,30 @@ def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
         "edition": found.edition_id,
         "list": found.list_slug,
         "slot": f"{found.slot_key} ({found.cadence.value}), {found.slot_at.astimezone(zone):%Y-%m-%d %H:%M %Z}",
-        "state": f"{found.state.value} ({found.skip_reason.value})" if found.skip_reason else found.state.value,
+        "state": _state(found),
         "done": f"{found.done_at.astimezone(zone):%Y-%m-%d %H:%M %Z}" if found.done_at else None,
         "items": found.items,
         "variants": found.variants,
-        "readers": found.candidates,
-        "mails": plain(found.deliveries),
-        "no mail for": plain(found.exclusions),
-        "adds up": found.adds_up,
+        **_readers(parts, found),
         _WHY.get(found.state, "why"): _blame(found),
     }
     console.print(facts_table({name: value for name, value in told.items() if value not in (None, {})}))
     if following := _FOLLOWING.get(found.state):
         console.print(f"{following} {found.edition_id}", style="yellow")
+
+
+def _readers(parts: App, found: Accounts) -> dict[str, object]:
+    """Return who gets it; before the mails are made nobody has been counted, so nothing can add up."""
+    if found.state in (EditionState.PLANNED, EditionState.SKIPPED):
+        return {}
+    if found.state is EditionState.REVIEW:
+        return {"readers": f"{expected_readers(parts, found.edition_id):,} by now; counted again when it is let go"}
+    return {
+        "readers": found.candidates,
+        "mails": plain(found.deliveries),
+        "no mail for": plain(found.exclusions),
+        "adds up": found.adds_up,
+    }
 
 
 def _blame(found: Accounts) -> str | None:
@@ -337,7 +359,9 @@ def _see_through(parts: App, edition_id: int, *, wait: bool, as_json: bool) -> N
 def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, yes: bool, canary: str) -> int:
     """Compose what was planned, ask as long as somebody wants to be asked, and let it go, now or later."""
     if is_draft:
-        return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True, canary=canary)
+        return start_send(
+            parts, plan.list_slug, plan.cadence, actor=parts.actor, is_draft=True, tells_staff=True, canary=canary
+        )
     if yes and at is None:
         return start_send(parts, plan.list_slug, plan.cadence, actor=parts.actor, canary=canary)
     if not yes:

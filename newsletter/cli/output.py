@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -59,13 +59,16 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return grid
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
-    """Lay out rows under *columns*; numbers stand to the right."""
+def table_of(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, whole: Sequence[str] = ()
+) -> Table:
+    """Lay out rows under *columns*; numbers stand to the right. *whole*: columns that are never broken over lines."""
     rows = [list(row) for row in rows]
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold")
+        justify: JustifyMethod = "right" if is_number else "left"
+        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     return table

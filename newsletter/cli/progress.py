@@ -16,6 +16,7 @@ from rich.text import Text
 from newsletter.cli.output import console, errors, plain
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import ENDED, EditionState
+from newsletter.domain.replies import Verdict
 from newsletter.errors import TransientError
 from newsletter.services.context import App
 from newsletter.services.health import check_readiness
@@ -71,10 +72,10 @@ def lines_of(found: EditionStatus, *, width: int, pace: float | None = None, idl
     if len(providers) > 1:
         lines += [Text(line, style="dim") for line in _wrapped("to: ", providers, width)]
     troubles = [
-        f"{each.mails:,} × {' '.join(str(word) for word in (each.answer, each.code, each.enhanced) if word)}"
+        f"{each.mails:,} × {' '.join(str(word) for word in (_answer(each.answer), each.code, each.enhanced) if word)}"
         for each in found.troubles
     ]
-    lines += [Text(line) for line in _wrapped("answers other than yes: ", troubles, width)]
+    lines += [Text(line) for line in _wrapped("not accepted: ", troubles, width)]
     if found.next_due_at and found.unsent:
         lines.append(Text(f"the next try is due at {found.next_due_at:%H:%M:%S} UTC", style="dim"))
     lines += [Text(f"! {why}", style="yellow") for why in found.held_by]
@@ -94,6 +95,11 @@ def _bar(found: EditionStatus, width: int) -> Text:
         return Text(numbers.strip())
     full = cells * found.ended // found.total
     return Text.assemble(("█" * full, "green"), ("░" * (cells - full), "dim"), numbers)
+
+
+def _answer(answer: str) -> str:
+    """Return the class of an answer; what was put back by our own choice was never asked about."""
+    return "put back before it was sent" if answer == Verdict.UNSENT else answer
 
 
 def _unsent(states: Mapping[DeliveryState, int]) -> int:

@@ -74,7 +74,7 @@ def _serve(context: typer.Context, host: str, port: int) -> None:
 def worker(
     queues: Annotated[str, typer.Option(help="Queues to consume, separated by commas.")] = ",".join(Queue),
     concurrency: Annotated[int, typer.Option(help="Processes.", min=1)] = 2,
-    name: Annotated[str, typer.Option(help="Name of this worker, unique per host.")] = "newsletter",
+    name: Annotated[str, typer.Option(help="Name of this worker, unique per host; else made of its process id.")] = "",
 ) -> None:
     """Run a Celery worker; needs NEWSLETTER_BROKER_URL. TERM stops it once the mails under way are recorded.
 
@@ -83,8 +83,15 @@ def worker(
     unknown = [queue for queue in queues.split(",") if queue not in set(Queue)]
     if unknown:
         raise InvalidError(f"there is no queue {', '.join(unknown)}; there are {', '.join(Queue)}")
+    hostname = f"{name or f'newsletter-{os.getpid()}'}@%h"
     _become_celery(
-        "worker", f"--queues={queues}", f"--concurrency={concurrency}", f"--hostname={name}@%h", "--loglevel=WARNING"
+        "worker",
+        f"--queues={queues}",
+        f"--concurrency={concurrency}",
+        f"--hostname={hostname}",
+        "--loglevel=WARNING",
+        "--without-mingle",  # workers share nothing through the broker, and asking the others takes a second
+        "--without-gossip",
     )
 
 

@@ -33,7 +33,7 @@ MOVES: Mapping[EditionState, frozenset[EditionState]] = {
         {EditionState.APPROVED, EditionState.SENDING, EditionState.DONE, EditionState.CANCELLED}
     ),
     EditionState.DONE: frozenset(),
-    EditionState.SKIPPED: frozenset(),
+    EditionState.SKIPPED: frozenset({EditionState.PLANNED}),  # by a person, when there is something to send after all
     EditionState.CANCELLED: frozenset(),
 }
 """What may follow each state. Approved: its content is frozen and its audience is being fanned out."""

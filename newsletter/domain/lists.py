@@ -66,7 +66,7 @@ class MailingList:
     *since*: articles of days before it are archive, not news. *review_minutes*: how long an edition waits for a
     person before it is sent by itself; None: it does not wait. *canary*: the mails of an edition that go first, a
     number or a share such as 1%; *canary_limit*: percent of them that may fail, None: what the service allows.
-    *pause*: why its mail waits, None: it does not.
+    *pause*: why its mail waits, None: it does not. *created_at*: slots before it are nobody's, None: nobody knows.
     """
 
     id: int
@@ -90,6 +90,7 @@ class MailingList:
     canary: str | None = None
     canary_limit: float | None = None
     pause: ListPause | None = None
+    created_at: datetime | None = None
 
     @property
     def news_since(self) -> datetime:

@@ -64,10 +64,11 @@ class Composition:
         return None if self.variants else SkipReason.EMPTY
 
 
-def compile_edition(app: App, edition_id: int, *, is_held: bool = False) -> None:
+def compile_edition(app: App, edition_id: int, *, is_held: bool = False, tells_staff: bool = False) -> None:
     """Compose a planned edition and store it: approved, waiting for review, or skipped with the reason.
 
-    *is_held*: it waits for review until somebody decides, whatever its list asks for.
+    *is_held*: it waits for review until somebody decides, whatever its list asks for; staff are told of it only where
+    *tells_staff* and the list asks for review.
     One transaction, in which the list is locked, so that two editions of one list never take the same article.
     Repeating it, or running it for an edition that is past this, changes nothing.
     """
@@ -87,7 +88,7 @@ def compile_edition(app: App, edition_id: int, *, is_held: bool = False) -> None
             _skip(tx, edition_id, composition.skip_reason)
             return
         _store(tx, edition_id, composition)
-        _release(tx, edition_id, mailing_list, is_held=is_held)
+        _release(tx, edition_id, mailing_list, is_held=is_held, tells_staff=tells_staff)
         log.info(
             "edition_compiled",
             edition_id=edition_id,
@@ -250,9 +251,11 @@ def compose_again(tx: Transaction, mailing_list: MailingList, edition: Edition) 
     return composition
 
 
-def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_held: bool) -> None:
+def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_held: bool, tells_staff: bool) -> None:
     if is_held:
         edition_store.set_state(tx.session, edition_id, EditionState.REVIEW, now=tx.now)
+        if tells_staff and mailing_list.review_minutes is not None:
+            tell_staff(tx, edition_id)
         return
     if mailing_list.review_minutes is None:
         edition = edition_store.load_edition(tx.session, edition_id)

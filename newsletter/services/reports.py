@@ -6,8 +6,8 @@ from newsletter.services.archive import View, view_variant
 from newsletter.services.context import App
 from newsletter.services.editions import Progress, edition_progress
 from newsletter.services.lists import find_list
+from newsletter.storage import edition_shares, variants
 from newsletter.storage import editions as edition_store
-from newsletter.storage import variants
 
 
 def list_progress(app: App, *, slug: str | None, state: EditionState | None, limit: int) -> list[Progress]:
@@ -33,6 +33,13 @@ def find_progress(app: App, edition_id: int) -> Progress:
         if edition is None:
             raise NotFoundError(f"there is no edition {edition_id}; see `newsletter editions list`")
         return edition_progress(tx, edition)
+
+
+def expected_readers(app: App, edition_id: int) -> int:
+    """Return how many readers an edition that was composed has by now; fan-out counts them again, name by name."""
+    with app.reading() as tx:
+        edition = edition_store.load_edition(tx.session, edition_id)
+        return sum(each.readers for each in edition_shares.variant_shares(tx.session, edition)) if edition else 0
 
 
 def preview_edition(app: App, edition_id: int, language: str | None) -> View:

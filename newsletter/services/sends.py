@@ -9,6 +9,7 @@ from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, Slot, latest_slot, next_slot
 from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, InvalidError
+from newsletter.services.audit import record_act
 from newsletter.services.canaries import check_canary
 from newsletter.services.composing import compile_edition, compose
 from newsletter.services.context import App, Transaction
@@ -17,6 +18,7 @@ from newsletter.services.editions import approve_in, new_nonce, open_immediate_e
 from newsletter.services.lists import find_list
 from newsletter.storage import editions as edition_store
 from newsletter.storage.canaries import ask_canary
+from newsletter.storage.edition_edits import forget_contents
 from newsletter.storage.subscriptions import count_subscriptions
 
 
@@ -70,13 +72,15 @@ def plan_send(app: App, slug: str, cadence: Cadence | None) -> SendPlan:
     Raises:
         NotFoundError: there is no such list.
         InvalidError: the cadence is not the list's.
-        ConflictError: the slot has been sent, or was skipped; says when the next one is.
+        ConflictError: the slot has been sent or waits for review; says when the next one is.
     """
     with app.reading() as tx:
         mailing_list = find_list(tx, slug)
         cadence = _choose_digest(mailing_list, cadence)
         slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
-        edition = _existing(tx, mailing_list, cadence, slot) or _made_up(tx, mailing_list, cadence, slot)
+        existing = _existing(tx, mailing_list, cadence, slot)
+        is_open = existing is not None and existing.state is EditionState.PLANNED
+        edition = existing if existing and is_open else _made_up(tx, mailing_list, cadence, slot)
         composition = compose(tx, mailing_list, edition)
         languages: dict[str, int] = {}
         for (language, _), count in composition.assignment.readers.items():
@@ -147,12 +151,20 @@ def plan_articles(app: App, slug: str) -> ArticlesPlan:
 
 
 def start_send(
-    app: App, slug: str, cadence: Cadence | None, *, actor: str, is_draft: bool = False, canary: str = ""
+    app: App,
+    slug: str,
+    cadence: Cadence | None,
+    *,
+    actor: str,
+    is_draft: bool = False,
+    tells_staff: bool = False,
+    canary: str = "",
 ) -> int:
     """Open, compose and approve the newest due slot of a list; return the edition's id. Sending follows by doorbell.
 
-    Items visible now are in. Repeating it goes on with the same edition, since a slot has only one. *is_draft*: it
-    stays in review until somebody approves it. *canary*: the mails that go first, in place of what the list says.
+    Items visible now are in. Repeating it goes on with the same edition, since a slot has only one; one that was
+    skipped is opened again. *is_draft*: it stays in review until somebody approves it. *tells_staff*: who reviews the
+    list's drafts is told of it. *canary*: the mails that go first, in place of what the list says.
 
     Raises:
         NotFoundError, InvalidError, ConflictError: as `plan_send`; or *canary* is none.
@@ -164,16 +176,16 @@ def start_send(
         slot = latest_slot(cadence, mailing_list.schedule, now=tx.now)
         existing = _existing(tx, mailing_list, cadence, slot)
         edition_id = existing.id if existing else None
+        deadline_at = max(slot.at, tx.now) + DEADLINE_AFTER[cadence]
         if edition_id is None:
-            allowed = DEADLINE_AFTER[cadence]
-            edition_id = open_slot(
-                tx, mailing_list, cadence, slot, cut_at=tx.now, deadline_at=max(slot.at, tx.now) + allowed
-            )
+            edition_id = open_slot(tx, mailing_list, cadence, slot, cut_at=tx.now, deadline_at=deadline_at)
+        elif existing and existing.state is EditionState.SKIPPED:
+            _reopen(tx, existing, deadline_at)
         if edition_id is None:
             raise ConflictError(f"somebody else has just opened {slug} {slot.key}; see `newsletter editions list`")
         if canary:
             ask_canary(tx.session, edition_id, canary)
-    compile_edition(app, edition_id, is_held=is_draft)
+    compile_edition(app, edition_id, is_held=is_draft, tells_staff=tells_staff)
     if is_draft:
         return edition_id
     with app.transaction() as tx:
@@ -201,17 +213,31 @@ def _existing(tx: Transaction, mailing_list: MailingList, cadence: Cadence, slot
         ConflictError: it has ended.
     """
     edition = edition_store.find_edition(tx.session, mailing_list.id, slot.key, cadence)
-    if edition is None or edition.state is EditionState.PLANNED:
+    if edition is None or edition.state in (EditionState.PLANNED, EditionState.SKIPPED):
         return edition
     if edition.state is EditionState.REVIEW:
         raise ConflictError(
             f"{mailing_list.slug} {slot.key} waits for review; `newsletter editions approve {edition.id}` sends it"
         )
     name = f"{mailing_list.slug} {slot.key} (edition {edition.id})"
-    told = f"was skipped ({edition.skip_reason})" if edition.skip_reason else f"is {edition.state} already"
     following = next_slot(cadence, mailing_list.schedule, now=tx.now)
     local = following.at.astimezone(mailing_list.schedule.zone_info)
-    raise ConflictError(f"{name} {told}; the next {cadence} slot is {local:%Y-%m-%d %H:%M %Z}")
+    raise ConflictError(f"{name} is {edition.state} already; the next {cadence} slot is {local:%Y-%m-%d %H:%M %Z}")
+
+
+def _reopen(tx: Transaction, edition: Edition, deadline_at: datetime) -> None:
+    """Let a skipped edition be composed after all, with what is there now; what staff changed in it still counts."""
+    forget_contents(tx.session, edition.id)
+    edition_store.set_state(
+        tx.session,
+        edition.id,
+        EditionState.PLANNED,
+        now=tx.now,
+        skip_reason=None,
+        cut_at=tx.now,
+        deadline_at=deadline_at,
+    )
+    record_act(tx, "reopened", f"edition {edition.id}", skipped=edition.skip_reason)
 
 
 def _made_up(tx: Transaction, mailing_list: MailingList, cadence: Cadence, slot: Slot) -> Edition:

@@ -218,5 +218,6 @@ def _to_list(row: ListRow) -> MailingList:
         pause=_to_pause(row),
         in_doubt_policy=InDoubtPolicy(row.in_doubt_policy),
         since=row.since,
+        created_at=row.created_at,
         is_public=row.is_public,
     )

@@ -68,6 +68,25 @@ def run(newsroom: Newsroom, *words: str, of: Callable[..., None] = send, answer:
     return CliRunner(env={"COLUMNS": "100"}).invoke(command, words, obj=lambda: newsroom.app, input=answer)
 
 
+def test_a_draft_tells_what_is_known_of_it_and_not_that_nothing_adds_up(newsroom):
+    told = run(newsroom, "weekly", "--draft", "--yes").stdout
+
+    assert "2 by now; counted again when it is let go" in " ".join(told.split())
+    assert "adds up" not in told
+    assert "Let it go:  newsletter editions approve 1" in told
+
+
+def test_editions_are_listed_a_line_each_in_eighty_columns(newsroom):
+    newsroom.add_list("nobody-reads-this-one")
+    newsroom.compose("nobody-reads-this-one")
+    command = typer.Typer()
+    command.command()(editions_cli.list_editions)
+    told = CliRunner(env={"COLUMNS": "80"}).invoke(command, obj=lambda: newsroom.app).stdout
+
+    assert "skipped: no readers" in told
+    assert max(map(len, told.splitlines())) <= 80
+
+
 class TestSend:
     def test_a_dry_run_shows_the_plan_in_words_and_writes_nothing(self, newsroom):
         told = run(newsroom, "weekly", "--dry-run").stdout

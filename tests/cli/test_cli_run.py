@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 from socket import create_server
 
@@ -92,3 +93,21 @@ def test_no_address_is_logged(server: uvicorn.Config, caplog: pytest.LogCaptureF
     assert 404 == answer.status_code
     assert "server" not in answer.headers
     assert not [each for each in caplog.records if each.name.startswith("uvicorn") and "a-token" in each.getMessage()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        pytest.param([], f"newsletter-{os.getpid()}", id="of its own"),
+        pytest.param(["--name", "bulk"], "bulk", id="the one it was given"),
+    ],
+)
+def test_two_workers_that_nobody_named_have_names_of_their_own(monkeypatch, arguments, name):
+    """Celery warns of two that have the same, and tells them apart by nothing else."""
+    became: list[str] = []
+    monkeypatch.setattr(run, "_become_celery", lambda *words: became.extend(words))
+    face = typer.Typer()
+    face.command()(run.worker)
+    CliRunner().invoke(face, arguments, catch_exceptions=False)
+
+    assert f"--hostname={name}@%h" in became

@@ -27,7 +27,7 @@ from newsletter.services.inquiries import tell_story
 from newsletter.storage.canaries import load_canary
 from newsletter.storage.lineage import LineageRow
 
-EDITION = 2
+EDITION = 1
 """The one before it was missed."""
 
 

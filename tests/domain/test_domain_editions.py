@@ -45,6 +45,7 @@ ALLOWED = {
     (S.PAUSED, S.SENDING),
     (S.PAUSED, S.DONE),
     (S.PAUSED, S.CANCELLED),
+    (S.SKIPPED, S.PLANNED),
 }
 
 
@@ -54,8 +55,9 @@ def test_every_move_is_allowed_or_refused_on_purpose(before, after):
     assert ((before, after) in ALLOWED) == (after in MOVES[before])
 
 
-def test_nothing_leaves_an_end():
-    assert {state for state in S if not MOVES[state]} == set(ENDED)
+def test_nothing_leaves_an_end_but_what_was_skipped_and_a_person_opens_again():
+    assert {state for state in S if not MOVES[state]} == set(ENDED) - {S.SKIPPED}
+    assert MOVES[S.SKIPPED] == {S.PLANNED}
 
 
 def test_items_are_taken_from_review_on_and_free_again_where_nothing_is_sent():

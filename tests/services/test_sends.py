@@ -1,16 +1,21 @@
 """Sends by hand: what is told before is what then happens, and a slot is sent once."""
 
+from dataclasses import replace
+
 import pytest
 from newsroom import DAY, HOUR, WEEK, Newsroom
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from newsletter.dispatch import Doorbell, Ring
 from newsletter.domain.editions import EditionState, SkipReason
 from newsletter.domain.lists import Cadence
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
+from newsletter.services.audit import list_acts
 from newsletter.services.editions import fan_out_edition, open_due_editions
 from newsletter.services.sends import plan_send, send_pending_articles, start_send
+from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
+from newsletter.storage.lists import ListRow
 from newsletter.storage.variants import BlockRow, VariantRow
 
 
@@ -99,11 +104,59 @@ def test_a_second_send_of_a_slot_is_refused_with_the_next_one(ready):
     assert first != start_send(ready.app, "weekly", None, actor="the editor")
 
 
-def test_a_slot_that_was_skipped_says_so(newsroom):
-    newsroom.compose()
+@pytest.mark.parametrize("reason", SkipReason)
+def test_a_slot_that_was_skipped_can_be_sent_by_hand_once_there_is_something_to_send(newsroom, reason):
+    """Readers came after the slot, or nobody was there to send it in time; it is one edition still."""
+    skipped = newsroom.compose()
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(update(EditionRow).values(skip_reason=reason))
+    newsroom.subscribe("ann")
+    newsroom.publish("A story", age=HOUR)
+    plan = plan_send(newsroom.app, "weekly", None)
+    sent = start_send(newsroom.app, "weekly", None, actor="the editor")
 
-    with pytest.raises(ConflictError, match=r"was skipped \(no_readers\)"):
-        plan_send(newsroom.app, "weekly", None)
+    assert (None, 1, 1) == (plan.skip_reason, plan.items, plan.readers)
+    assert (skipped, EditionState.APPROVED, None) == (
+        sent,
+        newsroom.state(sent),
+        newsroom.edition(sent).skip_reason,
+    )
+    assert {"A story"} == newsroom.titles(sent)
+    assert [("reopened", {"skipped": reason.value})] == [
+        (act.act, dict(act.details)) for act in list_acts(newsroom.app) if act.act == "reopened"
+    ]
+
+
+def test_slots_from_before_a_list_was_added_are_nobodys(newsroom):
+    """Whatever its archive reaches back to: none is recorded as missed or without readers, the next one is opened."""
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(
+            update(ListRow).values(created_at=newsroom.clock.now + HOUR, since=newsroom.clock.now - 8 * WEEK)
+        )
+    newsroom.move(HOUR)
+    assert [] == open_due_editions(newsroom.app)
+    newsroom.move(WEEK)
+
+    assert 1 == len(open_due_editions(newsroom.app))
+    assert 1 == rows(newsroom, EditionRow)
+
+
+def test_who_reviews_a_lists_drafts_is_told_of_one_made_by_hand_if_wanted(newsroom):
+    """`send --draft` tells them; a draft that its sender is about to decide on does not, nor a list without review."""
+    newsroom.app = replace(
+        newsroom.app, settings=newsroom.app.settings.model_copy(update={"review_addresses": ("desk@example.org",)})
+    )
+    newsroom.add_list("reviewed", review_minutes=60)
+    newsroom.publish("A story")
+    told = []
+    for slug, tells_staff in (("weekly", True), ("reviewed", False), ("reviewed", True)):
+        newsroom.subscribe("ann", slug=slug)
+        start_send(newsroom.app, slug, None, actor="the editor", is_draft=True, tells_staff=tells_staff)
+        told.append(rows(newsroom, DeliveryRow))
+        newsroom.move(WEEK)
+        newsroom.publish(f"After {slug} {tells_staff}", age=HOUR)
+
+    assert [0, 0, 1] == told
 
 
 def test_a_send_with_nothing_to_send_says_why(newsroom):
