@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NONE = "-"
+_TRIES = 3
+"""Where a reader of journals comes at the very moment at which one is begun; more than one in a row is unheard of."""
 
 
 def boot_id() -> str:
@@ -63,6 +65,13 @@ class Journal:
             OSError: it cannot be made.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for _ in range(_TRIES):
+            with suppress(BlockingIOError, FileNotFoundError):  # taken for a dead sender's before it was locked
+                return cls._begin(folder, name)
+        return cls._begin(folder, name)
+
+    @classmethod
+    def _begin(cls, folder: Path, name: str) -> "Journal":
         hidden = folder / f".{name}"
         descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         try:
@@ -155,16 +164,21 @@ class Bequest:
 
 
 def bequests(folder: Path) -> Iterator[Bequest]:
-    """Yield what dead senders left in *folder*, each locked against other readers until the next is asked for."""
+    """Yield what dead senders left in *folder*, each locked against other readers until the next is asked for.
+
+    One whose sender died as it began it says nothing, and is removed.
+    """
     names = [each.name for each in os.scandir(folder)] if folder.is_dir() else []
-    for path in (folder / name for name in sorted(names) if not name.startswith(".")):
+    for path in (folder / name for name in sorted(names)):
         try:
             descriptor = os.open(path, os.O_RDONLY)
         except OSError:
             continue  # another sweeper was here first
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if path.exists():
+            if path.name.startswith("."):
+                path.unlink(missing_ok=True)
+            elif path.exists():
                 yield _read(path)
         except BlockingIOError:
             continue  # it lives

@@ -132,12 +132,13 @@ def _doubt_all(app: App, found: Restore) -> None:
 
 
 def _believe_journals(app: App) -> None:
-    """Record as accepted what senders that died on this machine had an answer to."""
+    """Record as accepted what senders that died on this machine had an answer to, and remove their journals."""
     for each in bequests(app.settings.home / JOURNALS):
         accepted = [result.ref for _, result in each.ends if result.verdict is Verdict.ACCEPTED]
         if accepted:
             with app.transaction() as tx:
                 doubts.accept_doubted(tx.session, accepted)
+        each.remove()
 
 
 def _pause_lists(app: App, found: Restore) -> None:

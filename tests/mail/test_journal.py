@@ -1,6 +1,7 @@
 """The journal: what a sender was about when it was killed, for whoever can prove that it is dead."""
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -71,6 +72,37 @@ def test_a_sender_that_lives_leaves_nothing_to_read(folder):
     assert [] == list(bequests(folder))
     kept.close(is_settled=True)
     assert [] == list(folder.iterdir())
+
+
+def test_one_whose_sender_died_as_it_began_it_is_removed(folder):
+    folder.mkdir()
+    (folder / ".dead").touch()
+    (folder / ".alive").touch()
+    with (folder / ".alive").open() as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        assert [] == list(bequests(folder))
+
+    assert [".alive"] == [each.name for each in folder.iterdir()]
+
+
+def test_one_that_is_read_as_it_begins_is_begun_anew(folder, monkeypatch):
+    """It has no lock yet, and looks like one that was left."""
+    lock = fcntl.flock
+    comes = iter([True])
+
+    def flock(descriptor, how):
+        if next(comes, False):
+            assert [] == list(bequests(folder))
+        lock(descriptor, how)
+
+    monkeypatch.setattr(journal.fcntl, "flock", flock)
+    kept = Journal.open(folder, "a")
+    kept.dot(5, 1)
+    kept.close(is_settled=False)
+    [left] = bequests(folder)
+
+    assert {(5, 1)} == left.dots
+    assert ["a"] == [each.name for each in folder.iterdir()]
 
 
 def test_what_one_reads_no_other_reads_at_the_same_time(folder):

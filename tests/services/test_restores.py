@@ -150,6 +150,7 @@ def test_a_dead_senders_journal_is_believed(newsroom: Newsroom) -> None:
     assert settle_journals(newsroom.app) == 0
     acknowledge_restore(newsroom.app, nothing_lost=False)
     assert states(newsroom, edition_id) == {"accepted": 1, "in_doubt": 3}
+    assert [] == list((newsroom.app.settings.home / JOURNALS).iterdir())
 
 
 def test_who_acknowledged_it_is_on_record(newsroom: Newsroom) -> None:
