@@ -1,8 +1,9 @@
 """The Celery application of `newsletter worker` and `newsletter tick`: connects to the database after each fork."""
 
+import logging
 from functools import cache
 
-from celery.signals import setup_logging, worker_process_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, setup_logging, worker_process_shutdown, worker_shutting_down
 
 from newsletter.bootstrap import build_app
 from newsletter.config import load_settings
@@ -30,10 +31,12 @@ def parts() -> App:
     return build_app(_settings)
 
 
+@celeryd_init.connect  # before it warns of a worker that runs as root
 @setup_logging.connect
 def _configure_logs(**_: object) -> None:
     configure_logs(as_json=True)
     hear_libraries()  # Celery itself says what becomes of a task that fails, and why a worker gives up
+    logging.captureWarnings(capture=True)
 
 
 @worker_shutting_down.connect

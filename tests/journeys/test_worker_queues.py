@@ -1,5 +1,6 @@
 """A real Celery worker answers what waits for other people's servers: sources are asked, followers of feeds called."""
 
+import json
 import os
 import subprocess
 import sys
@@ -93,3 +94,5 @@ def test_a_worker_asks_sources_and_calls_followers(postgres_url, broker_url, hom
 
     assert {"/news.rss", "/callback"} == set(site.asked)
     assert 0 == worker.returncode
+    warned = [line for line in (tmp_path / "worker.log").read_text().splitlines() if "superuser privileges" in line]
+    assert ([] if os.geteuid() else ["py.warnings"]) == [json.loads(line)["logger"] for line in warned]
