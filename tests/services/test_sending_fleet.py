@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import pytest
 from newsroom import Newsroom
@@ -237,3 +238,31 @@ def test_another_relay_has_time_of_its_own_where_the_first_used_it_up(newsroom, 
     with hanging.running(), ScriptedRelay().running() as good:
         newsroom.use_relay(f"{hanging.url()}&timeout=1 {good.url()}")
         assert Slice(accepted=20) == newsroom.send()
+
+
+def test_what_is_leased_while_a_relay_hangs_is_given_back_before_its_lease_runs_out(newsroom, edition_id, monkeypatch):
+    """It would lapse here, and count as a death; another sender may have it, or this one claims it anew."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 2)
+    newsroom.app = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update={"wait_factor": 1 / 60}))
+    released = threading.Event()
+
+    def hang(turn: Turn) -> None:
+        if turn.verb == "DOT":
+            released.wait(20)
+
+    def leases() -> dict[int, str | None]:
+        rows = newsroom.deliveries(edition_id).values()
+        return {row.id: row.lease_token for row in rows if row.state == S.LEASED}
+
+    with ScriptedRelay(hang).running() as relay:
+        newsroom.use_relay(f"{relay.url()}&connections=1&timeout=30")
+        with sending_beside(newsroom):
+            wait_until(leases)
+            before = leases()
+            wait_until(lambda: not before.items() & leases().items())
+            rows = newsroom.deliveries(edition_id).values()
+            released.set()
+
+    assert 2 == len(before)
+    assert {0} == {row.lapses for row in rows}
+    assert dict.fromkeys(NAMES, 1) == took(relay)
