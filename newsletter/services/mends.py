@@ -1,17 +1,17 @@
 """Mends: the new words of a corrected article reach all mail that has not left; what has left stays as it was."""
 
-from newsletter.domain.edition_edits import taken_together
+from collections.abc import Iterable
+
 from newsletter.domain.editions import Edition, EditionState, Item
 from newsletter.domain.variants import Block
 from newsletter.services.audit import record_act
 from newsletter.services.composing import compose_again
 from newsletter.services.context import Transaction
 from newsletter.services.digests import DigestMaker
-from newsletter.storage import articles as article_store
-from newsletter.storage import audiences, edition_edits, fanout, variants
+from newsletter.services.replacements import Blocks, digest_maker, replace_in_variants
+from newsletter.storage import edition_edits, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
-from newsletter.storage import topics as topic_store
 
 
 def mend_in_editions(tx: Transaction, article_id: int) -> int:
@@ -39,36 +39,19 @@ def mend_in_edition(tx: Transaction, edition: Edition, article_id: int) -> int:
 def _mend_variants(tx: Transaction, edition: Edition, article_id: int) -> int:
     """Render the article anew, under a name of its own, and lay out anew the variants that show it; mail follows."""
     number = edition_edits.note_mend(tx.session, edition.id, article_id)
-    held = edition_store.edition_items(tx.session, edition.id)
-    articles = {each.id: each for each in article_store.load_articles(tx.session, [each for each, _ in held])}
-    maker = DigestMaker(
-        tx.settings,
-        list_store.load_list_by_id(tx.session, edition.list_id),
-        edition,
-        tuple(topic_store.load_topics(tx.session)),
-        {each: articles[each] for each, _ in held if each in articles},
-        taken_together(edition_edits.load_edits(tx.session, edition.id)),
-    )
-    changed = 0
-    blocks: dict[str, dict[str, Block]] = {}
-    for old in variants.variants_with(tx.session, edition.id, article_id):
-        items = tuple(
-            Item(item.article_id, item.language, item.revision, number) if item.article_id == article_id else item
-            for item in variants.variant_items(tx.session, old.id)
-        )
-        if old.language not in blocks:
-            blocks[old.language] = variants.load_blocks(tx.session, edition.id, old.language)
-        known = blocks[old.language]
-        mended = next(item for item in items if item.article_id == article_id)
-        if not any(key.endswith(f":{mended.key}") for key in known):
-            known |= _rendered_anew(tx, maker, old.language, mended)
-        maker.reuse(old.language, items, known)
-        new = maker.variant((old.language, items))
-        new_id = variants.save_variants(tx.session, edition.id, [new])[new.language, new.digest]
-        variants.replace_variant(tx.session, old.id, new_id, now=tx.now)
-        audiences.replace_variant_in_audience(tx.session, old.id, new_id)
-        changed += fanout.move_open_deliveries(tx.session, old.id, new_id)
-    return changed
+    maker = digest_maker(tx, edition)
+
+    def mend(item: Item) -> Item:
+        return Item(item.article_id, item.language, item.revision, number)
+
+    def render(language: str, items: Iterable[Item], known: Blocks) -> Blocks:
+        rendered: dict[str, Block] = {}
+        for item in items:
+            if item.article_id == article_id and not any(key.endswith(f":{item.key}") for key in known):
+                rendered |= _rendered_anew(tx, maker, language, item)
+        return rendered
+
+    return replace_in_variants(tx, maker, article_id, mend, render=render)
 
 
 def _rendered_anew(tx: Transaction, maker: DigestMaker, language: str, item: Item) -> dict[str, Block]:

@@ -1,6 +1,6 @@
 """Who gets which variant of an edition, and who does not, in SQL."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionItemRow, EditionRow
 from newsletter.storage.engine import Session
 from newsletter.storage.subscriptions import SubscriptionRow
-from newsletter.storage.variants import VariantItemRow
+from newsletter.storage.variants import VariantItemRow, VariantRow
 
 
 class AudienceRow(Base):
@@ -311,7 +311,16 @@ def load_whys(session: Session, keys: Iterable[tuple[int, int, str]]) -> dict[tu
     return {(edition_id, filter_id, language): why for edition_id, filter_id, language, why in rows}
 
 
-def replace_variant_in_audience(session: Session, old_id: int, new_id: int | None) -> None:
-    """Let readers who would get a variant get another one; None: nothing. For those not fanned out yet."""
+def replace_variants_in_audience(session: Session, replaced: Collection[int]) -> None:
+    """Let readers who would get variants that were replaced get what is sent instead, if anything.
+
+    For those not fanned out yet; see `newsletter.storage.variants.replace_variants`.
+    """
     for table in (AudienceRow, AudienceExceptionRow):
-        session.execute(update(table).where(table.variant_id == old_id).values(variant_id=new_id))
+        instead = select(VariantRow.replaced_by).where(VariantRow.id == table.variant_id).scalar_subquery()
+        session.execute(
+            update(table)
+            .where(one_of_many(table.variant_id, list(replaced)))
+            .values(variant_id=instead)
+            .execution_options(synchronize_session=False)
+        )

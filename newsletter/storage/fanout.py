@@ -404,13 +404,17 @@ def cancelled_with_open_mail(session: Session) -> list[int]:
     return [edition_id for edition_id, counts in session.execute(query.order_by(EditionRow.id)) if is_open & {*counts}]
 
 
-def move_open_deliveries(session: Session, old_variant: int, new_variant: int | None) -> int:
-    """Let mail not sent yet follow a changed variant; None cancels it. Leased mail goes back: its sender skips it."""
-    values: dict[str, Any] = {"variant_id": new_variant, "state": DeliveryState.QUEUED}
-    if new_variant is None:
-        values = {"state": DeliveryState.CANCELLED, "reason": ALL_WITHDRAWN}
-    edition_id = select(VariantRow.edition_id).where(VariantRow.id == old_variant).scalar_subquery()
-    return _change_open(session, DeliveryRow.edition_id == edition_id, DeliveryRow.variant_id == old_variant, **values)
+def move_open_deliveries(session: Session, edition_id: int, replaced: Mapping[int, int | None]) -> int:
+    """Let mail not sent yet follow variants that were replaced, as `variants.replace_variants` has noted.
+
+    *replaced*: what is sent instead of each; None cancels its mail. Leased mail goes back: its sender skips it.
+    """
+    of_edition = DeliveryRow.edition_id == edition_id
+    followed = one_of_many(DeliveryRow.variant_id, [old for old, new in replaced.items() if new is not None])
+    ended = one_of_many(DeliveryRow.variant_id, [old for old, new in replaced.items() if new is None])
+    instead = select(VariantRow.replaced_by).where(VariantRow.id == DeliveryRow.variant_id).scalar_subquery()
+    moved = _change_open(session, of_edition, followed, variant_id=instead, state=DeliveryState.QUEUED)
+    return moved + _change_open(session, of_edition, ended, state=DeliveryState.CANCELLED, reason=ALL_WITHDRAWN)
 
 
 def cancel_edition_deliveries(session: Session, edition_id: int, reason: str) -> int:

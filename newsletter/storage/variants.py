@@ -197,22 +197,38 @@ def variants_with(session: Session, edition_id: int, article_id: int) -> list[Va
     return [_variant(row) for row in session.scalars(query)]
 
 
-def replace_variant(session: Session, old_id: int, new_id: int | None, *, now: datetime) -> None:
-    """Note that a variant is sent no more, and what is sent instead; None: nothing.
+def replace_variants(session: Session, replaced: Mapping[int, int | None], *, now: datetime) -> None:
+    """Note that variants are sent no more, and what is sent instead of each; None: nothing.
 
     Mail that was on its way and comes back to the queue follows in its next turn: see `newsletter.storage.ledger`.
     """
-    session.execute(update(VariantRow).where(VariantRow.id == old_id).values(replaced_at=now, replaced_by=new_id))
+    if replaced:
+        rows = [{"id": old, "replaced_at": now, "replaced_by": new} for old, new in replaced.items()]
+        session.execute(update(VariantRow), rows)
 
 
 def variant_items(session: Session, variant_id: int) -> list[Item]:
     """Return what a variant shows, in order."""
+    return items_of(session, [variant_id]).get(variant_id, [])
+
+
+def items_of(session: Session, variant_ids: Iterable[int]) -> dict[int, list[Item]]:
+    """Return what variants show, in order, by variant."""
     query = (
-        select(VariantItemRow.article_id, VariantItemRow.language, VariantItemRow.revision, VariantItemRow.mend)
-        .where(VariantItemRow.variant_id == variant_id)
-        .order_by(VariantItemRow.position)
+        select(
+            VariantItemRow.variant_id,
+            VariantItemRow.article_id,
+            VariantItemRow.language,
+            VariantItemRow.revision,
+            VariantItemRow.mend,
+        )
+        .where(one_of_many(VariantItemRow.variant_id, list(variant_ids)))
+        .order_by(VariantItemRow.variant_id, VariantItemRow.position)
     )
-    return [Item(*row) for row in session.execute(query)]
+    found: dict[int, list[Item]] = {}
+    for variant_id, article_id, language, revision, mend in session.execute(query):
+        found.setdefault(variant_id, []).append(Item(article_id, language, revision, mend))
+    return found
 
 
 def variant_languages(session: Session, edition_id: int) -> list[str]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from newsroom import DAY, WEEK, Newsroom, text_of, titles_in
 from smtp_server import ScriptedRelay, Turn
+from sqlalchemy import event
 
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.domain.editions import EditionState
@@ -187,6 +188,39 @@ def test_mail_that_was_on_its_way_and_came_back_is_not_sent_if_nothing_is_left(n
     assert [] == relay.accepted
     assert {"ann": S.CANCELLED} == newsroom.states(edition_id)
     assert EditionState.DONE == newsroom.state(edition_id)
+
+
+@contextmanager
+def listening(newsroom: Newsroom, statements: list[str]) -> Iterator[None]:
+    """Note every statement while the block lasts."""
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(newsroom.app.database.engine, "before_cursor_execute", note)
+    yield
+    event.remove(newsroom.app.database.engine, "before_cursor_execute", note)
+
+
+def test_a_withdrawal_takes_as_few_steps_with_many_variants_as_with_one(newsroom):
+    newsroom.add_topics("water", "roads", "work")
+    choices = [("water",), ("water", "roads"), ("water", "work"), ("water", "roads", "work")]
+    counts = []
+    for readers, wrong in ((choices[:1], "Wrong"), (choices, "Wrong as well")):
+        uid = newsroom.publish(wrong, topics=["water"])
+        for title, topic in (("Rain", "water"), ("Bridges", "roads"), ("Wages", "work")):
+            newsroom.publish(f"{title} {wrong}", topics=[topic])
+        for number, topics in enumerate(readers):
+            newsroom.subscribe(f"{wrong.split()[-1]}{number}", topics=topics)
+        newsroom.move(7 * DAY)
+        edition_id = newsroom.fan_out()
+        steps: list[str] = []
+        with listening(newsroom, steps):
+            withdraw(newsroom, uid)
+        counts.append(len(steps))
+        assert not any(wrong in titles for titles in newsroom.contents(edition_id).values())
+
+    assert counts[0] == counts[1]
 
 
 def test_articles_changed_since_do_not_stop_a_withdrawal(newsroom):

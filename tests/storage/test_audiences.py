@@ -29,6 +29,7 @@ from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, Hist
 from newsletter.storage.engine import Database, Session
 from newsletter.storage.lists import intern_filter
 from newsletter.storage.subscriptions import SubscriptionRow, end_subscription
+from newsletter.storage.variants import replace_variants
 
 S = DeliveryState
 DAY = timedelta(days=1)
@@ -289,10 +290,12 @@ def test_readers_not_fanned_out_yet_follow_a_changed_variant(past):
     audiences.save_audience(past.session, edition.id, [(everything, "en", old, "why"), (everything, "ru", new, "why")])
     audiences.save_exceptions(past.session, edition.id, [(reader.id, old)])
 
-    audiences.replace_variant_in_audience(past.session, old, new)
+    replace_variants(past.session, {old: new}, now=NOON)
+    audiences.replace_variants_in_audience(past.session, [old])
     assert [new, new] == list(past.session.scalars(select(AudienceRow.variant_id)))
     assert [new] == list(past.session.scalars(select(AudienceExceptionRow.variant_id)))
-    audiences.replace_variant_in_audience(past.session, new, None)
+    replace_variants(past.session, {new: None}, now=NOON)
+    audiences.replace_variants_in_audience(past.session, [new])
     assert [None, None] == list(past.session.scalars(select(AudienceRow.variant_id)))
 
 

@@ -43,6 +43,7 @@ from newsletter.storage.lists import intern_filter
 from newsletter.storage.subscribers import SubscriberRow, erase_subscriber
 from newsletter.storage.subscriptions import SubscriptionRow, end_subscription
 from newsletter.storage.suppressions import add_suppression
+from newsletter.storage.variants import replace_variants
 
 S = DeliveryState
 
@@ -403,7 +404,8 @@ def test_mail_that_waits_follows_a_changed_variant(issue):
     turn(issue.database, ids[0])
     change(issue.database, ids[3], state=S.FAILED)
     with issue.database.transaction() as session:
-        assert 2 == fanout.move_open_deliveries(session, issue.variant, new)
+        replace_variants(session, {issue.variant: new}, now=NOON)
+        assert 2 == fanout.move_open_deliveries(session, issue.id, {issue.variant: new})
 
     assert [S.SENDING, S.QUEUED, S.QUEUED, S.FAILED] == states(issue.database, *ids)
     assert [issue.variant, new, new, issue.variant] == [look(issue.database, each).variant_id for each in ids]
@@ -415,7 +417,8 @@ def test_mail_that_nothing_is_left_of_is_cancelled(issue):
     issue.readers("ann")
     issue.fan_out()
     with issue.database.transaction() as session:
-        assert 1 == fanout.move_open_deliveries(session, issue.variant, None)
+        replace_variants(session, {issue.variant: None}, now=NOON)
+        assert 1 == fanout.move_open_deliveries(session, issue.id, {issue.variant: None})
 
     row = issue.deliveries()["ann"]
     assert (S.CANCELLED, issue.variant) == (row.state, row.variant_id)
