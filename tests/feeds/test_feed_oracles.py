@@ -8,6 +8,7 @@ from xml.etree import ElementTree as ET
 
 import fastfeedparser
 import feedparser
+import feedparser_rs
 import jsonschema
 import pytest
 from feed_samples import AUTHORITY, BASE, NOON, a_head, an_entry, tricky_entries, written_as
@@ -105,6 +106,8 @@ def test_all_readers_agree(documents):
     for form in (FeedFormat.ATOM, FeedFormat.RSS):
         assert items == list(_by_feedparser(documents[form])), form
         assert items == list(_by_fastfeedparser(documents[form])), form
+    for form in FeedFormat:
+        assert items == list(_by_feedparser_rs(documents[form])), form
     assert items == list(_atom_by_expat(documents[FeedFormat.ATOM]))
     assert items == list(_rss_by_expat(documents[FeedFormat.RSS]))
 
@@ -127,6 +130,14 @@ def _by_feedparser(document: bytes):
 def _by_fastfeedparser(document: bytes):
     for entry in fastfeedparser.parse(document).entries:
         yield entry.id, entry.link, entry.title, _moment(entry.published), entry.content[0]["value"]
+
+
+def _by_feedparser_rs(document: bytes):
+    found = feedparser_rs.parse(document, sanitize_html=False)
+    assert not found.bozo
+    for entry in found.entries:
+        published = datetime(*entry.published_parsed[:6], tzinfo=UTC)
+        yield entry.id, entry.link, entry.title, published, entry.content[0].value if entry.content else ""
 
 
 def _atom_by_expat(document: bytes):
