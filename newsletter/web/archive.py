@@ -115,10 +115,15 @@ def _edition(visit: Visit) -> Response:
         is_public = find_list(tx, wanted["list"]).is_public
     page = f"{visit.app.settings.base_url}/archive/{wanted['list']}/{wanted['slot']}/{wanted['language']}"
     headers = {"content-security-policy": MAIL_POLICY, "content-language": view.language}
-    html = _BODY.sub(r"\1<main>\2</main>\3", view.html, count=1)  # a mail is a part of a page; here it is the page
+    html = as_page(view.html)
     if is_public:
         return HTMLResponse(html.replace("</head>", _card(visit, page, view.subject) + "</head>", 1), headers=headers)
     return HTMLResponse(html, headers=headers | {"x-robots-tag": "noindex", "cache-control": "no-store"})
+
+
+def as_page(html: str) -> str:
+    """Return a mail's HTML, which is a part of a page elsewhere, as the page that it is in a browser."""
+    return _BODY.sub(r"\1<main>\2</main>\3", html, count=1)
 
 
 def _card(visit: Visit, page: str, subject: str) -> str:

@@ -60,6 +60,7 @@ def _confirm(visit: Visit) -> Response:
         return visit.page("disowned")
     asked = look_at_confirmation(visit.app, uid)
     visit = visit.speaking(asked.standing.latest.language)
+    waited = asked.waiting
     if visit.is_post:
         chosen = visit.values("list") if visit.value("has-lists") else None
         confirm(visit.app, uid, slugs=chosen, evidence=visit.evidence)
@@ -70,9 +71,11 @@ def _confirm(visit: Visit) -> Response:
         lists = [each.mailing_list for each in asked.waiting]
         return visit.page("confirm", lists=lists, is_denied="not-me" in visit.request.query_params)
     live = asked.standing.live
+    wait = {each.mailing_list.slug for each in asked.waiting}
     return visit.page(
         "confirmed",
         list=asked.standing.mailing_list,
+        lists=[each.mailing_list for each in waited if each.mailing_list.slug not in wait],
         is_confirmed=asked.decision is Confirmation.ALREADY,
         preferences_url=link_to(visit, TokenPurpose.PREFERENCES, live.uid) if live else "",
     )

@@ -7,7 +7,7 @@ from newsletter.errors import ConflictError
 from newsletter.mail.tokens import TokenPurpose
 from newsletter.services.context import App
 from newsletter.services.reviews import approval_of, look_at_review, look_at_variant
-from newsletter.web.archive import MAIL_POLICY
+from newsletter.web.archive import MAIL_POLICY, as_page
 from newsletter.web.links import private, read_token
 from newsletter.web.visits import Visit, endpoint
 
@@ -46,4 +46,5 @@ def _variant(visit: Visit) -> Response:
         view = look_at_variant(visit.app, name, visit.request.path_params["variant"])
     except ConflictError:
         return visit.page("review_late", status=410)
-    return HTMLResponse(view.html, headers={"content-security-policy": MAIL_POLICY, "content-language": view.language})
+    headers = {"content-security-policy": MAIL_POLICY, "content-language": view.language}
+    return HTMLResponse(as_page(view.html), headers=headers)

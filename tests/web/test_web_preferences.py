@@ -74,6 +74,13 @@ def test_several_lists_are_confirmed_as_they_are_ticked(browser, newsroom, sign_
     assert [SubscriptionState.UNCONFIRMED, SubscriptionState.CONFIRMED] == states(newsroom)
 
 
+def test_all_that_was_confirmed_is_named(browser, newsroom, sign_up, path_to):
+    sign_up(list=["weekly", "events"])
+    page = browser.post(path_to(CONFIRM, find(newsroom, ADDRESS)[0].uid)).text
+
+    assert ["The week", "Events"] == [each for each in ("The week", "Events") if f"<li>{each}</li>" in page]
+
+
 def test_a_link_that_came_too_late_says_so(newsroom, sign_up, path_to):
     path = path_to(CONFIRM, sign_up().uid)
     late = Browser(later(newsroom, timedelta(days=7)))
