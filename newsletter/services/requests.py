@@ -11,8 +11,9 @@ from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac, parse_address
 from newsletter.services.context import App, Transaction
 from newsletter.services.deliveries import queue_announcement, queue_reminder, queue_request
+from newsletter.services.sign_ups import refused_by_policy
 from newsletter.services.subscribers import SubscriberFacts, describe_subscriber
-from newsletter.services.subscriptions import Standing, end_all, find_standing, forget, lock_standing, refused_by_policy
+from newsletter.services.subscriptions import Standing, end_all, find_standing, forget, lock_standing
 from newsletter.storage import requests as storage
 from newsletter.storage import subscribers as subscriber_store
 from newsletter.storage import subscriptions as subscription_store

@@ -6,7 +6,8 @@ import structlog
 
 from newsletter.domain.requests import REQUEST_LIFETIME
 from newsletter.services.context import App
-from newsletter.services.subscriptions import SIGN_UP_SPANS, forget
+from newsletter.services.sign_ups import SIGN_UP_SPANS
+from newsletter.services.subscriptions import forget
 from newsletter.storage import feed_documents, requests, retention, sign_ups
 from newsletter.storage.heartbeats import beat, heartbeat_age
 

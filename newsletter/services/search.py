@@ -18,7 +18,8 @@ def search_articles(app: App, query: str, *, after: str | None = None) -> Articl
     """
     Return the articles that have every word of *query*; none where it holds no word.
 
-    Those with more of the words in their title come first, of these the latest. A word counts by its beginning, without a usual ending. *after*: the uid of the article the page begins behind.
+    Those with more of the words in their title come first, of these the latest. A word counts by its beginning,
+    without a usual ending. *after*: the uid of the article the page begins behind.
 
     Raises:
         NotFoundError: no article has the uid *after*.

@@ -11,8 +11,8 @@ from newsletter.services.editions import open_due_editions, open_immediate_editi
 from newsletter.services.pauses import end_pauses
 from newsletter.services.retention import forget_what_is_old
 from newsletter.services.search import index_articles
+from newsletter.services.sign_ups import end_lapsed
 from newsletter.services.sources import ring_due_sources
-from newsletter.services.subscriptions import end_lapsed
 from newsletter.services.sweeping import sweep
 from newsletter.storage.heartbeats import beat
 

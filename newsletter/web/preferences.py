@@ -12,13 +12,14 @@ from newsletter.errors import ConflictError, InvalidError
 from newsletter.mail.tokens import TokenPurpose
 from newsletter.rendering.words import kinds_name
 from newsletter.services import private_feeds
+from newsletter.services.choices import change_choice, choose_lists
+from newsletter.services.confirmations import confirm, disown, look_at_confirmation
 from newsletter.services.context import App
 from newsletter.services.filters import NamedFilter
 from newsletter.services.history import SentArticle, SentEdition, read_history
 from newsletter.services.offers import Preferences, find_preferences
 from newsletter.services.pauses import longest_pause, pause_until, resume
 from newsletter.services.requests import ask_for_address, ask_for_data, ask_for_erasure
-from newsletter.services.subscriptions import change_choice, choose_lists, confirm, disown, look_at_confirmation
 from newsletter.web.choices import cadence_options, kind_options, language_options, read_cadence, topic_options
 from newsletter.web.discovery import NAMES as FEED_NAMES
 from newsletter.web.links import link_to, private, read_token

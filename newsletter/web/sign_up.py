@@ -18,7 +18,7 @@ from newsletter.services.context import App
 from newsletter.services.filters import NamedFilter
 from newsletter.services.offers import Offer, list_offers
 from newsletter.services.previews import preview_digest
-from newsletter.services.subscriptions import SignUpRequest, Wish, refused_by_policy, subscribe
+from newsletter.services.sign_ups import SignUpRequest, Wish, refused_by_policy, subscribe
 from newsletter.web.articles import summarise
 from newsletter.web.choices import cadence_options, kind_options, language_options, read_cadence, topic_options
 from newsletter.web.visits import Visit, endpoint

@@ -13,6 +13,7 @@ from newsletter.domain.editions import EditionState, SkipReason
 from newsletter.domain.lists import Cadence, SectionsBy
 from newsletter.domain.schedule import Slot
 from newsletter.services.articles import publish_article, withdraw_article
+from newsletter.services.choices import change_choice
 from newsletter.services.composing import compile_edition, news_since
 from newsletter.services.editions import (
     approve_in,
@@ -23,7 +24,7 @@ from newsletter.services.editions import (
 )
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import find_list
-from newsletter.services.subscriptions import change_choice, unsubscribe
+from newsletter.services.subscriptions import unsubscribe
 from newsletter.storage.editions import EditionItemRow
 from newsletter.storage.fanout import exclusion_counts
 from newsletter.storage.variants import BlockRow, VariantItemRow, VariantRow

@@ -11,10 +11,12 @@ from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.lists import Cadence
 from newsletter.domain.variants import Block
 from newsletter.services.articles import retag_article, withdraw_article
+from newsletter.services.choices import change_choice
+from newsletter.services.confirmations import confirm
 from newsletter.services.editions import approve_edition, fan_out_edition
 from newsletter.services.filters import NamedFilter
 from newsletter.services.reports import find_progress
-from newsletter.services.subscriptions import SignUpRequest, Wish, change_choice, confirm, subscribe
+from newsletter.services.sign_ups import SignUpRequest, Wish, subscribe
 from newsletter.storage import fanout
 from newsletter.storage.variants import load_blocks
 

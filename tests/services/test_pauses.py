@@ -9,10 +9,11 @@ from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import PAUSED, ConsentAct, is_paused
 from newsletter.errors import ConflictError, InvalidError
+from newsletter.services.choices import change_choice
 from newsletter.services.filters import NamedFilter
 from newsletter.services.pauses import end_pauses, pause_until, resume
 from newsletter.services.subscribers import export_subscriber
-from newsletter.services.subscriptions import change_choice, unsubscribe
+from newsletter.services.subscriptions import unsubscribe
 
 
 def pause(newsroom: Newsroom, days: int, *, catches_up: bool = True, name: str = "aida") -> None:

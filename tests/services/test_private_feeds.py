@@ -13,10 +13,11 @@ from newsletter.domain.feeds import Facet, FeedFormat
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, NotFoundError
+from newsletter.services.choices import change_choice
 from newsletter.services.filters import NamedFilter
 from newsletter.services.private_feeds import address_of, renew, revoke
 from newsletter.services.subscriber_imports import add_subscriber
-from newsletter.services.subscriptions import change_choice, unsubscribe
+from newsletter.services.subscriptions import unsubscribe
 from newsletter.storage.feeds import count_feeds
 from newsletter.storage.subscribers import load_subscriber
 from newsletter.storage.subscriptions import load_subscriptions

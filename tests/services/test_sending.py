@@ -26,7 +26,8 @@ from newsletter.services import sending
 from newsletter.services.editions import pause_edition, resume_edition
 from newsletter.services.mailing import MailBuilder
 from newsletter.services.sending import Slice, send_slice
-from newsletter.services.subscriptions import SignUpRequest, Wish, subscribe, unsubscribe
+from newsletter.services.sign_ups import SignUpRequest, Wish, subscribe
+from newsletter.services.subscriptions import unsubscribe
 from newsletter.services.suppressions import suppress_address
 from newsletter.storage import ledger, recovery
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow

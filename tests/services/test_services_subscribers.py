@@ -8,9 +8,10 @@ from newsletter.errors import InvalidError, NotFoundError
 from newsletter.services.context import App
 from newsletter.services.filters import EVERY_ARTICLE
 from newsletter.services.lists import ListDraft, add_list
+from newsletter.services.sign_ups import SignUpRequest, Wish, subscribe
 from newsletter.services.subscriber_imports import add_subscriber
 from newsletter.services.subscribers import erase_subscriber, export_subscriber, list_subscribers
-from newsletter.services.subscriptions import SignUpRequest, Wish, end_all, subscribe
+from newsletter.services.subscriptions import end_all
 from newsletter.services.suppressions import lift_suppression, suppress_address
 from newsletter.storage.subscribers import load_subscriber
 

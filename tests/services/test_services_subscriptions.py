@@ -20,12 +20,13 @@ from newsletter.domain.subscriptions import (
 )
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.mail.addresses import address_hmac
+from newsletter.services import choices, confirmations, sign_ups
 from newsletter.services import subscriptions as service
 from newsletter.services.context import App
 from newsletter.services.deliveries import queue_confirmation
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
-from newsletter.services.subscriptions import SignUpRequest, Wish
+from newsletter.services.sign_ups import SignUpRequest, Wish
 from newsletter.services.suppressions import suppress_address
 from newsletter.services.tick import tick
 from newsletter.storage import subscribers, subscriptions
@@ -59,7 +60,7 @@ def sign_up(app: App, *slugs: str, address: str = ADDRESS, cadence: Cadence | No
         basis="Yes, mail me",
         evidence="form at /subscribe, network 192.0.2.0/24",
     )
-    service.subscribe(app, replace(request, **changes))
+    sign_ups.subscribe(app, replace(request, **changes))
 
 
 def mine(app: App, key: str = "aida@example.org") -> list[Subscription]:
@@ -83,7 +84,7 @@ def record(app: App, subscription: Subscription) -> list[ConsentAct]:
 
 def confirmed(app: App) -> Subscription:
     sign_up(app)
-    service.confirm(app, mine(app)[0].uid, evidence="")
+    confirmations.confirm(app, mine(app)[0].uid, evidence="")
     return mine(app)[0]
 
 
@@ -101,7 +102,7 @@ def test_one_sign_up_to_two_lists_is_confirmed_by_one_link(app):
     sign_up(app, "weekly", "press")
     first, second = mine(app)
 
-    assert Confirmation.CONFIRM == service.confirm(app, first.uid, evidence="")
+    assert Confirmation.CONFIRM == confirmations.confirm(app, first.uid, evidence="")
     assert [SubscriptionState.CONFIRMED] * 2 == [each.state for each in mine(app)]
     assert [ConsentAct.ASKED, ConsentAct.CONFIRMED] == record(app, second)
     assert 1 == len(mails(app))
@@ -113,23 +114,23 @@ def test_a_link_does_not_confirm_what_was_asked_for_later_unless_it_is_ticked(ap
     sign_up(soon, "press")
     weekly, press = mine(app)
 
-    service.confirm(soon, weekly.uid, evidence="")
+    confirmations.confirm(soon, weekly.uid, evidence="")
     assert [SubscriptionState.CONFIRMED, SubscriptionState.UNCONFIRMED] == [each.state for each in mine(app)]
-    service.confirm(soon, weekly.uid, slugs=["press"], evidence="")
+    confirmations.confirm(soon, weekly.uid, slugs=["press"], evidence="")
     assert [SubscriptionState.CONFIRMED] * 2 == [each.state for each in mine(app)]
     assert [ConsentAct.ASKED, ConsentAct.CONFIRMED] == record(app, press)
 
 
 def test_only_ticked_lists_are_confirmed(app):
     sign_up(app, "weekly", "press")
-    service.confirm(app, mine(app)[0].uid, slugs=["press"], evidence="")
+    confirmations.confirm(app, mine(app)[0].uid, slugs=["press"], evidence="")
 
     assert [SubscriptionState.UNCONFIRMED, SubscriptionState.CONFIRMED] == [each.state for each in mine(app)]
 
 
 def test_confirming_twice_changes_nothing(app):
     once = confirmed(app)
-    answer = service.confirm(later(app, DAY), once.uid, evidence="")
+    answer = confirmations.confirm(later(app, DAY), once.uid, evidence="")
 
     assert Confirmation.ALREADY == answer
     assert [once] == mine(app)
@@ -140,7 +141,7 @@ def test_a_confirmation_that_comes_too_late_changes_nothing(app):
     sign_up(app)
     [waiting] = mine(app)
 
-    assert Confirmation.EXPIRED == service.confirm(later(app, CONFIRMATION_LIFETIME), waiting.uid, evidence="")
+    assert Confirmation.EXPIRED == confirmations.confirm(later(app, CONFIRMATION_LIFETIME), waiting.uid, evidence="")
     assert [waiting] == mine(app)
 
 
@@ -216,7 +217,7 @@ def test_signing_up_again_the_next_day_renews_the_choice_and_the_old_link_confir
 
     assert EndReason.CHANGED == old.end_reason
     assert 2 == len(mails(app))
-    assert Confirmation.CONFIRM == service.confirm(tomorrow, old.uid, evidence="")
+    assert Confirmation.CONFIRM == confirmations.confirm(tomorrow, old.uid, evidence="")
     assert SubscriptionState.CONFIRMED == mine(app)[1].state
 
 
@@ -295,7 +296,7 @@ def test_leaving_cancels_what_waits_and_is_repeatable(app):
 
 def test_an_old_link_ends_what_took_its_subscriptions_place(app):
     old = confirmed(app)
-    changed = service.change_choice(
+    changed = choices.change_choice(
         app, old.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence=""
     ).latest
     service.unsubscribe(app, old.uid, basis="button", evidence="")
@@ -306,7 +307,7 @@ def test_an_old_link_ends_what_took_its_subscriptions_place(app):
 
 def test_leaving_one_list_leaves_the_others(app):
     sign_up(app, "weekly", "press")
-    service.confirm(app, mine(app)[0].uid, evidence="")
+    confirmations.confirm(app, mine(app)[0].uid, evidence="")
     service.unsubscribe(app, mine(app)[1].uid, basis="button", evidence="")
 
     assert [SubscriptionState.CONFIRMED, SubscriptionState.ENDED] == [each.state for each in mine(app)]
@@ -336,8 +337,8 @@ def test_leaving_is_not_undone_after_an_hour(app):
 def test_a_changed_choice_ends_one_subscription_and_starts_another(app):
     old = confirmed(app)
     tomorrow = later(app, DAY)
-    service.change_choice(tomorrow, old.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="page")
-    service.change_choice(tomorrow, old.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="page")
+    choices.change_choice(tomorrow, old.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="page")
+    choices.change_choice(tomorrow, old.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="page")
     ended, new = mine(app)
 
     assert EndReason.CHANGED == ended.end_reason
@@ -359,7 +360,7 @@ def test_a_choice_that_the_list_does_not_offer_changes_nothing(app, changes, wor
     choice = {"cadence": Cadence.WEEKLY, "language": "en", "wanted": STORIES} | changes
 
     with pytest.raises(InvalidError, match=words):
-        service.change_choice(app, before.uid, evidence="", **choice)
+        choices.change_choice(app, before.uid, evidence="", **choice)
     assert [before] == mine(app)
 
 
@@ -368,14 +369,14 @@ def test_nothing_of_an_ended_subscription_can_be_changed(app):
     service.unsubscribe(app, before.uid, basis="button", evidence="")
 
     with pytest.raises(ConflictError, match="sign up again"):
-        service.change_choice(app, before.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="")
+        choices.change_choice(app, before.uid, cadence=Cadence.WEEKLY, language="en", wanted=STORIES, evidence="")
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        lambda app: service.confirm(app, "no-such", evidence=""),
-        lambda app: service.disown(app, "no-such"),
+        lambda app: confirmations.confirm(app, "no-such", evidence=""),
+        lambda app: confirmations.disown(app, "no-such"),
         lambda app: service.unsubscribe(app, "no-such", basis="", evidence=""),
         lambda app: service.undo_unsubscribe(app, "no-such", evidence=""),
     ],
@@ -388,7 +389,7 @@ def test_an_unknown_subscription_is_not_found(app, act):
 
 def test_an_owner_who_did_not_ask_is_never_mailed_again(app):
     sign_up(app, "weekly", "press")
-    service.disown(app, mine(app)[0].uid)
+    confirmations.disown(app, mine(app)[0].uid)
     sign_up(later(app, 60 * DAY))
 
     assert [EndReason.REMOVED] * 2 == [each.end_reason for each in mine(app)]
@@ -400,7 +401,7 @@ def test_an_owner_who_did_not_ask_is_never_mailed_again(app):
 def test_a_reader_who_disowns_a_sign_up_keeps_what_they_read(app):
     reading = confirmed(app)
     sign_up(later(app, DAY), "press")
-    service.disown(app, mine(app)[1].uid)
+    confirmations.disown(app, mine(app)[1].uid)
 
     assert [reading.state, SubscriptionState.ENDED] == [each.state for each in mine(app)]
     with app.reading() as tx:
@@ -410,10 +411,10 @@ def test_a_reader_who_disowns_a_sign_up_keeps_what_they_read(app):
 def test_sign_ups_that_nobody_confirmed_lapse_and_leave_no_address(app):
     sign_up(app)
     sign_up(app, address="bakyt@example.org")
-    service.confirm(app, mine(app, "bakyt@example.org")[0].uid, evidence="")
+    confirmations.confirm(app, mine(app, "bakyt@example.org")[0].uid, evidence="")
     sign_up(later(app, DAY), "press", address="bakyt@example.org")
     tick(later(app, CONFIRMATION_LIFETIME - DAY))
-    in_time = service.end_lapsed(later(app, CONFIRMATION_LIFETIME))
+    in_time = sign_ups.end_lapsed(later(app, CONFIRMATION_LIFETIME))
     tick(later(app, CONFIRMATION_LIFETIME + 2 * DAY))
 
     assert 0 == in_time
@@ -436,7 +437,7 @@ def test_leaving_and_changing_at_the_same_moment_never_leaves_a_subscription_beh
 
     def change(cadence: Cadence) -> None:
         with suppress(ConflictError):
-            service.change_choice(app, before.uid, cadence=cadence, language="en", wanted=STORIES, evidence="")
+            choices.change_choice(app, before.uid, cadence=cadence, language="en", wanted=STORIES, evidence="")
 
     with ThreadPoolExecutor(4) as pool:
         changes = [pool.submit(change, cadence) for cadence in (Cadence.DAILY, Cadence.WEEKLY, Cadence.DAILY)]

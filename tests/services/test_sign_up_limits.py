@@ -8,7 +8,8 @@ from newsroom import DAY, HOUR, Newsroom, read
 from newsletter.domain.addresses import AddressPolicy
 from newsletter.domain.deliveries import Pool
 from newsletter.mail.addresses import parse_address
-from newsletter.services.subscriptions import SIGN_UP_SPANS, SignUpRequest, Wish, confirm, refused_by_policy, subscribe
+from newsletter.services.confirmations import confirm
+from newsletter.services.sign_ups import SIGN_UP_SPANS, SignUpRequest, Wish, refused_by_policy, subscribe
 
 
 def sign_up(newsroom: Newsroom, name: str, *, network: str = "192.0.2.0/24", slug: str = "weekly") -> None:

@@ -20,8 +20,8 @@ from newsletter.errors import InvalidError
 from newsletter.mail.dkim_keys import KeyKind, key_record, make_key, save_key
 from newsletter.services.checks import Level, examine
 from newsletter.services.sends import start_send
+from newsletter.services.sign_ups import SignUpRequest, Wish, subscribe
 from newsletter.services.signing import signer_of
-from newsletter.services.subscriptions import SignUpRequest, Wish, subscribe
 from newsletter.storage.recovery import resend_doubted
 
 NOW = datetime(2026, 3, 16, 2, 0, tzinfo=UTC)

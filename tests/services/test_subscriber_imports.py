@@ -11,13 +11,13 @@ from newsletter.domain.subscriptions import ConsentAct, EndReason, SubscriptionS
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.ingest.subscriber_csv import read_subscriber_file
-from newsletter.services import subscriptions
+from newsletter.services import choices, sign_ups, subscriptions
 from newsletter.services.context import App
 from newsletter.services.filters import EVERY_ARTICLE, NamedFilter
 from newsletter.services.lists import ListDraft, add_list
+from newsletter.services.sign_ups import SignUpRequest, Wish
 from newsletter.services.subscriber_imports import ImportReport, RowOutcome, add_subscriber, import_subscribers
 from newsletter.services.subscribers import erase_subscriber, export_subscriber, list_subscribers
-from newsletter.services.subscriptions import SignUpRequest, Wish
 from newsletter.services.suppressions import lift_suppression, suppress_address
 from newsletter.storage import subscribers
 from newsletter.storage import subscriptions as storage
@@ -87,7 +87,7 @@ def test_an_import_into_an_unknown_list_is_refused(app):
 def test_repeating_an_import_changes_nothing_and_keeps_what_readers_chose(app):
     rows = "address,cadence\naida@example.org,daily\nbakyt@example.org,daily\n"
     bring(app, rows)
-    subscriptions.change_choice(
+    choices.change_choice(
         app, uid_of(app, "aida@example.org"), cadence=Cadence.WEEKLY, language="ru", wanted=EVERY_ARTICLE, evidence=""
     )
     before = list_subscribers(app)
@@ -166,7 +166,7 @@ def test_an_import_confirms_a_sign_up_that_waits_on_its_own_basis(app):
     request = SignUpRequest(
         address="aida@example.org", wishes=[Wish("weekly")], language="ru", basis="Yes, mail me", evidence="form"
     )
-    subscriptions.subscribe(app, request)
+    sign_ups.subscribe(app, request)
 
     assert (1, 0, 0) == counts(bring(app, "address,cadence\naida@example.org,weekly\n"))
     waiting, imported = export_subscriber(app, "aida@example.org").subscriptions
@@ -178,8 +178,8 @@ def test_a_sign_up_that_lapsed_does_not_count_as_leaving(app):
     request = SignUpRequest(
         address="aida@example.org", wishes=[Wish("weekly")], language="ru", basis="Yes, mail me", evidence="form"
     )
-    subscriptions.subscribe(app, request)
-    subscriptions.end_lapsed(replace(app, clock=fixed_clock(app.clock() + timedelta(days=8))))
+    sign_ups.subscribe(app, request)
+    sign_ups.end_lapsed(replace(app, clock=fixed_clock(app.clock() + timedelta(days=8))))
 
     assert (1, 0, 0) == counts(bring(app, "aida@example.org\n"))
 

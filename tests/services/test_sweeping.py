@@ -16,7 +16,7 @@ from newsletter.services import tick as ticking
 from newsletter.services.checks import Level, examine
 from newsletter.services.composing import compile_edition
 from newsletter.services.editions import fan_out_edition
-from newsletter.services.subscriptions import SignUpRequest, Wish, subscribe
+from newsletter.services.sign_ups import SignUpRequest, Wish, subscribe
 from newsletter.services.sweeping import Swept, sweep
 from newsletter.services.tick import HEARTBEAT, tick
 from newsletter.storage import ledger

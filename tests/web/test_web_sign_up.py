@@ -3,9 +3,10 @@ from web_visitors import Browser, find, mails_to, stamp_of
 
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import Seen, SubscriptionState
+from newsletter.services.confirmations import confirm, disown
 from newsletter.services.lists import ListDraft, add_list, list_lists
 from newsletter.services.subscribers import export_subscriber
-from newsletter.services.subscriptions import confirm, disown, unsubscribe
+from newsletter.services.subscriptions import unsubscribe
 from newsletter.services.suppressions import suppress_address
 from newsletter.storage.lists import load_filter
 
