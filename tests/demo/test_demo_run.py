@@ -1,6 +1,7 @@
 """The demo goes the whole way: a process of its own first, then once more in the same home."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -76,9 +77,9 @@ def test_running_it_again_in_the_same_home_changes_nothing_and_mails_nobody(run)
 
 
 @pytest.mark.slow
-def test_it_serves_pages_and_mails_until_it_is_told_to_stop(run, free_port):
-    home, _ = run
-    command = [sys.executable, "-m", "newsletter", "demo", "--json", "--home", str(home), "--port", str(free_port)]
+def test_it_serves_pages_and_mails_until_it_is_told_to_stop(run, free_port, tmp_path):
+    home = shutil.copytree(run[0], tmp_path / "home")  # at another port, articles have other images
+    command = [sys.executable, "-m", "newsletter", "demo", "--json", "--home", home, "--port", str(free_port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             said = list(takewhile(lambda line: "/feeds.opml" not in line, process.stderr))
