@@ -15,6 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
 from newsletter.domain.limits import Allowance
+from newsletter.domain.replies import Verdict
 from newsletter.domain.subscriptions import PAUSED
 from newsletter.storage import ledger_postgresql
 from newsletter.storage.bulk import one_of_many
@@ -179,9 +180,10 @@ def take_turn(
     number by id of those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing
     in them withdrawn, their edition being sent, their list not paused, nothing stopped. The others of *next_ids* are
     settled: suppressed, expired, cancelled, back in the queue. Safe to repeat until its answer has come, since a
-    commit may land whose answer is lost: it records nothing twice and clears the same again. So on PostgreSQL it needs
-    no transaction around it, as in `Database.at_once`: its first statement does what is said above, whatever follows
-    is guarded as all moves are, and is only for what came late or is not to be sent.
+    commit may land whose answer is lost: it records nothing twice and clears the same again, or ends the doubt that
+    came over it meanwhile. So on PostgreSQL it needs no transaction around it, as in `Database.at_once`: its first
+    statement does what is said above, whatever follows is guarded as all moves are, and is only for what came late or
+    is not to be sent.
     """
     step = _turn_on_sqlite if _is_sqlite(session) else ledger_postgresql.turn
     recorded, cleared = step(session, told=told, next_ids=next_ids, token=token, worker=worker, lease=lease)
@@ -191,6 +193,7 @@ def take_turn(
         now = database_now(session)
         cleared |= _cleared_before(session, uncleared, token, now)
         _settle_uncleared(session, [each for each in uncleared if each not in cleared], token, now)
+        _record_late(session, _unsent(session, [each for each in uncleared if each not in cleared], token))
     return cleared
 
 
@@ -239,6 +242,21 @@ def _cleared_before(session: Session, ids: Sequence[int], token: str, now: datet
         DeliveryRow.lease_until > now,
     )
     return dict(session.execute(query).all())
+
+
+def _unsent(session: Session, ids: Sequence[int], token: str) -> list[Told]:
+    """Return what to tell of mails that this very turn wrote ahead, and that were doubted before its answer came."""
+    doubted = (
+        select(AttemptRow.delivery_id, AttemptRow.n)
+        .join(DeliveryRow, (DeliveryRow.id == AttemptRow.delivery_id) & (DeliveryRow.attempts == AttemptRow.n))
+        .where(
+            one_of_many(AttemptRow.delivery_id, ids),
+            AttemptRow.lease_token == token,
+            AttemptRow.outcome == UNKNOWN,
+            DeliveryRow.state == _S.IN_DOUBT,
+        )
+    )
+    return [Told(ref, attempt, token, _S.QUEUED, Verdict.UNSENT.value) for ref, attempt in session.execute(doubted)]
 
 
 def release(session: Session, ids: Iterable[int], token: str) -> None:

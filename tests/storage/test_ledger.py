@@ -34,7 +34,7 @@ from newsletter.domain.limits import Allowance
 from newsletter.domain.lists import Cadence
 from newsletter.domain.subscriptions import EndReason
 from newsletter.domain.suppressions import SuppressionReason
-from newsletter.storage import ledger
+from newsletter.storage import ledger, recovery
 from newsletter.storage.deliveries import AttemptRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Database
@@ -219,6 +219,23 @@ def test_suppressed_since_fan_out_gets_nothing(database, ids):
     assert set(ids[1:]) == turn(database, *ids).keys()
     assert S.SUPPRESSED == look(database, ids[0]).state
     assert "suppressed" in look(database, ids[0]).reason
+
+
+def test_what_was_written_ahead_and_doubted_before_its_sender_heard_so_is_queued_again(database, ids):
+    """A commit whose answer was lost, and asked for again too late: nobody can have sent these."""
+    claim_some(database)
+    sent, unsent = ids[:2]
+    assert {sent: 1} == turn(database, sent)
+    assert {unsent: 1} == turn(database, unsent)
+    lapse(database, sent, unsent)
+    with database.transaction() as session:
+        recovery.doubt_lapsed(session)
+    assert {} == turn(database, unsent)
+
+    assert [S.IN_DOUBT, S.QUEUED] == states(database, sent, unsent)
+    [attempt] = attempts_at(database, unsent)
+    assert "unsent" == attempt.outcome
+    assert [unsent] == claim_some(database, "b")
 
 
 def test_what_is_too_late_is_not_sent(database, ids):
