@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from benchmarks.edition import LIST, NOW
 from benchmarks.measures import Goal, Row, interleave, rate_of
 from benchmarks.newsrooms import Population, fill
 from benchmarks.run import Run
-from benchmarks.service import Edition, Stage, children, sink, stage, worker
+from benchmarks.service import Edition, children, sink, stage, worker
 from newsletter.bootstrap import build_app
 from newsletter.clock import fixed_clock
 from newsletter.config import Settings
@@ -21,11 +20,10 @@ from newsletter.services.editions import fan_out_edition
 from newsletter.services.sends import start_send
 
 MANY = Population(readers=1_000_000, filters=100_000, articles=60)
-FEW = Population(readers=10_000, filters=1_000, articles=60)
+FEW = 10_000
+"""Deliveries of the same edition, in a copy of the same newsroom: else variants with more readers each are compared."""
 FAN_OUT_ROUNDS = 2
 """Of a minute each."""
-SLICE_SECONDS = 6
-MEMORY_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -49,25 +47,24 @@ class Newsroom:
 
 
 def run(run: Run) -> Iterator[Row]:
-    """Make a newsroom of a million readers and one of ten thousand, and let the same services work on both."""
+    """Let the services work on a newsroom of a million readers, and on a copy of it that has few deliveries."""
     with stage() as here, sink() as port:
-        many = _newsroom(run, here, MANY, "many", port, broker=1)
+        smtp_url = f"smtp://127.0.0.1:{port}?tls=off"
+        here.make_database("many")
+        many = _newsroom(run, here.settings("many", smtp_url=smtp_url, broker=1))
         yield _compile(run, many)
         many.fan_out()
         edition = Edition(many.settings.database_url)
         yield _fan_out(run, many, edition)
-        few = _newsroom(run, here, FEW, "few", port, broker=2)
-        few.compile()
-        few.fan_out()
-        yield from _send(run, many, edition, few)
+        many.app.database.dispose()
+        here.copy_database("many", "few")
+        yield from _send(run, many.settings, here.settings("few", smtp_url=smtp_url, broker=2))
 
 
-def _newsroom(run: Run, here: Stage, population: Population, name: str, port: int, *, broker: int) -> Newsroom:
-    here.make_database(name)
-    settings = here.settings(name, smtp_url=f"smtp://127.0.0.1:{port}?tls=off", broker=broker)
+def _newsroom(run: Run, settings: Settings) -> Newsroom:
     app = build_app(settings, clock=fixed_clock(NOW), dispatcher=RecordingDispatcher())
-    readers, filters = run.scaled(population.readers), run.scaled(population.filters)
-    return Newsroom(Population(readers, filters, population.articles), settings, app)
+    readers, filters = run.scaled(MANY.readers), run.scaled(MANY.filters)
+    return Newsroom(Population(readers, filters, MANY.articles), settings, app)
 
 
 def _compile(run: Run, many: Newsroom) -> Row:
@@ -110,22 +107,25 @@ def _fan_out(run: Run, many: Newsroom, edition: Edition) -> Row:
     )
 
 
-def _send(run: Run, many: Newsroom, large: Edition, few: Newsroom) -> Iterator[Row]:
-    """Send from one process each; the many for some seconds a round, the few altogether."""
-    small = Edition(few.settings.database_url)
-    large.queue()
+def _send(run: Run, many: Settings, few: Settings) -> Iterator[Row]:
+    """Send the same mails from one process each: all that are in the one table, the first of those in the other."""
+    large, small = Edition(many.database_url), Edition(few.database_url)
+    count = run.scaled(FEW)
 
     def send_few() -> float:
-        small.queue()
-        return small.send(few.settings)
+        small.queue(count)
+        return small.send(few)
 
-    with worker(many.settings, processes=1) as of_many, worker(few.settings, processes=1) as of_few:
+    def send_many() -> float:
+        large.queue()
+        return large.send_some(many, count)
+
+    with worker(many, processes=1) as of_many, worker(few, processes=1) as of_few:
         send_few()
-        send_many = partial(large.send_for, many.settings, max(1, SLICE_SECONDS * run.scale))
+        send_many()
         found = interleave({"few": send_few, "many": send_many}, run.rounds)
-        large.send_for(many.settings, max(1, MEMORY_SECONDS * run.scale))
         megabytes = [peak_megabytes(pid) for pid in (of_few, of_many)]
-    words = f"{large.readers:,} against {small.readers:,} deliveries in the table"
+    words = f"{large.readers:,} against {count:,} deliveries in the table"
     yield Row(
         run.bench,
         f"time per mail, {words}",

@@ -64,16 +64,9 @@ def fan_out(settings: Settings, size: Size, readers: int, *, folder: Path, seed:
     """Compile an edition for *readers* in a database whose tables are empty, and fan it out; nothing is sent."""
     if size.is_lean:
         _lay_over(settings.home / "templates/email/base.html", LEAN)
-    app = build_app(settings, clock=fixed_clock(NOW), dispatcher=RecordingDispatcher())
-    try:
-        path = folder / "articles.json"
-        path.write_text(json.dumps({"source": "Press Centre", "articles": articles_of(size)}))
-        _bring_in(app, path)
-        people = read_subscriber_file(_readers(size, readers, seed), name="readers.csv")
-        import_subscribers(app, LIST, people, name="readers.csv", basis="signed up at the front desk")
-        fan_out_edition(app, start_send(app, LIST, Cadence.WEEKLY, actor="bench"))
-    finally:
-        app.database.dispose()
+    path = folder / "articles.json"
+    path.write_text(json.dumps({"source": "Press Centre", "articles": articles_of(size)}))
+    fan_out_to(settings, _readers(size, readers, seed), path)
 
 
 def _lay_over(path: Path, template: str) -> None:
@@ -81,7 +74,21 @@ def _lay_over(path: Path, template: str) -> None:
     path.write_text(template)
 
 
-def _bring_in(app: App, articles: Path) -> None:
+def fan_out_to(settings: Settings, readers: bytes, *articles: Path) -> None:
+    """Bring articles and *readers*, a CSV file, into empty tables, compile an edition for them, and fan it out."""
+    app = build_app(settings, clock=fixed_clock(NOW), dispatcher=RecordingDispatcher())
+    try:
+        bring_in(app, *articles)
+        people = read_subscriber_file(readers, name="readers.csv")
+        report = import_subscribers(app, LIST, people, name="readers.csv", basis="signed up at the front desk")
+        assert report.refusals == []
+        fan_out_edition(app, start_send(app, LIST, Cadence.WEEKLY, actor="bench"))
+    finally:
+        app.database.dispose()
+
+
+def bring_in(app: App, *articles: Path) -> None:
+    """Put topics, a weekly list that has been there for long, and files of articles into empty tables."""
     load_topic_file(app, TOPIC_FILE)
     draft = ListDraft(
         slug=LIST,
@@ -91,7 +98,13 @@ def _bring_in(app: App, articles: Path) -> None:
         since=NOW - timedelta(days=60),
     )
     add_list(app, draft)
-    import_articles(app, articles, source="press centre")
+    for path in articles:
+        import_articles(app, path, source=path.stem)
+
+
+def topic_slugs() -> list[str]:
+    """Return the topics that readers may choose, in the file's order."""
+    return [line.split(":", 1)[1].strip() for line in TOPIC_FILE.read_text().splitlines() if "slug:" in line]
 
 
 def articles_of(size: Size) -> list[dict[str, Any]]:
@@ -106,7 +119,7 @@ def articles_of(size: Size) -> list[dict[str, Any]]:
 def _readers(size: Size, count: int, seed: int) -> bytes:
     """Return *count* readers as staff would import them; all want something of the edition."""
     chance = random.Random(seed)
-    slugs = [line.split(":", 1)[1].strip() for line in TOPIC_FILE.read_text().splitlines() if "slug:" in line]
+    slugs = topic_slugs()
     least, most = size.topics
     choices = ["|".join(chance.sample(slugs, chance.randint(least, most))) for _ in range(CHOICES)]
     languages = random.Random(seed).choices(list(LANGUAGES), list(LANGUAGES.values()), k=count)

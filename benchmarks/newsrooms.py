@@ -13,14 +13,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from benchmarks.edition import LIST, NOW, TOPIC_FILE
+from benchmarks.edition import LIST, NOW, bring_in, topic_slugs
 from newsletter.domain.articles import Kind
 from newsletter.domain.filters import Filter, choose
 from newsletter.domain.lists import Cadence
-from newsletter.services.article_imports import import_articles
 from newsletter.services.context import App
-from newsletter.services.lists import ListDraft, add_list
-from newsletter.services.topics import load_topic_file
 from newsletter.storage.engine import Session
 from newsletter.storage.lists import intern_filters, load_list
 from newsletter.storage.topics import load_topics
@@ -64,30 +61,19 @@ class Population:
     articles: int = 60
 
 
-def fill(app: App, population: Population, *, folder: Path, cadence: Cadence = Cadence.WEEKLY, seed: int = 1) -> int:
-    """Put a newsroom into empty tables: topics, articles, a list, and its readers; return the list's id."""
-    load_topic_file(app, TOPIC_FILE)
-    draft = ListDraft(
-        slug=LIST,
-        titles={"en": "News", "ru": "Новости", "ky": "Жаңылыктар"},
-        from_address="news@newsroom.example",
-        cadences=(cadence,),
-        since=NOW - timedelta(days=60),
-    )
-    add_list(app, draft)
-    path = folder / "articles.json"
-    with app.reading() as tx:
-        topics = [topic.slug for topic in load_topics(tx.session)]
+def fill(app: App, population: Population, *, folder: Path, seed: int = 1) -> int:
+    """Put a newsroom into empty tables: topics, articles, a weekly list, and its readers; return the list's id."""
+    path = folder / "press-centre.json"
+    topics = topic_slugs()
     path.write_text(json.dumps({"source": "Press Centre", "articles": articles(topics, population.articles, seed)}))
-    import_articles(app, path, source="press centre")
+    bring_in(app, path)
     with app.transaction() as tx:
         mailing_list = load_list(tx.session, LIST)
         assert mailing_list is not None
-        list_id = mailing_list.id
-        add_readers(tx.session, list_id, population, cadence=cadence, seed=seed)
+        add_readers(tx.session, mailing_list.id, population, seed=seed)
     with app.transaction() as tx:
         tx.session.execute(text("ANALYZE"))
-    return list_id
+    return mailing_list.id
 
 
 def add_readers(

@@ -36,7 +36,7 @@ LONGEST_ROUND_SECONDS = 120
 POLL_SECONDS = 0.1
 SECRET_KEY = "a-secret-key-that-only-benches-know-about"
 OPEN = "select 1 from delivery where state in ('queued', 'leased', 'sending') limit 1"
-ANY_ACCEPTED = "select 1 from delivery where accepted_at > %s limit 1"
+ATTEMPTS = "select count(*) from delivery_attempt"
 UNDER_WAY = "select 1 from delivery where state in ('leased', 'sending') limit 1"
 
 
@@ -76,6 +76,12 @@ class Stage:
         metadata.create_all(database.engine)
         database.dispose()
 
+    def copy_database(self, source: str, name: str) -> None:
+        """Make a database with the rows of another one, to which nobody may be connected."""
+        copy = sql.SQL("create database {} template {} strategy file_copy")
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(copy.format(sql.Identifier(name), sql.Identifier(source)))
+
 
 @contextlib.contextmanager
 def stage() -> Iterator[Stage]:
@@ -93,7 +99,7 @@ class Edition:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.execute("create table bench_delivery as table delivery")
+        self.execute("create table if not exists bench_delivery as table delivery")
         self.execute("analyze")
         [(self.readers, self.variants)] = self.rows("select count(*), count(distinct variant_id) from bench_delivery")
 
@@ -129,15 +135,10 @@ class Edition:
         self._wait_until(lambda: not self.rows(OPEN))
         return self._rate_since(began_at)
 
-    def send_for(self, settings: Settings, seconds: float) -> float:
-        """Ring for what is queued, let it be sent for a while, pause, and return the mails a second until then.
-
-        However short the while, some mail is sent.
-        """
-        self.execute("update edition set state = 'sending'")
+    def send_some(self, settings: Settings, count: int) -> float:
+        """Ring for what is queued, pause once so many are sent, and return the mails a second until then."""
         began_at = self._ring(settings)
-        time.sleep(seconds)
-        self._wait_until(lambda: bool(self.rows(ANY_ACCEPTED, began_at)))
+        self._wait_until(lambda: self.rows(ATTEMPTS)[0][0] >= count)
         self.execute("update edition set state = 'paused'")
         self._wait_until(lambda: not self.rows(UNDER_WAY))
         return self._rate_since(began_at)
@@ -151,7 +152,8 @@ class Edition:
 
     def _rate_since(self, began_at: datetime) -> float:
         if unexpected := set(self._states()) - {"accepted", "queued", "leased", "sending"}:
-            raise RuntimeError(f"some mail was {', '.join(unexpected)}: {self._states()}")
+            why = self.rows("select distinct reason from delivery where state = any(%s) limit 3", list(unexpected))
+            raise RuntimeError(f"some mail was {', '.join(unexpected)}: {self._states()}, since {why}")
         accepted = "select count(*), max(accepted_at) from delivery where state = 'accepted' and accepted_at > %s"
         [(count, ended_at)] = self.rows(accepted, began_at)
         return float(count / (ended_at - began_at).total_seconds())
