@@ -26,6 +26,7 @@ from newsletter.domain.sources import (
     suspects,
 )
 from newsletter.errors import ConflictError, InvalidError, NewsletterError
+from newsletter.ingest.aside import SECONDS, aside
 from newsletter.ingest.document import Document, FeedFacts, Item
 from newsletter.ingest.feed import read_feed
 from newsletter.ingest.fields import Defaults
@@ -237,9 +238,9 @@ class _Visit:
         defaults = Defaults(self._settings.zone_info, language, Kind(poll.kind), poll.title)
         beginning = answer.body[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
         if beginning.startswith(b"{"):
-            document = read_json_feed(answer.body, defaults)
+            document = aside(read_json_feed, SECONDS, answer.body, defaults)
         else:
-            document = read_feed(answer.body, defaults, declared=answer.charset)
+            document = aside(read_feed, SECONDS, answer.body, defaults, declared=answer.charset)
         return replace(document, items=tuple(self._settle(item) for item in document.items))
 
     def _settle(self, item: Item) -> Item:
@@ -313,7 +314,7 @@ class _Visit:
             page = fetch(self._settings, url, accept=PAGES, most=LARGEST_PAGE)
             problem = _page_problem(page)
             if not problem:
-                return drafts.tidy(with_full_text(draft, page.body, charset=page.charset))
+                return drafts.tidy(aside(with_full_text, SECONDS, draft, page.body, charset=page.charset))
         except (NewsletterError, UnusableError) as error:
             problem = shorten(normalise(str(error)), 150)
         except Exception as error:  # a page that breaks us must not cost the source its other items

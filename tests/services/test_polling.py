@@ -751,7 +751,7 @@ class TestSources:
         def fail(*_: object, **__: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(polling, "read_feed", fail)
+        monkeypatch.setattr(polling, "aside", fail)
         add(desk, source.put("/feed", rss(item(1))))
 
         assert "MemoryError" in poll(desk).problem
