@@ -14,11 +14,11 @@ def export(
     folder: Annotated[Path, typer.Argument(help="A folder that is not there yet, or is empty.", file_okay=False)],
     as_json: AsJSON = False,
 ) -> None:
-    """Write everything into a folder: articles, topics and lists as JSON, people as CSV, editions with their numbers.
+    """Write everything into a folder: articles, topics, lists, sources and accounts as JSON, people as CSV, editions.
 
-    `articles import`, `topics load` and `subscribers import` read it back, and lists.json holds the command that adds
-    each list. Suppressed addresses are keyed hashes: they mean something beside this installation's secret key. The
-    files hold addresses; only your account may read them.
+    `articles import`, `topics load` and `subscribers import` read it back; lists.json and sources.json hold the command
+    that adds each. Passwords, tokens and keys stay here. Suppressed addresses are keyed hashes: they mean something
+    beside this installation's secret key. The files hold addresses; only your account may read them.
 
     Example:  newsletter export ~/newsletter-2026-03
     """

@@ -1,7 +1,7 @@
 """Mail programs: which of them drop what CSS and HTML; a small table of our own, each row with its source.
 
-Support changes slowly; rows were read on the pages named, of caniemail.com (Can I email, MIT licence), and from what
-`docs/decisions/0020-checks-before-a-send.md` says of them.
+Each row names the page of caniemail.com (Can I email, MIT licence) that says who drops it, and is no more than a short
+form of it: who drops a part, or drops it in some versions, counts as dropping it. Support changes slowly; look there.
 """
 
 import re

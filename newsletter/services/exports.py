@@ -24,6 +24,7 @@ from newsletter.services.article_imports import source_slug
 from newsletter.services.audit import list_acts, record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.editions import edition_progress
+from newsletter.services.export_desk import export_accounts, export_api_clients, export_limits, export_sources
 from newsletter.services.filters import NamedFilter, load_names
 from newsletter.services.lists import ListFacts, list_lists
 from newsletter.storage import articles as article_store
@@ -78,7 +79,8 @@ class ExportReport:
 
 def export_everything(app: App, folder: Path, *, on_file: Callable[[str, int], None] = lambda *_: None) -> ExportReport:
     """
-    Write articles, topics, lists, subscribers, consents, suppressions, editions and the audit record into *folder*.
+    Write articles, topics, lists, subscribers, consents, suppressions, private feeds, sources, accounts, API clients,
+    limits, editions and the audit record into *folder*; passwords, tokens and keys stay.
 
     It is made, for its owner alone. *on_file* is told each finished file and how many things are in it. An export that
     fails leaves what it wrote, without the manifest that is written last.
@@ -122,6 +124,11 @@ class _Export:
             self._write_subscribers(each.mailing_list)
         self._write_consents()
         self._write_suppressions()
+        self._write_private_feeds()
+        self._write_array("sources", "sources.json", export_sources(self.app))
+        self._write_array("accounts", "accounts.json", export_accounts(self.app))
+        self._write_array("API clients", "api-clients.json", export_api_clients(self.app))
+        self._write_array("limits", "limits.json", export_limits(self.app))
         self._write_array("editions", "editions.json", self._editions())
         self._write_array("acts", "audit.json", self._acts())
         facts = {"at": self.report.at.isoformat(), "counts": self.report.counts, "files": self.report.files}
@@ -233,6 +240,15 @@ class _Export:
                     break
                 after = page[-1][0]
         self._done("suppressions", "suppressions.csv", table.count)
+
+    def _write_private_feeds(self) -> None:
+        """Write who was given a feed of their own; its address is a secret of theirs, and made anew elsewhere."""
+        with _Table(self.folder / "private-feeds.csv", ("address", "list", "made_at", "revoked_at")) as table:
+            for page in self._pages(lambda tx, after: storage.private_feeds(tx.session, after=after, limit=PAGE)):
+                for each in page:
+                    revoked_at = _time(each.revoked_at) if each.revoked_at else ""
+                    table.write((each.address, each.list, _time(each.made_at), revoked_at))
+        self._done("private feeds", "private-feeds.csv", table.count)
 
     def _editions(self) -> Iterator[dict[str, Any]]:
         after = 0

@@ -15,6 +15,7 @@ from newsletter.storage.articles import ArticleRow, SourceRow
 from newsletter.storage.editions import EditionItemRow, EditionRow, to_edition
 from newsletter.storage.engine import Session
 from newsletter.storage.lists import ListRow
+from newsletter.storage.private_feeds import PrivateFeedRow
 from newsletter.storage.subscribers import SubscriberRow
 from newsletter.storage.subscriptions import ConsentRow, SubscriptionRow, to_consent
 from newsletter.storage.suppressions import SuppressionRow
@@ -47,6 +48,17 @@ class ConsentLine:
     address: str
     list: str
     consent: Consent
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateFeedLine:
+    """A feed of a reader's own, without its address."""
+
+    id: int
+    address: str
+    list: str
+    made_at: datetime
+    revoked_at: datetime | None
 
 
 def article_ids(session: Session, *, after: int, limit: int) -> list[int]:
@@ -116,6 +128,22 @@ def consents(session: Session, *, after: int, limit: int) -> list[ConsentLine]:
         .limit(limit)
     )
     return [ConsentLine(row.id, address or "", slug, to_consent(row)) for row, address, slug in session.execute(query)]
+
+
+def private_feeds(session: Session, *, after: int, limit: int) -> list[PrivateFeedLine]:
+    """Return the feeds that readers were given after the id *after*; those of erased readers are gone."""
+    query = (
+        select(PrivateFeedRow, SubscriberRow.address, ListRow.slug)
+        .join(SubscriberRow, SubscriberRow.id == PrivateFeedRow.subscriber_id)
+        .join(ListRow, ListRow.id == PrivateFeedRow.list_id)
+        .where(PrivateFeedRow.id > after)
+        .order_by(PrivateFeedRow.id)
+        .limit(limit)
+    )
+    return [
+        PrivateFeedLine(row.id, address or "", slug, row.made_at, row.revoked_at)
+        for row, address, slug in session.execute(query)
+    ]
 
 
 def suppressions(session: Session, *, after: int, limit: int) -> list[tuple[int, Suppression]]:

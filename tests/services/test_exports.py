@@ -12,18 +12,24 @@ from newsroom import Newsroom
 from typer.testing import CliRunner
 
 from newsletter.cli.lists import app as lists_cli
+from newsletter.domain.limits import Limit
 from newsletter.domain.subscriptions import EndReason
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
 from newsletter.ingest.foreign_subscribers import Tool, read_foreign_file
 from newsletter.ingest.subscriber_csv import read_subscriber_file
 from newsletter.services import exports as service
+from newsletter.services.api import add_api_client
 from newsletter.services.article_imports import ImportResult, import_files
 from newsletter.services.articles import withdraw_article
 from newsletter.services.audit import list_acts
 from newsletter.services.context import App
 from newsletter.services.exports import export_everything
+from newsletter.services.limits import set_limit
 from newsletter.services.lists import show_list
+from newsletter.services.private_feeds import renew
+from newsletter.services.sources import add_source
+from newsletter.services.staff import Role, add_account
 from newsletter.services.subscriber_moves import move_in
 from newsletter.services.subscribers import erase_subscriber, export_subscriber
 from newsletter.services.suppressions import suppress_address
@@ -143,6 +149,40 @@ def test_what_was_withdrawn_suppressed_sent_and_done_is_told_beside(newsroom, tm
     assert "gone@" not in "".join(path.read_text() for path in folder.iterdir())
     assert "exported" == list_acts(newsroom.app, limit=1)[0].act
     assert report.counts == json.loads((folder / "manifest.json").read_text())["counts"]
+
+
+def test_what_the_newsroom_set_up_goes_along_without_its_secrets(newsroom, tmp_path):
+    poll = add_source(
+        newsroom.app, "https://press.example.org/feed", name="The Press", every_minutes=90, topics=["water"]
+    )
+    password = add_account(newsroom.app, "aida@example.org", Role.OPERATOR).password
+    token = add_api_client(newsroom.app, "City CMS").token
+    set_limit(newsroom.app, Limit("gmail", 5.0, None, None))
+    feed = renew(newsroom.app, newsroom.subscription("ann").uid)
+    folder = tmp_path / "out"
+    report = export_everything(newsroom.app, folder)
+    read = {name: json.loads((folder / f"{name}.json").read_text()) for name in ("sources", "accounts", "api-clients")}
+    [source] = [each for each in read["sources"] if "url" in each]
+
+    assert ("the-press", poll.url, 90) == (source["slug"], source["url"], source["every_minutes"])
+    assert [("aida@example.org", "operator")] == [(each["email"], each["role"]) for each in read["accounts"]]
+    assert ["City CMS"] == [each["name"] for each in read["api-clients"]]
+    assert [("gmail", 5.0)] == [
+        (each["name"], each["rate"]) for each in json.loads((folder / "limits.json").read_text())
+    ]
+    assert [("ann@readers.example", "weekly", "")] == [
+        (each["address"], each["list"], each["revoked_at"]) for each in rows_of(folder / "private-feeds.csv")
+    ]
+    assert (1, 1, 1) == tuple(report.counts[name] for name in ("accounts", "API clients", "private feeds"))
+    everything = "".join(path.read_text() for path in folder.iterdir())
+    assert not [
+        each
+        for each in (password, token, next(iter(feed.values())).rpartition("/")[2].partition(".")[0])
+        if each in everything
+    ]
+
+    words = shlex.split(source["added_by"])[2:]
+    assert ["add", poll.url, "--kind", "story", "--name", "The Press", "--topic", "water", "--every", "90"] == words
 
 
 def test_only_its_owner_may_read_it(newsroom, tmp_path):
