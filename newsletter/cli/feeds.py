@@ -15,7 +15,7 @@ from newsletter.services.websub import list_followers
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Feeds: RSS, Atom and JSON for each topic, kind, list and language, and who follows them.",
+    help="Feeds: RSS, Atom, JSON and calendars for each topic, kind, list and language, and who follows them.",
 )
 
 KIB = 1024

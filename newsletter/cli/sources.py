@@ -62,6 +62,8 @@ def add(
     )
     _print(service.show_source(parts, poll.slug), as_json=as_json)
     if not as_json:
+        if name is None:
+            console.print("\nIt is called after its host; remove it and add it with --name for another.", style="dim")
         console.print(f"\nIt is polled with the next tick. At once:  newsletter sources poll {poll.slug}", style="dim")
 
 

@@ -15,6 +15,7 @@ from newsletter.services.context import App, Transaction
 from newsletter.services.topics import TopicFinder
 from newsletter.storage import sources as storage
 from newsletter.storage.articles import lock_source
+from newsletter.storage.lists import known_sources
 from newsletter.storage.sources import NewPoll, Poll, SourceCount
 from newsletter.storage.topics import load_topics
 
@@ -121,11 +122,16 @@ def find_source(tx: Transaction, slug: str) -> Poll:
     """Return how the source called *slug* is polled.
 
     Raises:
-        NotFoundError: it is not polled, or there is none.
+        NotFoundError: there is none, or it is not polled; the message says which.
     """
     poll = storage.find_poll(tx.session, slug)
+    if poll is None and slug in known_sources(tx.session):
+        raise NotFoundError(
+            f"the source {slug!r} is not polled: its articles come from files or the API. "
+            f"To poll a feed for it: newsletter sources add URL --kind KIND --name {slug}"
+        )
     if poll is None:
-        raise NotFoundError(f"no source {slug!r} is polled; `newsletter sources list` shows them")
+        raise NotFoundError(f"there is no source {slug!r}; `newsletter sources list` shows them")
     return poll
 
 

@@ -70,6 +70,15 @@ class TestSources:
         assert 0 == run(desk, "remove", "the-press").exit_code
         assert "not polled" in run(desk, "list").stdout
 
+    def test_a_source_that_is_imported_is_told_from_one_that_is_not_there(self, desk, source, tmp_path):
+        (tmp_path / "a.md").write_text("---\ntitle: One\ndate: 2026-03-01\nkind: story\n---\n\nWords.\n")
+        run(desk, "import", str(tmp_path / "a.md"), "--source", "Ministry", of=articles)
+        unnamed = run(desk, "add", source.put("/feed", rss(item(1))), "--kind", "story")
+
+        assert "'ministry' is not polled: its articles come from files" in str(run(desk, "poll", "ministry").exception)
+        assert "there is no source 'nobody'" in str(run(desk, "poll", "nobody").exception)
+        assert "called after its host" in unnamed.stdout
+
     def test_a_sick_source_is_named_everywhere(self, desk, source):
         run(desk, "add", source.put("/feed", status=500), "--kind", "story", "--name", "Ill")
         for _ in range(3):
