@@ -53,6 +53,7 @@ class Processes:
     def start(self, *arguments: str, **changes: str) -> Part:
         """Start a part of the service; *changes*: its own environment."""
         environment = {**os.environ, **self.environment, **changes}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # else each compiles every module anew
         with self.log.open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "newsletter", *arguments],

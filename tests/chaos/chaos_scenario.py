@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
-from chaos_ledger import Account, Ledger
+from chaos_ledger import POLL_SECONDS, Account, Ledger
 from chaos_orders import Act, Orders, Stage, behave
 from chaos_processes import Processes
 from chaos_relay import ChaosRelay
@@ -72,6 +72,14 @@ class Chaos:
     def wait_for(self, share: float) -> None:
         """Wait until this share of the deliveries is accepted."""
         self.ledger.wait_for(round(self.deliveries * share), seconds=SETTLE_SECONDS)
+
+    def wait_until_the_relay_is_left_alone(self) -> None:
+        """Wait until its breaker has opened."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        with psycopg.connect(self.ledger.url, autocommit=True) as connection:
+            while not connection.execute("select 1 from relay where open_until > clock_timestamp()").fetchone():
+                assert time.monotonic() < deadline
+                time.sleep(POLL_SECONDS)
 
     def end(self, scenario: str, *, doubts_a_kill: int = CONNECTIONS) -> Account:
         """Wait until all is settled, reconcile, and hold the outcome against what is promised of every scenario.

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import redis
 import servers
 
 
-class RestartableServer:
+class RestartableServer(ABC):
     """A server in a folder of its own, the child of a shell that ends it when this process ends; see `servers`."""
 
     stop_signal: str
@@ -43,11 +44,13 @@ class RestartableServer:
         self._shell.stdin.close()
         self._shell.wait(servers.STOP_SECONDS)
 
+    @abstractmethod
     def main_pid(self) -> int:
-        raise NotImplementedError
+        """Return the id of the process that ends it."""
 
+    @abstractmethod
     def answers(self) -> bool:
-        raise NotImplementedError
+        """Say whether it serves."""
 
 
 class Postgres(RestartableServer):

@@ -25,6 +25,8 @@ MOST_DELIVERIES = 2000
 """What the longest scenario sends, at scale 1."""
 TIMEOUT_SECONDS = 2
 """How long an answer of the relay is waited for."""
+OWN_WORKERS = "own_workers"
+"""The fixture of scenarios that start other processes than the usual ones."""
 ROW = "chaos"
 """Under this name a scenario's report carries its row, from whatever process ran it."""
 
@@ -100,11 +102,25 @@ def servers(relay: ChaosRelay, postgres: Postgres, valkey: Valkey) -> Servers:
 
 
 @pytest.fixture
+def own_workers(service: Processes) -> Iterator[None]:
+    """No workers and no beat but those that the scenario starts; they end with it."""
+    service.stop()
+    yield
+    service.end()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let scenarios with workers of their own come last, since others start theirs anew after each of them."""
+    items.sort(key=lambda item: OWN_WORKERS in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture
 def chaos(
     app: App, ledger: Ledger, service: Processes, servers: Servers, request: pytest.FixtureRequest
 ) -> Iterator[Chaos]:
     """One scenario; if it fails, the next one begins with new processes."""
-    service.complete()
+    if OWN_WORKERS not in request.fixturenames:
+        service.complete()
     scenario = Chaos(
         app=app,
         ledger=ledger,

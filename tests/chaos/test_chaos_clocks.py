@@ -21,16 +21,15 @@ def wrong_by(span: timedelta) -> dict[str, str]:
     return {"PYTHONPATH": str(FOLDER), "CHAOS_CLOCK_SECONDS": str(span.total_seconds())}
 
 
+@pytest.mark.usefixtures("own_workers")
 def test_no_worker_s_clock_decides_anything(chaos: Chaos):
     """One that sweeps is an hour ahead, one that sends an hour behind; leases, retries and ticks go on as ever."""
-    chaos.processes.stop()
     chaos.begin(400, policy=RESEND_ONCE, delay_seconds=0.004)
     chaos.processes.start_worker(Queue.TICK, **wrong_by(HOUR))
     chaos.processes.start_worker(Queue.BULK, **wrong_by(-HOUR))
     chaos.processes.start_beat()
     chaos.kill_all_through(4)
     account = chaos.end("workers' clocks wrong by an hour")
-    chaos.processes.stop()
 
     assert account.deliveries == account.accepted_in_truth
     assert {1, -1} <= hours_told(chaos.processes.log)
@@ -50,11 +49,11 @@ def test_two_beats_are_no_worse_than_one(chaos: Chaos):
     chaos.processes.stop(second)
 
 
+@pytest.mark.usefixtures("own_workers")
 def test_without_a_beat_a_send_goes_on_until_its_doorbell_is_lost(chaos: Chaos):
     """One doorbell is enough for all that is due; a killed sender takes it along, and the next tick finds the rest."""
-    chaos.processes.stop()
     chaos.valkey.flush()
-    chaos.begin(600, delay_seconds=0.05)
+    chaos.begin(400, delay_seconds=0.05)
     for _ in range(2):
         chaos.processes.start_worker(*QUEUES)
     chaos.ring()

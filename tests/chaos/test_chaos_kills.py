@@ -23,17 +23,16 @@ def test_workers_killed_all_through_a_send(chaos: Chaos, policy: InDoubtPolicy):
 
 @pytest.fixture
 def no_journals(chaos: Chaos) -> Iterator[None]:
-    """Workers are stopped, and the place of their journals is taken by something in which no folder can be made."""
+    """The place of journals is taken by something in which no folder can be made."""
     journals = chaos.app.settings.home / "journals"
-    chaos.processes.stop()
     shutil.rmtree(journals, ignore_errors=True)  # not there yet, if this scenario is the first
     journals.touch()
     yield
-    chaos.processes.end()
+    chaos.processes.end()  # before others may write theirs
     journals.unlink()
 
 
-@pytest.mark.usefixtures("no_journals")
+@pytest.mark.usefixtures("own_workers", "no_journals")
 def test_without_journals_a_kill_leaves_a_micro_batch_in_doubt_at_most(chaos: Chaos):
     """As where a whole machine is lost, or its disk is full: leases run out, and what was written ahead is unknown."""
     chaos.begin(2000, delay_seconds=0.004)

@@ -1,7 +1,5 @@
 """A relay that refuses, breaks off, hangs, limits and forgets."""
 
-import time
-
 import pytest
 from chaos_orders import Act, Answer, Moment, Orders, Stage, every, first_time_to, mixed, sometimes
 from chaos_processes import QUEUES
@@ -21,7 +19,7 @@ BUSY = "421 4.3.2 too busy"
 def test_a_relay_that_refuses_connections_costs_nothing_but_time(chaos: Chaos):
     chaos.relay.refuse()
     chaos.begin(300)
-    time.sleep(2)
+    chaos.wait_until_the_relay_is_left_alone()
     attempts = {row.attempts for row in chaos.ledger.deliveries()}
     chaos.relay.listen()
     account = chaos.end("connection refused")
@@ -126,9 +124,9 @@ def test_a_relay_without_pipelining(chaos: Chaos, monkeypatch: pytest.MonkeyPatc
     assert account.deliveries == account.states["accepted"] + account.states["in_doubt"]
 
 
+@pytest.mark.usefixtures("own_workers")
 def test_a_relay_whose_tls_fails_now_and_then_gets_nothing_in_the_clear(chaos: Chaos, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(chaos.relay, "capabilities", ("PIPELINING", "STARTTLS"))
-    chaos.processes.stop()
     orders = mixed(
         every(3, "454 4.7.0 no TLS now", S.STARTTLS),
         every(4, Act.DROP, S.STARTTLS),
@@ -139,7 +137,6 @@ def test_a_relay_whose_tls_fails_now_and_then_gets_nothing_in_the_clear(chaos: C
     chaos.processes.start_worker(*QUEUES, NEWSLETTER_SMTP_URL=url, SSL_CERT_FILE=str(CERTIFICATES / "ca.pem"))
     chaos.processes.start_beat()
     account = chaos.end("TLS fails now and then")
-    chaos.processes.stop()
 
     assert account.deliveries == account.states["accepted"]
     assert {True} == {mail.is_secret for mail in chaos.relay.taken}

@@ -34,7 +34,7 @@ def test_the_database_restarted_at_once_in_the_middle_of_a_send(chaos: Chaos):
         chaos.wait_for(share)
         chaos.postgres.restart_at_once()
     chaos.wait_for(0.7)
-    chaos.postgres.restart_at_once(down_seconds=5)
+    chaos.postgres.restart_at_once(down_seconds=3)
     chaos.wait_for(1)  # a sweep may come before the senders, which then end the doubt
     account = chaos.end("database restarted at once, once down for longer than a lease")
 
