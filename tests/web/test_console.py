@@ -19,6 +19,7 @@ from newsletter.services.feeds import rebuild_feeds
 from newsletter.services.limits import list_limits
 from newsletter.services.reports import find_progress
 from newsletter.services.sending_status import find_sending_status
+from newsletter.services.stops import find_halts
 from newsletter.web.application import build_web
 from newsletter.web.console.routes import PLACES
 
@@ -64,6 +65,8 @@ ROUTES = {
     ("GET", "/console/sending"): "O",
     ("POST", "/console/sending/stop"): "O",
     ("POST", "/console/sending/go-on"): "O",
+    ("POST", "/console/sending/stop-list"): "O",
+    ("POST", "/console/sending/list-go-on"): "O",
     ("POST", "/console/sending/limit"): "O",
     ("POST", "/console/sending/free"): "O",
     ("POST", "/console/editions/{edition}/pause"): "O",
@@ -489,6 +492,24 @@ def test_an_operator_stops_all_mail_with_a_reason_and_lets_it_go_on(desk):
     assert "a fire at the relay" in page
     assert not find_sending_status(app).is_stopped
     assert {"operator@staff.example"} == {each.actor for each in list_acts(app, about="sending")}
+
+
+def test_an_operator_stops_a_list_with_a_reason_and_lets_it_go_on(desk):
+    app, _ = desk
+    browser = signed_in(app, Role.OPERATOR)
+    without = browser.post("/console/sending/stop-list", list="reviewed")
+    unknown = browser.post("/console/sending/stop-list", list="none", reason="a drill")
+    browser.post("/console/sending/stop-list", list="reviewed", reason="its domain <lapsed>")
+    (waits,) = find_halts(app).lists
+    again = browser.post("/console/sending/stop-list", list="reviewed", reason="once more")
+    page = browser.get("/console/sending").text
+    browser.post("/console/sending/list-go-on", list="reviewed")
+
+    assert (422, 404, 409) == (without.status_code, unknown.status_code, again.status_code)
+    assert ("reviewed", "its domain <lapsed>", "operator@staff.example") == (waits.slug, waits.reason, waits.by)
+    assert "its domain &lt;lapsed&gt;" in page
+    assert [] == find_halts(app).lists
+    assert ["resumed", "paused"] == [each.act for each in list_acts(app, about="list reviewed")][:2]
 
 
 def test_a_limit_that_is_none_is_refused(app):

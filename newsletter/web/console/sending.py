@@ -1,15 +1,17 @@
-"""Sending as a whole in the console: stop it, let it go on, relays, limits."""
+"""Sending as a whole in the console: stop it or a list's, let it go on, relays, limits."""
 
 from starlette.responses import Response
 
 from newsletter.domain.limits import Limit
+from newsletter.domain.lists import MailingList
 from newsletter.domain.providers import PROVIDERS
 from newsletter.domain.staff import Role
 from newsletter.errors import InvalidError
 from newsletter.services.limits import clear_limit, list_limits, set_limit
+from newsletter.services.lists import list_lists
 from newsletter.services.relays import list_relays
 from newsletter.services.sending_status import find_sending_status
-from newsletter.services.stops import pause_sending, resume_sending
+from newsletter.services.stops import pause_list, pause_sending, resume_list, resume_sending
 from newsletter.web.console.desk import Desk, Place
 
 
@@ -18,10 +20,18 @@ def _sending(desk: Desk) -> Response:
     return desk.page(
         "sending",
         sending=find_sending_status(desk.app),
+        lists=[_list(desk, each.mailing_list) for each in list_lists(desk.app)],
         relays=[(each, desk.time(each.failed_at)) for each in relays],
         limits=[(each, desk.time(each.set_at)) for each in list_limits(desk.app)],
         names=[*PROVIDERS, *(each.name for each in relays)],
     )
+
+
+def _list(desk: Desk, found: MailingList) -> tuple[str, str, str]:
+    """Return a list's slug and title, and why its mail waits, if it does."""
+    pause = found.pause
+    told = f"{pause.by}, {desk.time(pause.at)}: {pause.reason}" if pause else ""
+    return found.slug, found.title(desk.visit.language.code), told
 
 
 def _stop(desk: Desk) -> Response:
@@ -31,6 +41,16 @@ def _stop(desk: Desk) -> Response:
 
 def _go_on(desk: Desk) -> Response:
     resume_sending(desk.app)
+    return desk.to("/sending", done="resumed")
+
+
+def _stop_list(desk: Desk) -> Response:
+    pause_list(desk.app, desk.value("list"), reason=desk.value("reason"))
+    return desk.to("/sending", done="list-stopped")
+
+
+def _let_list_go_on(desk: Desk) -> Response:
+    resume_list(desk.app, desk.value("list"))
     return desk.to("/sending", done="resumed")
 
 
@@ -69,6 +89,8 @@ PLACES = (
     Place("GET", "/sending", Role.OPERATOR, _sending, "sending"),
     Place("POST", "/sending/stop", Role.OPERATOR, _stop, "stop"),
     Place("POST", "/sending/go-on", Role.OPERATOR, _go_on, "go-on"),
+    Place("POST", "/sending/stop-list", Role.OPERATOR, _stop_list, "stop-list"),
+    Place("POST", "/sending/list-go-on", Role.OPERATOR, _let_list_go_on, "list-go-on"),
     Place("POST", "/sending/limit", Role.OPERATOR, _limit, "limit"),
     Place("POST", "/sending/free", Role.OPERATOR, _clear, "free"),
 )
