@@ -27,8 +27,6 @@ MEGABYTES = 1500
 AT_ONCE = 2
 """Processes; who comes while all of them read waits, for `SECONDS` at most each."""
 IDLE_SECONDS = 120.0
-ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "TZ")
-"""What is passed on: nothing that is secret."""
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -76,7 +74,7 @@ class _Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+                env={"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(sys.path)},
                 start_new_session=True,  # Ctrl-C in a terminal is for who started it
             )
         )

@@ -6,9 +6,9 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from newsletter.bootstrap import HANDLERS
 from newsletter.dispatch import QUEUE_OF, Doorbell, Queue
 from newsletter.domain.deliveries import Pool
+from newsletter.doorbells import HANDLERS
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import typer
 from newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
-from newsletter.bootstrap import HANDLERS
 from newsletter.cli import editions as editions_cli
 from newsletter.cli import previews as previews_cli
 from newsletter.cli.editions import follow, send
 from newsletter.dispatch import Doorbell, InProcessDispatcher, RecordingDispatcher, Ring
 from newsletter.domain.deliveries import DeliveryState
+from newsletter.doorbells import HANDLERS
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.context import App
 from newsletter.services.reports import list_progress

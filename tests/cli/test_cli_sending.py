@@ -12,7 +12,6 @@ from answering import answer, begin
 from newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
-from newsletter.bootstrap import HANDLERS
 from newsletter.cli import database as database_cli
 from newsletter.cli import deliveries, limits, sending
 from newsletter.cli import editions as editions_cli
@@ -20,6 +19,7 @@ from newsletter.cli import lists as lists_cli
 from newsletter.dispatch import InProcessDispatcher
 from newsletter.domain.lists import Cadence
 from newsletter.domain.replies import Stage, Verdict
+from newsletter.doorbells import HANDLERS
 from newsletter.errors import NewsletterError
 from newsletter.services.admission import report_failure
 from newsletter.services.guard import watch

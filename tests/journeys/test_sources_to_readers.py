@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from newsletter.bootstrap import HANDLERS
 from newsletter.dispatch import Doorbell, InProcessDispatcher, Ring
 from newsletter.domain.lists import Cadence
+from newsletter.doorbells import HANDLERS
 from newsletter.embedded import EmbeddedWorker, run_until_idle
 from newsletter.services.feed_documents import DocumentCache
 from newsletter.services.sources import add_source, list_sources
