@@ -138,6 +138,7 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
     whose clock is ahead of beat's would drop every tick; that many may wait costs little, see `workers.pace`.
     """
     from celery import Celery  # noqa: PLC0415  see above
+
     celery = Celery("newsletter", broker=broker_url)
     celery.conf.update(
         task_ignore_result=True,

@@ -12,35 +12,7 @@ import typer
 
 from newsletter import __version__
 from newsletter.bootstrap import build_app
-from newsletter.cli import (
-    announcements,
-    api,
-    articles,
-    audit,
-    database,
-    deliveries,
-    demo,
-    dkim,
-    doctor,
-    edition_checks,
-    edition_edits,
-    editions,
-    explaining,
-    exports,
-    feed_readers,
-    feeds,
-    growth,
-    limits,
-    lists,
-    previews,
-    printed,
-    reports,
-    run,
-    sending,
-    sources,
-    staff,
-    subscribers,
-)
+from newsletter.cli.groups import CommandGroup
 from newsletter.cli.output import errors
 from newsletter.clock import clock_from, system_clock
 from newsletter.config import load_settings
@@ -50,6 +22,7 @@ from newsletter.services.context import App
 
 cli = typer.Typer(
     name="newsletter",
+    cls=CommandGroup,
     help="Topic-filtered feeds and e-mail digests for a newsroom.",
     epilog="Start with:  newsletter demo",
     no_args_is_help=True,
@@ -124,48 +97,6 @@ def _options(
     configure_logs(as_json=not sys.stderr.isatty(), level="info" if verbose else "warning")
     context.obj = _Parts(now, home, " ".join(by.split()) or _account())
     context.call_on_close(context.obj.close)
-
-
-cli.add_typer(articles.app, name="articles")
-cli.add_typer(articles.topics_app, name="topics")
-cli.add_typer(sources.app, name="sources")
-cli.add_typer(api.app, name="api-clients")
-cli.add_typer(lists.app, name="lists")
-cli.add_typer(subscribers.app, name="subscribers")
-cli.add_typer(editions.app, name="editions")
-cli.add_typer(deliveries.app, name="deliveries")
-cli.add_typer(sending.app, name="sending")
-cli.add_typer(limits.app, name="limits")
-cli.add_typer(limits.relays_app, name="relays")
-cli.add_typer(feeds.app, name="feeds")
-cli.add_typer(reports.app, name="reports")
-cli.add_typer(dkim.app, name="dkim")
-cli.add_typer(staff.app, name="staff")
-cli.add_typer(database.app, name="db")
-for command in (
-    edition_edits.edit,
-    edition_edits.diff,
-    edition_edits.mend,
-    edition_checks.check,
-    previews.preview,
-    announcements.correct,
-):
-    editions.app.command()(command)
-editions.app.command("test-send")(previews.send_a_test)
-lists.app.command()(growth.growth)
-feeds.app.command()(feed_readers.readers)
-cli.command()(editions.send)
-cli.command()(audit.audit)
-cli.command()(announcements.compose)
-cli.command()(explaining.explain)
-cli.command()(exports.export)
-cli.command()(demo.demo)
-cli.command()(run.up)
-cli.command()(run.serve)
-cli.command()(run.worker)
-cli.command()(run.tick)
-cli.command()(doctor.doctor)
-cli.command()(printed.json_schema)
 
 
 def main() -> None:

@@ -214,7 +214,7 @@ def _parse(arguments: list[str]) -> Any:
     command: Any = typer.main.get_command(cli)
     words = list(arguments)
     while isinstance(command, typer.core.TyperGroup):
-        command = command.commands[words.pop(0)]
+        command = command.get_command(typer.Context(command), words.pop(0))
     return command.make_context(" ".join(arguments), words)
 
 
