@@ -66,6 +66,8 @@ LONGEST_RETRY_SECONDS = 10.0
 LONGEST_RELAY = 80
 """Characters of a relay's name in a sender's; the whole has to fit where leases and attempts keep it."""
 
+JUDGED = frozenset({Verdict.ACCEPTED, Verdict.RECIPIENT_FAILED, Verdict.RECIPIENT_DEFERRED, Verdict.CONTENT_REFUSED})
+"""What a relay that works says of a mail, be it a no."""
 BELL_OF = {Pool.BULK: Doorbell.SEND_BULK, Pool.TRANSACTIONAL: Doorbell.SEND_TRANSACTIONAL}
 
 
@@ -441,9 +443,7 @@ class _Sender:
             self._judge_relay(results)
         if self._refused:
             self._turn([], "")  # first, since what follows may fail and answers count
-            refused, self._refused = self._refused, []
-            for result, delivery in refused:
-                self._alarm(result, delivery)
+            self._raise_alarms()
 
     def _note(self, results: Sequence[SendResult]) -> bool:
         if not results:
@@ -479,10 +479,10 @@ class _Sender:
         return result.verdict is Verdict.RELAY_DEFERRED and result.stage in COUNTS and len(self.app.relays) > 1
 
     def _judge_relay(self, results: Sequence[SendResult]) -> None:
-        """Find out whether the relay works: it took a mail; or it took none, and refuses or breaks off all."""
+        """Find out whether the relay works: it judged a mail; or it judged none, and refuses or breaks off all."""
         had_worked = self._has_worked
         for result in results:
-            if result.verdict is Verdict.ACCEPTED:
+            if result.verdict in JUDGED:
                 self._has_worked, self._deferred_in_a_row = True, 0
             elif result.verdict in (Verdict.RELAY_DEFERRED, Verdict.IN_DOUBT):
                 self._deferred_in_a_row += 1
@@ -491,6 +491,11 @@ class _Sender:
                     return
         if self._has_worked and not had_worked:
             admission.report_success(self.app, self.relay)
+
+    def _raise_alarms(self) -> None:
+        refused, self._refused = self._refused, []
+        for result, delivery in refused:
+            self._alarm(result, delivery)
 
     def _alarm(self, result: SendResult, delivery: Claimed) -> None:
         """Stop what would fail for everybody, and tell staff what is our own fault."""
@@ -514,6 +519,7 @@ class _Sender:
         finally:
             if self._told:
                 self._turn([], "")
+        self._raise_alarms()
         if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
             self._fail(*self._fleet.failure)
         if is_settled:

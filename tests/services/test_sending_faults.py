@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 
 import pytest
 from newsroom import Newsroom
@@ -11,14 +12,18 @@ from smtp_server import Act, Answer, ScriptedRelay, Turn
 from sqlalchemy import update
 
 from newsletter.domain.deliveries import LEASE, MICRO_BATCH, DeliveryState, Pool, sending_lease
+from newsletter.domain.editions import EditionState
 from newsletter.domain.lists import InDoubtPolicy
+from newsletter.domain.replies import Stage
 from newsletter.errors import TransientError
 from newsletter.mail.relay import Relay
 from newsletter.services import sending
-from newsletter.services.sending import Slice
+from newsletter.services.admission import report_failure
+from newsletter.services.sending import Slice, send_slice
 from newsletter.services.sweeping import sweep
 from newsletter.storage import ledger
 from newsletter.storage.lists import ListRow
+from newsletter.storage.relays import RelayRow
 
 S = DeliveryState
 NAMES = ("ann", "bek", "eva", "ilya")
@@ -122,6 +127,43 @@ def test_a_relay_that_breaks_off_at_once_is_left_alone_for_a_slice(newsroom, edi
         newsroom.send()
 
     assert 1 == relay.mails
+    assert {S.QUEUED: 4} == states(newsroom, edition_id)
+
+
+def test_a_relay_that_refuses_its_probe_s_recipient_works_again(newsroom, edition_id):
+    """What it says of one address says that it is there for the others."""
+    relay = ScriptedRelay(lambda turn: "550 5.1.1 user unknown" if (turn.verb, turn.mail) == ("RCPT", 1) else None)
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1")
+        [refused] = newsroom.app.relays
+        for _ in range(5):
+            report_failure(newsroom.app, refused, Stage.CONNECT, "Connection refused")
+        with newsroom.app.transaction() as tx:
+            tx.session.execute(update(RelayRow).values(open_until=RelayRow.opened_at))
+
+        assert Slice(failed=1) == newsroom.send()
+        assert Slice(accepted=3) == newsroom.send()
+
+    assert {S.FAILED: 1, S.ACCEPTED: 3} == states(newsroom, edition_id)
+
+
+def test_a_refusal_heard_while_a_sender_stops_pauses_its_edition(newsroom, edition_id, monkeypatch):
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    is_stopping = Event()
+
+    def refuse_late(turn: Turn) -> Answer:
+        if turn.verb != "DOT":
+            return None
+        is_stopping.set()
+        time.sleep(0.3)
+        return "554 5.6.0 refused"
+
+    relay = ScriptedRelay(refuse_late)
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1")
+        send_slice(newsroom.app, Pool.BULK, should_stop=is_stopping.is_set)
+
+    assert EditionState.PAUSED == newsroom.state(edition_id)
     assert {S.QUEUED: 4} == states(newsroom, edition_id)
 
 
