@@ -1,11 +1,12 @@
 """Progress on a terminal or in a pipe: a bar and a few lines that fit, or one plain line now and then."""
 
 import json
+import signal
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import typer
@@ -143,16 +144,39 @@ def watch(parts: App, edition_id: int, *, as_json: bool = False, is_alone: bool 
 
 
 def watch_while(parts: App, edition_id: int, worker: threading.Thread, *, quiet: bool = False) -> None:
-    """Show how far an edition is while *worker* sends it in this process, or others do."""
+    """Show how far an edition is while *worker* sends it in this process, or others do.
 
-    def is_done(found: EditionStatus) -> bool:
-        return is_over(found) or (parts.settings.is_embedded and not worker.is_alive())
+    Raises:
+        KeyboardInterrupt: between two looks, if Ctrl-C was pressed.
+    """
+    with _noting_ctrl_c() as pressed:
 
-    if not quiet:
-        _watch(parts, edition_id, is_done, is_alone=False)
-        return
-    while not is_done(follow_edition(parts, edition_id)):
-        time.sleep(FRAME_SECONDS / 2)
+        def is_done(found: EditionStatus) -> bool:
+            if pressed:
+                raise KeyboardInterrupt
+            return is_over(found) or (parts.settings.is_embedded and not worker.is_alive())
+
+        def rest(seconds: float) -> None:
+            until = time.monotonic() + seconds
+            while not pressed and (left := until - time.monotonic()) > 0:
+                time.sleep(min(left, FRAME_SECONDS / 2))
+
+        if not quiet:
+            _watch(parts, edition_id, is_done, is_alone=False, rest=rest)
+            return
+        while not is_done(follow_edition(parts, edition_id)):
+            time.sleep(FRAME_SECONDS / 2)
+
+
+@contextmanager
+def _noting_ctrl_c() -> Iterator[Sequence[int]]:
+    """Collect Ctrl-C instead of raising it wherever it falls: a finaliser, and there are many, would swallow it."""
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _watch(
@@ -162,6 +186,7 @@ def _watch(
     *,
     as_json: bool = False,
     is_alone: bool,
+    rest: Callable[[float], None] = time.sleep,
 ) -> None:
     pace = Pace()
     with _screen(as_json=as_json) as show:
@@ -179,7 +204,7 @@ def _watch(
             if done:
                 return
             took = time.monotonic() - asked_at
-            time.sleep(min(LONGEST_WAIT_SECONDS, max(FRAME_SECONDS, took * SHARE_OF_TIME)))
+            rest(min(LONGEST_WAIT_SECONDS, max(FRAME_SECONDS, took * SHARE_OF_TIME)))
 
 
 Show = Callable[..., None]
