@@ -74,7 +74,8 @@ def test_a_list_comes_back_as_it_was_added(database: Database):
         by_id = lists.load_list_by_id(session, added.id)
         unknown = lists.load_list(session, "no-such")
 
-    assert a_list(added.filter_id) == replace(added, id=0)
+    assert a_list(added.filter_id) == replace(added, id=0, created_at=None)
+    assert NOON == added.created_at
     assert added == by_slug == by_id
     assert unknown is None
 
