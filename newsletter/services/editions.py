@@ -322,6 +322,10 @@ def fan_out_edition(app: App, edition_id: int) -> int:
     Each chunk is a transaction of its own; stopping between two and repeating all of it changes nothing.
     """
     seen = 0
+    with app.transaction() as tx:
+        edition = edition_store.load_edition(tx.session, edition_id, for_update=True)
+        if edition is not None and edition.state is EditionState.APPROVED:
+            fanout.forget_half_a_chunk(tx.session, edition)
     with ThreadPoolExecutor(1, "fan-out") as thread:
         while readers := _fan_out_chunk(app, edition_id, lambda work: thread.submit(_work_alone, app, work)):
             seen += readers

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, func, literal, null, select, text, update
+from sqlalchemy import ColumnElement, String, case, delete, func, literal, null, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
@@ -98,6 +98,17 @@ def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
     return []
 
 
+def forget_half_a_chunk(session: Session, edition: Edition) -> None:
+    """Delete what was made for readers beyond the cursor: a chunk failed after half of it was written *beside*.
+
+    Who has left or chosen anew since would else be counted wrong. Call it as a fan-out begins, the edition locked and
+    not sent yet; done again it finds nothing.
+    """
+    beyond = select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).scalar_subquery()
+    for table in (DeliveryRow, ExclusionRow):
+        session.execute(delete(table).where(table.edition_id == edition.id, table.subscription_id > beyond))
+
+
 def fan_out_chunk(
     session: Session,
     edition: Edition,
@@ -114,7 +125,7 @@ def fan_out_chunk(
     Writes rows and cursor in the caller's transaction; safe to repeat, since (edition, subscriber) is unique.
     *now* is newsroom time, which is the Date of the mails; how long they may be sent was fixed at the approval.
     *beside*: does half of the work at the same time on PostgreSQL. Its rows may be there although the caller's
-    transaction fails; then the next try finds them made.
+    transaction fails: see `forget_half_a_chunk`.
     """
     send_until = session.execute(select(EditionRow.send_until).where(EditionRow.id == edition.id)).scalar_one()
     if session.get_bind().dialect.name == "sqlite":
@@ -182,8 +193,11 @@ def _fan_out_on_postgresql(
     }
     middle = len(readers) // 2 if beside else 0
     first = beside(partial(_all_but_latecomers, values=values, readers=readers[:middle])) if beside else None
-    late = _all_but_latecomers(session, values, readers[middle:])
-    late = (first.result() if first else []) + late
+    try:
+        late = _all_but_latecomers(session, values, readers[middle:])
+    finally:  # nothing is written any more when this transaction lets go of the edition
+        late_beside = first.result() if first else []
+    late = late_beside + late
     if late:
         decide(late)
         session.execute(_CHUNK, values | {"readers": late, "are_late": True})
