@@ -253,7 +253,7 @@ def compose_again(tx: Transaction, mailing_list: MailingList, edition: Edition) 
 
 def _release(tx: Transaction, edition_id: int, mailing_list: MailingList, *, is_held: bool, tells_staff: bool) -> None:
     if is_held:
-        edition_store.set_state(tx.session, edition_id, EditionState.REVIEW, now=tx.now)
+        edition_store.set_state(tx.session, edition_id, EditionState.REVIEW, now=tx.now, review_until=None)
         if tells_staff and mailing_list.review_minutes is not None:
             tell_staff(tx, edition_id)
         return

@@ -226,9 +226,12 @@ def _existing(tx: Transaction, mailing_list: MailingList, cadence: Cadence, slot
 
 
 def _reopen(tx: Transaction, edition: Edition, deadline_at: datetime) -> None:
-    """Let a skipped edition be composed after all, with what is there now; what staff changed in it still counts."""
-    forget_contents(tx.session, edition.id)
-    edition_store.set_state(
+    """Let a skipped edition be composed after all, with what is there now; what staff changed in it still counts.
+
+    Raises:
+        ConflictError: somebody else has just done so.
+    """
+    is_ours = edition_store.set_state(
         tx.session,
         edition.id,
         EditionState.PLANNED,
@@ -236,7 +239,12 @@ def _reopen(tx: Transaction, edition: Edition, deadline_at: datetime) -> None:
         skip_reason=None,
         cut_at=tx.now,
         deadline_at=deadline_at,
+        review_until=None,
+        review_told_at=None,
     )
+    if not is_ours:
+        raise ConflictError(f"somebody else has just opened edition {edition.id}; see `newsletter editions list`")
+    forget_contents(tx.session, edition.id)
     record_act(tx, "reopened", f"edition {edition.id}", skipped=edition.skip_reason)
 
 

@@ -56,7 +56,7 @@ def save_dropped(session: Session, edition_id: int, revisions: Mapping[int, int]
 
 
 def forget_contents(session: Session, edition_id: int) -> None:
-    """Delete what was composed for an edition in review: its items, blocks, variants, audience; it has no mail."""
+    """Delete the items, blocks, variants and audience of an edition in review, or skipped after it; it has no mail."""
     of_edition = select(VariantRow.id).where(VariantRow.edition_id == edition_id).scalar_subquery()
     session.execute(delete(VariantItemRow).where(VariantItemRow.variant_id.in_(of_edition)))
     for table in (AudienceExceptionRow, AudienceRow, VariantRow, BlockRow, EditionItemRow):

@@ -11,7 +11,7 @@ from newsletter.domain.editions import EditionState, SkipReason
 from newsletter.domain.lists import Cadence
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.services.audit import list_acts
-from newsletter.services.editions import fan_out_edition, open_due_editions
+from newsletter.services.editions import approve_overdue_reviews, fan_out_edition, open_due_editions
 from newsletter.services.sends import plan_send, send_pending_articles, start_send
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
@@ -125,6 +125,27 @@ def test_a_slot_that_was_skipped_can_be_sent_by_hand_once_there_is_something_to_
     assert [("reopened", {"skipped": reason.value})] == [
         (act.act, dict(act.details)) for act in list_acts(newsroom.app) if act.act == "reopened"
     ]
+
+
+def test_a_draft_of_a_slot_that_was_missed_waits_for_a_person(newsroom):
+    """Whatever time was set for its review before it was skipped."""
+    skipped = newsroom.compose()
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(
+            update(EditionRow).values(
+                skip_reason=SkipReason.MISSED,
+                review_until=newsroom.clock.now - HOUR,
+                review_told_at=newsroom.clock.now - HOUR,
+            )
+        )
+    newsroom.subscribe("ann")
+    newsroom.publish("A story", age=HOUR)
+    start_send(newsroom.app, "weekly", None, actor="the editor", is_draft=True)
+    approve_overdue_reviews(newsroom.app)
+
+    assert EditionState.REVIEW == newsroom.state(skipped)
+    with newsroom.app.reading() as tx:
+        assert (None, None) == tx.session.execute(select(EditionRow.review_until, EditionRow.review_told_at)).one()
 
 
 def test_slots_from_before_a_list_was_added_are_nobodys(newsroom):
