@@ -5,14 +5,18 @@ is kept for the next document, ends when there was none for a while, and is star
 """
 
 import atexit
+import math
 import os
 import pickle
 import resource
 import select
+import signal
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+import traceback
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import BoundedSemaphore, Lock, Timer
 from typing import IO, Any, ParamSpec, TypeVar
@@ -39,17 +43,14 @@ def aside(
     """Return what *read*, a function of a module, makes of its arguments, if that takes no longer than *seconds*.
 
     Raises:
-        InvalidError: it said so; or it took too long, too much memory, or broke.
+        InvalidError: it said so; or it took too long or too much memory.
         UnusableError: it said so.
+        ReaderBrokeError: it raised anything else.
     """
-    request = pickle.dumps((read, arguments, named))
+    request = pickle.dumps((seconds, read, arguments, named))
     with _places:
-        child = _take()
-        answer = child.ask(request, seconds)
-        if answer is not None:
-            _give_back(child)
+        answer = _ask(request, seconds)
     if answer is None:
-        child.end()
         raise InvalidError(
             f"it takes more than {seconds:.0f} seconds or {MEGABYTES} MB to read; no honest document does"
         )
@@ -57,7 +58,36 @@ def aside(
     if kind == "read":
         result: Answer = value
         return result
-    raise UnusableError(value) if kind == "unusable" else InvalidError(value)
+    raise ERRORS[kind](value)
+
+
+def _ask(request: bytes, seconds: float) -> tuple[str, Any] | None:
+    """Return a process's answer; None: it came to its end over the document."""
+    child, is_new = _take()
+    begun = time.monotonic()
+    try:
+        answer = child.ask(request, seconds)
+    except BaseException:
+        child.end()
+        raise
+    if answer is not None:
+        _give_back(child)
+        return answer
+    child.end()
+    if is_new or time.monotonic() - begun >= seconds:
+        return None
+    return _ask(request, seconds)  # it may have been about to rest
+
+
+class ReaderBrokeError(Exception):
+    """A document broke its reader, which is a defect of ours: the traceback of the process that read it."""
+
+
+ERRORS: Mapping[str, type[Exception]] = {
+    "unusable": UnusableError,
+    "invalid": InvalidError,
+    "broke": ReaderBrokeError,
+}
 
 
 @dataclass(slots=True)
@@ -113,15 +143,15 @@ _lock = Lock()
 _free: list[_Child] = []
 
 
-def _take() -> _Child:
-    """Return a process that waits, or a new one; one that ended for want of work is put away."""
+def _take() -> tuple[_Child, bool]:
+    """Return a process that waits, or a new one, and whether it is new; one that ended for want of work is put away."""
     while True:
         with _lock:
             child = _free.pop() if _free else None
         if child is None:
-            return _Child.start()
+            return _Child.start(), True
         if child.is_there():
-            return child
+            return child, False
         child.end()
 
 
@@ -153,21 +183,24 @@ def main() -> None:
     with os.fdopen(os.dup(1), "wb") as sink:
         os.dup2(2, 1)  # what a library prints is no answer
         while select.select([source], [], [], IDLE_SECONDS)[0] and (request := _receive(source)) is not None:
-            _send(sink, pickle.dumps(_answer(request)))
+            _send(sink, _answer(request))
 
 
-def _answer(request: bytes) -> tuple[str, Any]:
+def _answer(request: bytes) -> bytes:
     try:
-        read, arguments, named = pickle.loads(request)  # noqa: S301  from the process that started this one
-        return "read", read(*arguments, **named)
+        seconds, read, arguments, named = pickle.loads(request)  # noqa: S301  from the process that started this one
+        signal.alarm(math.ceil(seconds) + 1)  # should whoever holds the clock have ended
+        return pickle.dumps(("read", read(*arguments, **named)))
     except UnusableError as error:
-        return "unusable", str(error)
+        return pickle.dumps(("unusable", str(error)))
     except InvalidError as error:
-        return "invalid", str(error)
+        return pickle.dumps(("invalid", str(error)))
     except MemoryError:
-        return "invalid", f"it takes more than {MEGABYTES} MB to read; no honest document does"
-    except Exception as error:  # noqa: BLE001  whatever it breaks, whoever asked has to know
-        return "invalid", f"it breaks its reader ({type(error).__name__})"
+        return pickle.dumps(("invalid", f"it takes more than {MEGABYTES} MB to read; no honest document does"))
+    except Exception:  # noqa: BLE001  whatever it breaks, whoever asked has to know
+        return pickle.dumps(("broke", traceback.format_exc()))
+    finally:
+        signal.alarm(0)
 
 
 def _send(pipe: IO[bytes], message: bytes) -> None:

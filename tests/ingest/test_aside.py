@@ -1,7 +1,11 @@
 """Reading aside: whatever a document does to its reader, the service goes on, and soon."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +14,7 @@ from newsletter.domain.articles import Kind
 from newsletter.domain.drafts import Draft, DraftText, UnusableError
 from newsletter.errors import InvalidError
 from newsletter.ingest import aside as module
-from newsletter.ingest.aside import SECONDS, aside
+from newsletter.ingest.aside import SECONDS, ReaderBrokeError, aside
 from newsletter.ingest.feed import read_feed
 from newsletter.ingest.fields import Defaults
 from newsletter.ingest.full_text import with_full_text
@@ -51,7 +55,7 @@ def test_one_that_takes_too_much_memory_is_refused():
 
 
 def test_one_that_breaks_its_reader_or_ends_it_is_refused():
-    with pytest.raises(InvalidError, match="breaks its reader"):
+    with pytest.raises(ReaderBrokeError, match="ZeroDivisionError"):
         aside(divmod, SECONDS, 1, 0)
     with pytest.raises(InvalidError, match="no honest document"):
         aside(os._exit, SECONDS, 3)
@@ -71,6 +75,30 @@ def test_a_process_that_ended_for_want_of_work_is_replaced():
     child.process.wait()
 
     assert before != aside(os.getpid, SECONDS)
+
+
+def test_one_that_ends_as_it_is_asked_is_replaced(monkeypatch):
+    before = aside(os.getpid, SECONDS)
+    child = module._free[-1]
+    os.kill(before, signal.SIGKILL)
+    child.process.wait()
+    monkeypatch.setattr(module._Child, "is_there", lambda _: True)
+
+    assert before != aside(os.getpid, SECONDS)
+
+
+def test_a_reader_whose_master_is_gone_ends_by_itself():
+    master = "import sys, time; from newsletter.ingest.aside import aside; aside(time.sleep, 1, 600)"
+    with subprocess.Popen([sys.executable, "-c", master], stderr=subprocess.DEVNULL) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (found := children.read_text().split()):
+            time.sleep(0.02)
+        process.kill()
+    reader = Path(f"/proc/{found[0]}")
+    deadline = time.monotonic() + 60
+    while reader.exists() and "\nState:\tZ" not in (reader / "status").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_page_built_to_take_minutes_takes_as_long_as_the_clock_lets_it():
