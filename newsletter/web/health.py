@@ -18,7 +18,10 @@ from newsletter.web.visits import Visit, endpoint
 log = structlog.get_logger()
 
 FORBIDDEN = 403
-PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+PROXIED = (
+    *("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"),
+    *("cf-connecting-ip", "true-client-ip"),
+)
 """Headers by which a proxy tells that somebody else asks."""
 
 

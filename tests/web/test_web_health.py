@@ -72,6 +72,7 @@ def test_measures_count_by_state_and_name_what_is_not_there(browser, sign_up, ne
         ("2001:4860:4860::8888", {}, 403),
         ("127.0.0.1", {"x-forwarded-for": "127.0.0.1"}, 403),
         ("10.0.0.1", {"forwarded": "for=8.8.8.8"}, 403),
+        ("172.18.0.9", {"x-forwarded-proto": "https"}, 403),
         ("unix", {}, 403),
     ],
 )
