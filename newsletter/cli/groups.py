@@ -59,6 +59,11 @@ MEMBERS = {
 class CommandGroup(TyperGroup):
     """All that `newsletter` can do; help imports everything, a command what it needs."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        names: dict[str, Any] = dict.fromkeys([*COMMANDS, *GROUPS])
+        self.commands = names  # names alone, from which a mistyped one is guessed
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the help."""
         del ctx

@@ -13,6 +13,7 @@ import uvicorn
 from typer.testing import CliRunner
 
 from newsletter.cli import run
+from newsletter.cli.main import cli
 from newsletter.errors import InvalidError
 from newsletter.services.context import App
 from newsletter.web.application import build_web
@@ -111,3 +112,9 @@ def test_two_workers_that_nobody_named_have_names_of_their_own(monkeypatch, argu
     CliRunner().invoke(face, arguments, catch_exceptions=False)
 
     assert f"--hostname={name}@%h" in became
+
+
+def test_a_mistyped_command_is_guessed():
+    done = CliRunner().invoke(cli, ["edtions"])
+
+    assert (2, True) == (done.exit_code, "Did you mean 'editions'?" in done.stderr)
