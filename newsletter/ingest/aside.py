@@ -29,7 +29,7 @@ SECONDS = 20.0
 MEGABYTES = 1500
 """Of addresses, most of which the libraries take; honest documents add a tenth."""
 AT_ONCE = 2
-"""Processes; who comes while all of them read waits, for `SECONDS` at most each."""
+"""Processes; who comes while all of them read waits, `SECONDS` at most for each document before theirs."""
 IDLE_SECONDS = 120.0
 
 Arguments = ParamSpec("Arguments")
