@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from looking import CHROMIUM, DESKTOP, PHONE, needs_chromium
-from playwright.sync_api import Browser, BrowserContext, Download, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, sync_playwright
 from readers_newsroom import ReadersNewsroom, link_in, readers_newsroom, text_of
 
 from newsletter.rendering.languages import Language, load_language
@@ -39,10 +39,15 @@ def chromium() -> Iterator[Browser]:
 
 
 class Reader:
-    """Somebody at a browser: acts as people do, by what buttons and fields are called, and looks at every page."""
+    """Somebody at a browser: acts as people do, by what buttons and fields are called, and looks at every page.
 
-    def __init__(self, newsroom: ReadersNewsroom, context: BrowserContext, code: str, *, scripts: bool) -> None:
-        self.newsroom, self.code, self.scripts = newsroom, code, scripts
+    By touch or mouse, or *by_keyboard*: all that is pressed, chosen and written is reached by Tab, and shows so.
+    """
+
+    def __init__(
+        self, newsroom: ReadersNewsroom, context: BrowserContext, code: str, *, scripts: bool, by_keyboard: bool = False
+    ) -> None:
+        self.newsroom, self.code, self.scripts, self.by_keyboard = newsroom, code, scripts, by_keyboard
         self.speech: Language = load_language(code, newsroom.app.settings.home)
         self.page: Page = context.new_page()
         self.page.set_default_timeout(PATIENCE_MS)
@@ -67,12 +72,43 @@ class Reader:
         self.look()
 
     def press(self, label: str, **values: object) -> None:
-        self.page.get_by_role("button", name=self.say(label, **values), exact=True).first.click()
-        self.look()
+        self._go_by(self.page.get_by_role("button", name=self.say(label, **values), exact=True).first)
 
     def follow(self, label: str) -> None:
-        self.page.get_by_role("link", name=self.say(label), exact=True).first.click()
+        self._go_by(self.page.get_by_role("link", name=self.say(label), exact=True).first)
+
+    def _go_by(self, control: Locator) -> None:
+        if not self.by_keyboard:
+            control.click()
+        else:
+            self.tab_to(control)
+            with self.page.expect_navigation():
+                self.page.keyboard.press("Enter")
         self.look()
+
+    def choose(self, box: Locator) -> None:
+        if not self.by_keyboard:
+            box.check()
+        else:
+            self.tab_to(box)
+            self.page.keyboard.press("Space")
+
+    def write(self, field: Locator, text: str) -> None:
+        if not self.by_keyboard:
+            field.fill(text)
+        else:
+            self.tab_to(field)
+            self.page.keyboard.insert_text(text)
+
+    def tab_to(self, control: Locator) -> None:
+        """Press Tab until *control* has the focus, and see that the focus is to be seen."""
+        for _ in range(120):
+            self.page.keyboard.press("Tab")
+            if control.evaluate("each => each === document.activeElement"):
+                outline = control.evaluate("each => getComputedStyle(each).outlineStyle")
+                assert "none" != outline, f"{control} has the focus and does not show it"
+                return
+        raise AssertionError(f"no way to {control} by the keyboard")
 
     def reads(self, message: str, **values: object) -> None:
         self.page.get_by_text(self.say(message, **values)).first.wait_for()
@@ -97,20 +133,20 @@ def reader(request: pytest.FixtureRequest, newsroom: ReadersNewsroom, chromium: 
         color_scheme="dark" if scripts else "light",
         has_touch=size == "phone",
     )
-    yield Reader(newsroom, context, code, scripts=scripts)
+    yield Reader(newsroom, context, code, scripts=scripts, by_keyboard=not scripts)
     context.close()
 
 
 def sign_up_as(reader: Reader, address: str) -> None:
     """Choose a list and a topic, look at the preview, sign up and confirm by the mailed link."""
     reader.go("/subscribe")
-    reader.page.locator("input[name=list][value=weekly]").check()
+    reader.choose(reader.page.locator("input[name=list][value=weekly]"))
     if reader.scripts:
         reader.page.get_by_role("heading", name=reader.say("Last week you would have got this")).wait_for()
     else:
         reader.press("Show what I would get")
     reader.reads("Last week you would have got this")
-    reader.page.get_by_label(reader.say("Your e-mail address")).fill(address)
+    reader.write(reader.page.get_by_label(reader.say("Your e-mail address")), address)
     reader.press("Subscribe")
     reader.reads("Look into your mailbox")
     reader.go(reader.newsroom.link(address, "confirm"))
@@ -124,11 +160,11 @@ def test_a_reader_subscribes_chooses_pauses_moves_and_leaves(reader: Reader, tmp
     sign_up_as(reader, address)
     reader.follow("Change topics or frequency")
     preferences = reader.page.url
-    reader.page.locator("input[name=topic]").first.check()
+    reader.choose(reader.page.locator("input[name=topic]").first)
     reader.press("Save")
     reader.reads("Your choices are saved. They count from the next edition on.")
     reader.page.get_by_label(reader.say("No mails until")).fill("2026-04-20")
-    reader.page.get_by_label(reader.say("Send me afterwards what I missed")).check()
+    reader.choose(reader.page.get_by_label(reader.say("Send me afterwards what I missed")))
     reader.press("Pause")
     reader.reads("Paused. Mails that waited to be sent are cancelled.")
     reader.press("End the pause now")
@@ -142,7 +178,7 @@ def test_a_reader_subscribes_chooses_pauses_moves_and_leaves(reader: Reader, tmp
     assert address in read_download(download.value, tmp_path)
     reader.go(preferences)
     moved = f"new.{address}"
-    reader.page.get_by_label(reader.say("Your new e-mail address")).fill(moved)
+    reader.write(reader.page.get_by_label(reader.say("Your new e-mail address")), moved)
     reader.press("Send me the link")
     reader.go(link_in(text_of(reader.newsroom.mails_to(moved)[-1]), "requests"))
     reader.press("Yes, this is my address")
@@ -172,7 +208,7 @@ def test_whoever_reads_finds_everything(reader: Reader) -> None:
     reader.follow("Archive")
     reader.follow("Search")
     word = {"en": "waters", "ru": "школы", "ky": "суунун"}[reader.code]
-    reader.page.get_by_label(reader.say("Words of a title or text")).fill(word)
+    reader.write(reader.page.get_by_label(reader.say("Words of a title or text")), word)
     reader.press("Search")
     if reader.code != "ky":
         assert 3 == reader.page.locator("main li h3").count()
@@ -183,7 +219,7 @@ def test_whoever_reads_finds_everything(reader: Reader) -> None:
     reader.look()
     reader.go("/archive/weekly")
     reader.go(f"/feeds?lang={reader.code}")
-    reader.page.locator("input[name=topic]").first.check()
+    reader.choose(reader.page.locator("input[name=topic]").first)
     reader.press("Show the address")
     assert f"-{reader.code}.atom" in reader.page.locator("#address-1").input_value()
 
@@ -208,49 +244,6 @@ def test_a_digest_is_read_and_left_in_the_browser(newsroom: ReadersNewsroom, chr
     reader.press("Unsubscribe from all newsletters")
     reader.reads("You have unsubscribed")
     context.close()
-
-
-def test_the_keyboard_alone_is_enough(newsroom: ReadersNewsroom, chromium: Browser) -> None:
-    context = chromium.new_context(viewport=DESKTOP, locale="en")
-    reader = Reader(newsroom, context, "en", scripts=True)
-    address = "keyboard@readers.example"
-    reader.go("/subscribe")
-    tab_to(reader, "input[name=list][value=weekly]")
-    reader.page.keyboard.press("Space")
-    tab_to(reader, "#address")
-    reader.page.keyboard.type(address)
-    press_enter(reader)
-    reader.reads("Look into your mailbox")
-    reader.go(newsroom.link(address, "confirm"))
-    tab_to(reader, "main button")
-    press_enter(reader)
-    reader.reads("You are subscribed")
-    tab_to(reader, "main a.button")
-    press_enter(reader)
-    tab_to(reader, "main a[href*='/unsubscribe/']")
-    press_enter(reader)
-    tab_to(reader, "main button")
-    press_enter(reader)
-    reader.reads("You have unsubscribed")
-    context.close()
-
-
-def press_enter(reader: Reader) -> None:
-    """Press Enter and wait for the page that it leads to."""
-    with reader.page.expect_navigation():
-        reader.page.keyboard.press("Enter")
-    reader.look()
-
-
-def tab_to(reader: Reader, selector: str) -> None:
-    """Press Tab until *selector* has the focus, and see that the focus is to be seen."""
-    for _ in range(80):
-        reader.page.keyboard.press("Tab")
-        if reader.page.evaluate("selector => document.activeElement.matches(selector)", selector):
-            outline = reader.page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-            assert "none" != outline, f"{selector} has the focus and does not show it"
-            return
-    raise AssertionError(f"no way to {selector} by the keyboard")
 
 
 def test_right_to_left_pages_are_mirrored(chromium: Browser, tmp_path: Path) -> None:
