@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +24,12 @@ class Report:
     rows: list[Row] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, *, scale: float, rounds: int) -> Self:
-        """Note when and where the run begins."""
+    def begin(cls, *, scales: Mapping[str, float], rounds: int) -> Self:
+        """Note when and where the run begins; *scales*: by bench, of all others under the empty name."""
         return cls(
             {
                 "began_at": datetime.now(UTC).isoformat(timespec="seconds"),
-                "scale": scale,
+                "scale": ", ".join(f"{name} {scale:g}".strip() for name, scale in {"": 1.0, **scales}.items()),
                 "rounds": rounds,
                 "cores": os.cpu_count(),
                 "processor": _processor(),
@@ -74,7 +75,7 @@ class Report:
     def _circumstances(self) -> str:
         facts = self.facts
         machine = f"{facts['cores']} cores ({facts['processor']}), Python {facts['python']}"
-        run = f"medians of {facts['rounds']} rounds, scale {facts['scale']:g}, load before {facts['load_before']:.1f}"
+        run = f"medians of {facts['rounds']} rounds, scale {facts['scale']}, load before {facts['load_before']:.1f}"
         return f"{str(facts['began_at'])[:10]}, {machine}, {run}."
 
 

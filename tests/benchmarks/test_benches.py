@@ -68,13 +68,13 @@ def test_a_report_tells_every_row_and_keeps_what_people_wrote(tmp_path, monkeypa
     monkeypatch.setattr("benchmarks.report.DOCS", tmp_path)
     page = tmp_path / "performance.md"
     page.write_text("before\n<!-- table: begin -->\nold\n<!-- table: end -->\nafter\n")
-    report = Report.begin(scale=0.5, rounds=3)
+    report = Report.begin(scales={"": 0.5, "feeds": 1}, rounds=3)
     report.add(Row("one", "mails <fast>", [3, 2, 4], FAST, figures="3 against 1"))
     report.add(Row("two", "a share", [0.5], SLOW, unit="share"))
     report.publish()
 
     assert "| mails <fast> | 2.00x | 4.00x | **3.00x** reached | 3.00x 2.00x 4.00x | 3 against 1 |" in page.read_text()
-    assert re.match(r"(?s)before\n.*scale 0.5.*\nafter\n$", page.read_text())
+    assert re.match(r"(?s)before\n.*scale 0.5, feeds 1, load.*\nafter\n$", page.read_text())
     assert "old" not in page.read_text()
     assert ["one", "two"] == [row["bench"] for row in json.loads((tmp_path / "performance.json").read_text())["rows"]]
     assert (tmp_path / "performance.svg").read_text().startswith("<svg")
