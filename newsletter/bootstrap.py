@@ -7,6 +7,7 @@ from newsletter.config import Settings
 from newsletter.dispatch import CeleryDispatcher, Dispatcher, Doorbell, InProcessDispatcher, make_celery
 from newsletter.mail.relay import Relay
 from newsletter.services.context import App
+from newsletter.services.guard import begin_lineage
 from newsletter.storage.engine import connect
 from newsletter.storage.migrate import upgrade
 
@@ -23,7 +24,7 @@ def build_app(settings: Settings, *, clock: Clock = system_clock, dispatcher: Di
     relays = Relay.parse_all(settings.smtp_url)
     database = connect(settings.database)
     if database.is_sqlite:
-        upgrade(database)
+        upgrade(database, begin=partial(begin_lineage, home=settings.home))
     if dispatcher is None:
         dispatcher = (
             InProcessDispatcher() if settings.is_embedded else CeleryDispatcher(make_celery(settings.broker_url))

@@ -10,6 +10,7 @@ import structlog
 
 from newsletter.services.context import App, Transaction
 from newsletter.storage import lineage, stops
+from newsletter.storage.engine import Session
 from newsletter.storage.lineage import Lineage, Server
 from newsletter.storage.stops import StopKind
 
@@ -18,6 +19,19 @@ log = structlog.get_logger()
 Age = tuple[int, int]
 
 GUARD = "the restore guard"
+
+
+def begin_lineage(session: Session, home: Path, server: Server | None = None) -> Lineage:
+    """Return which database this is; a new one begins its lineage, and the machine of *home* has seen it.
+
+    Made together with the tables, so that a copy from before the first mail is known for one too. *server*: what the
+    database's server says of itself, where it was asked already.
+    """
+    is_new = lineage.load_lineage(session) is None
+    begun = lineage.found_lineage(session, server or lineage.ask_server(session))
+    if is_new:
+        Witness(home, begun.uid).write(begun.age)  # before anybody can see it, so that to have none is to be elsewhere
+    return begun
 
 
 def watch(app: App) -> bool:
@@ -29,11 +43,8 @@ def watch(app: App) -> bool:
     """
     with app.transaction() as tx:
         server = lineage.ask_server(tx.session)
-        is_new = lineage.load_lineage(tx.session) is None
-        begun = lineage.found_lineage(tx.session, server)
+        begun = begin_lineage(tx.session, app.settings.home, server)
         witness = Witness(app.settings.home, begun.uid)
-        if is_new:
-            witness.write(begun.age)  # before anybody can see the lineage, so that to have none is to be elsewhere
         seen = witness.read()  # before we look: whoever wrote it had committed that
         found = lineage.found_lineage(tx.session, server)
         is_missed = seen is None and app.database.is_sqlite and witness.can_be_kept()
@@ -72,8 +83,8 @@ def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_missed: b
     """
     if seen is not None and found.age < seen:
         return _behind(found, seen)
-    if is_missed and found.steps:
-        return "the database file has worked before, but not in this home folder: it was copied here, or restored"
+    if is_missed:
+        return "the database file was not made in this home folder: it was copied here, or restored"
     if server.cluster and found.cluster and server.cluster != found.cluster:
         return "the database lives on another PostgreSQL server than before: it was restored there, or is a copy"
     if server.timeline and found.timeline and server.timeline != found.timeline:

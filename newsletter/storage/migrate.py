@@ -4,7 +4,7 @@ Alembic takes a tenth of a second to import, and every command of the embedded s
 only where there is something to migrate.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, sel
 from sqlalchemy.exc import OperationalError
 
 from newsletter.errors import ConflictError, TransientError
-from newsletter.storage.engine import Database
+from newsletter.storage.engine import Database, Session
 from newsletter.storage.subscriptions import keep_consent
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ STATEMENT_TIMEOUT = "30min"
 VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32)))
 
 
-def upgrade(database: Database) -> None:
+def upgrade(database: Database, *, begin: Callable[[Session], object] = lambda _: None) -> None:
     """Run all migrations that *database* has not seen, in one transaction; repeating it changes nothing.
 
     Of several processes at once, one migrates and the others wait for it. A database that is up to date is only read.
+    *begin* is called in that transaction, once the tables are there: to write what they must never be seen without.
 
     Raises:
         ConflictError: a newer release has migrated the database.
@@ -49,6 +50,9 @@ def upgrade(database: Database) -> None:
     with _locked(database) as connection:
         command.upgrade(configuration(connection), "head")
         keep_consent(connection)
+        with Session(connection) as session:
+            begin(session)
+            session.flush()
 
 
 def downgrade(database: Database, revision: str) -> None:

@@ -10,13 +10,16 @@ from sqlite3 import connect as open_file
 import pytest
 from sqlalchemy import select, update
 
+from newsletter.bootstrap import build_app
 from newsletter.clock import Clock
 from newsletter.config import Settings
 from newsletter.dispatch import RecordingDispatcher
 from newsletter.services.context import App
 from newsletter.services.guard import Witness, may_claim, watch
+from newsletter.services.schema import upgrade_schema
 from newsletter.storage.engine import Database
 from newsletter.storage.lineage import LineageRow, ask_server, load_lineage
+from newsletter.storage.migrate import downgrade
 from newsletter.storage.stops import StopKind, load_stops
 
 
@@ -172,6 +175,55 @@ def test_a_file_in_a_new_home_is_noticed(sqlite_app: App, tmp_path: Path) -> Non
     elsewhere = replace(sqlite_app, settings=sqlite_app.settings.model_copy(update={"home": tmp_path / "new"}))
 
     assert not watch(elsewhere)
+
+
+@pytest.fixture
+def fresh_file(settings: Settings) -> Path:
+    """The embedded database as it is made, before anybody has ticked or sent."""
+    build_app(settings, dispatcher=RecordingDispatcher()).database.dispose()
+    return settings.home / "newsletter.db"
+
+
+def test_a_file_from_before_the_first_tick_is_noticed(fresh_file: Path, settings: Settings) -> None:
+    """A copy of a database that has never sent: mail was sent since, of which it knows nothing."""
+    kept = fresh_file.with_suffix(".backup")
+    _copy(fresh_file, kept)
+    app = build_app(settings, dispatcher=RecordingDispatcher())
+    assert watch(app)
+    app.database.dispose()
+    for each in fresh_file.parent.glob("newsletter.db*"):
+        each.unlink()
+    shutil.copyfile(kept, fresh_file)
+
+    assert not watch(build_app(settings, dispatcher=RecordingDispatcher()))
+
+
+def test_a_file_from_before_the_first_tick_is_noticed_in_a_new_home(
+    fresh_file: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """Nobody there can know what the machine that is gone has sent."""
+    elsewhere = settings.model_copy(update={"home": tmp_path / "new"})
+    (tmp_path / "new").mkdir()
+    _copy(fresh_file, tmp_path / "new/newsletter.db")
+
+    assert watch(build_app(settings, dispatcher=RecordingDispatcher()))
+    assert not watch(build_app(elsewhere, dispatcher=RecordingDispatcher()))
+
+
+@pytest.mark.slow
+def test_a_dump_from_before_the_first_tick_is_noticed(postgresql_app: App) -> None:
+    """On PostgreSQL the tables are made by `newsletter db upgrade`, and the lineage with them."""
+    app = postgresql_app
+    downgrade(app.database, "base")
+    upgrade_schema(app)
+    with app.reading() as tx:
+        made = load_lineage(tx.session)
+    assert made
+    assert 0 == made.steps
+    assert watch(app)
+    set_back(app, 1)
+
+    assert not watch(app)
 
 
 @pytest.fixture
