@@ -280,6 +280,8 @@ def cancel_edition(app: App, edition_id: int, *, reason: str = "") -> int:
             ):
                 raise ConflictError(f"edition {edition_id} is {edition.state}; there is nothing to cancel")
             record_act(tx, "cancelled", f"edition {edition_id}", reason=why)
+            if edition.fanned_out_at is None:
+                fanout.forget_half_a_chunk(tx.session, edition)
         cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, CANCELLED)
         fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
         return cancelled

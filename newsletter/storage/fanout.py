@@ -101,8 +101,8 @@ def _of_purpose(edition: Edition) -> list[ColumnElement[bool]]:
 def forget_half_a_chunk(session: Session, edition: Edition) -> None:
     """Delete what was made for readers beyond the cursor: a chunk failed after half of it was written *beside*.
 
-    Who has left or chosen anew since would else be counted wrong. Call it as a fan-out begins, the edition locked and
-    not sent yet; done again it finds nothing.
+    Who has left or chosen anew since would else be counted wrong. Call it as a fan-out begins or is given up, the
+    edition locked and not sent yet; done again it finds nothing.
     """
     beyond = select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).scalar_subquery()
     for table in (DeliveryRow, ExclusionRow):

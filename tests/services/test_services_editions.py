@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
@@ -397,6 +398,32 @@ def test_a_cancelled_edition_before_fan_out_mails_nobody_and_frees_its_articles(
     newsroom.move(WEEK)
 
     assert {"ann": ["A story"], "bek": ["A story"]} == newsroom.contents(newsroom.fan_out())
+
+
+@pytest.mark.slow
+def test_a_fan_out_that_broke_off_and_is_given_up_leaves_accounts_that_balance(postgresql_newsroom, monkeypatch):
+    """Half of a chunk was written by a second connection, and the first one failed."""
+    monkeypatch.setattr(fanout, "MANY", 2)
+    fan_out_chunk = fanout.fan_out_chunk
+
+    def break_off(*arguments: Any, **named: Any) -> None:
+        fan_out_chunk(*arguments, **named)
+        raise RuntimeError("power")
+
+    monkeypatch.setattr(fanout, "fan_out_chunk", break_off)
+    newsroom = postgresql_newsroom
+    newsroom.subscribe("ann", "bek", "eva", "ilya")
+    newsroom.move(WEEK)  # or all of them are latecomers
+    newsroom.publish("A story")
+    edition_id = newsroom.compose()
+    with pytest.raises(RuntimeError):
+        fan_out_edition(newsroom.app, edition_id)
+    assert not find_progress(newsroom.app, edition_id).adds_up
+    cancel_edition(newsroom.app, edition_id)
+
+    progress = find_progress(newsroom.app, edition_id)
+    assert (0, {}) == (progress.candidates, progress.deliveries)
+    assert progress.adds_up
 
 
 def test_an_edition_is_done_when_nothing_of_it_is_open(newsroom, edition_id):
