@@ -493,19 +493,17 @@ class _Sender:
             admission.report_success(self.app, self.relay)
 
     def _raise_alarms(self) -> None:
+        """Tell staff what is our own fault, and stop what would fail for everybody."""
         refused, self._refused = self._refused, []
         for result, delivery in refused:
-            self._alarm(result, delivery)
-
-    def _alarm(self, result: SendResult, delivery: Claimed) -> None:
-        """Stop what would fail for everybody, and tell staff what is our own fault."""
-        code = result.reply.code if result.reply else None
-        log.error(result.verdict.value, delivery_id=delivery.id, edition_id=delivery.edition_id, code=code)
-        if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
-            with self.app.transaction() as tx:
-                said = result.reply.text if result.reply else ""
-                pause_edition_in(tx, delivery.edition_id, f"the relay refused its content: {code} {said}".rstrip())
-            self._hear(self._fleet.withdraw())  # the turn lets through what is not of that edition
+            code = result.reply.code if result.reply else None
+            log.error(result.verdict.value, delivery_id=delivery.id, edition_id=delivery.edition_id, code=code)
+        for result, delivery in refused:
+            if result.verdict is Verdict.CONTENT_REFUSED and delivery.edition_id is not None:
+                said = f"{result.reply.code} {result.reply.text}" if result.reply else ""
+                with self.app.transaction() as tx:
+                    pause_edition_in(tx, delivery.edition_id, f"the relay refused its content: {said}".rstrip(" :"))
+                self._hear(self._fleet.withdraw())  # the turn lets through what is not of that edition
 
     # The end.
 
@@ -517,9 +515,11 @@ class _Sender:
         try:
             self._end_what_is_begun()
         finally:
-            if self._told:
-                self._turn([], "")
-        self._raise_alarms()
+            try:
+                if self._told:
+                    self._turn([], "")
+            finally:
+                self._raise_alarms()
         if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
             self._fail(*self._fleet.failure)
         if is_settled:

@@ -10,6 +10,7 @@ import pytest
 from newsroom import Newsroom
 from smtp_server import Act, Answer, ScriptedRelay, Turn
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from newsletter.domain.deliveries import LEASE, MICRO_BATCH, DeliveryState, Pool, sending_lease
 from newsletter.domain.editions import EditionState
@@ -20,6 +21,7 @@ from newsletter.mail.relay import Relay
 from newsletter.services import sending
 from newsletter.services.admission import report_failure
 from newsletter.services.sending import Slice, send_slice
+from newsletter.services.settling import settle_journals
 from newsletter.services.sweeping import sweep
 from newsletter.storage import ledger
 from newsletter.storage.lists import ListRow
@@ -147,23 +149,52 @@ def test_a_relay_that_refuses_its_probe_s_recipient_works_again(newsroom, editio
     assert {S.FAILED: 1, S.ACCEPTED: 3} == states(newsroom, edition_id)
 
 
-def test_a_refusal_heard_while_a_sender_stops_pauses_its_edition(newsroom, edition_id, monkeypatch):
-    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
-    is_stopping = Event()
+class Stopping:
+    """A relay that refuses a mail for what it says while its sender is asked to stop."""
 
-    def refuse_late(turn: Turn) -> Answer:
+    def __init__(self) -> None:
+        self.is_asked = Event()
+        self.relay = ScriptedRelay(self._refuse)
+
+    def _refuse(self, turn: Turn) -> Answer:
         if turn.verb != "DOT":
             return None
-        is_stopping.set()
+        self.is_asked.set()
         time.sleep(0.3)
         return "554 5.6.0 refused"
 
-    relay = ScriptedRelay(refuse_late)
-    with relay.running():
-        newsroom.use_relay(f"{relay.url()}&connections=1")
-        send_slice(newsroom.app, Pool.BULK, should_stop=is_stopping.is_set)
+    def send(self, newsroom: Newsroom) -> None:
+        with self.relay.running():
+            newsroom.use_relay(f"{self.relay.url()}&connections=1")
+            send_slice(newsroom.app, Pool.BULK, should_stop=self.is_asked.is_set)
+
+
+def test_a_refusal_heard_while_a_sender_stops_pauses_its_edition(newsroom, edition_id, monkeypatch):
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    Stopping().send(newsroom)
 
     assert EditionState.PAUSED == newsroom.state(edition_id)
+    assert {S.QUEUED: 4} == states(newsroom, edition_id)
+
+
+def test_a_refusal_is_told_though_it_cannot_be_recorded(newsroom, edition_id, monkeypatch):
+    """The database goes away as the sender stops, whose journal keeps the answer."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    real = ledger.take_turn
+
+    def take_turn(*arguments: object, **options: object) -> object:
+        if options["told"]:
+            raise TransientError("the database is away")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(ledger, "take_turn", take_turn)
+    with capture_logs() as logs, pytest.raises(TransientError):
+        Stopping().send(newsroom)
+    assert ("content_refused", "error") in [(line["event"], line["log_level"]) for line in logs]
+    assert EditionState.PAUSED == newsroom.state(edition_id)
+
+    monkeypatch.setattr(ledger, "take_turn", real)
+    settle_journals(newsroom.app)
     assert {S.QUEUED: 4} == states(newsroom, edition_id)
 
 
