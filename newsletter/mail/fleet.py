@@ -18,7 +18,7 @@ from newsletter.mail.relay import Relay
 from newsletter.mail.session import Place, RelayUnavailableError, find_relay, open_connection
 from newsletter.mail.smtp import SendResult, SMTPConnection
 from newsletter.mail.steps import Loop, Steps, Task
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.timeouts import Timeouts
 
 log = structlog.get_logger()
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from newsletter.errors import InvalidError
+from newsletter.mail.timeouts import Timeouts
 
 
 class TLSMode(StrEnum):
@@ -30,9 +31,9 @@ HIGHEST_PORT = 65535
 class Relay:
     """Where mail goes, and how much of it; printing one never shows its password.
 
-    No wait for it is longer than *timeout_seconds*. Of several relays each gets mail in the measure of its *weight*.
-    A sender opens up to *connections* to it at once; each takes up to *messages* and lives up to *age_seconds*. All
-    senders together hand it *rate* mails per second; None: as many as it takes.
+    It is waited for as *timeouts* say, and never longer than *timeout_seconds*. Of several relays each gets mail in the
+    measure of its *weight*. A sender opens up to *connections* to it at once; each takes up to *messages* and lives up
+    to *age_seconds*. All senders together hand it *rate* mails per second; None: as many as it takes.
     """
 
     host: str
@@ -46,6 +47,7 @@ class Relay:
     messages: int = 1000
     age_seconds: float = 300.0
     rate: float | None = None
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
     @property
     def name(self) -> str:
@@ -72,6 +74,7 @@ class Relay:
         Without tls=, a relay on this machine is spoken to in the clear and any other by STARTTLS. Without a port:
         25 in the clear, 587 with STARTTLS, 465 with implicit TLS. User and password may be percent-encoded.
         Without timeout=, each answer is waited for as long as RFC 5321 §4.5.3.2 asks; with it, none for more seconds.
+        A stage may have its own: `connect_timeout=`, tls_, greeting_, command_, data_, body_ and dot_timeout.
 
         Raises:
             InvalidError: it is none such; says what is wrong with it, and never the password.
@@ -91,8 +94,9 @@ class Relay:
             raise InvalidError("the SMTP URL needs a user and a password, or neither")
         if port == 0:
             raise InvalidError(f"the SMTP URL's port must be from 1 to {HIGHEST_PORT}")
-        numbers = {each.field: each.read(options[name]) for name, each in _NUMBERS.items() if name in options}
-        return cls(host, port or DEFAULT_PORTS[tls], tls, username, password, **numbers)
+        numbers = _read_numbers(_NUMBERS, options)
+        timeouts = Timeouts(**_read_numbers(_TIMEOUTS, options))
+        return cls(host, port or DEFAULT_PORTS[tls], tls, username, password, timeouts=timeouts, **numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +136,30 @@ _NUMBERS = {
     )
 }
 
+_TIMEOUTS = {
+    f"{stage}_timeout": _Number(f"{stage}_timeout", stage, float, most, "seconds")
+    for stage, most in (
+        ("connect", 300),
+        ("tls", 300),
+        ("greeting", 300),
+        ("command", 300),
+        ("data", 120),
+        ("body", 180),
+        ("dot", 600),
+    )
+}
+"""Those of single stages; what has been written ahead stays with its sender for as long as the longest may take."""
+
+
+def _read_numbers(known: Mapping[str, _Number], options: Mapping[str, str]) -> dict[str, Any]:
+    return {each.field: each.read(options[name]) for name, each in known.items() if name in options}
+
 
 def _options(parts: SplitResult) -> dict[str, str]:
     told = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(told)
-    if unknown := sorted(options.keys() - {"tls", *_NUMBERS}):
-        why = f"it knows tls=off|starttls|implicit, {', '.join(f'{name}=' for name in _NUMBERS)}"
+    if unknown := sorted(options.keys() - {"tls", *_NUMBERS, *_TIMEOUTS}):
+        why = f"it knows tls=off|starttls|implicit, {', '.join(f'{name}=' for name in (*_NUMBERS, *_TIMEOUTS))}"
         raise InvalidError(f"the SMTP URL has unknown options: {', '.join(unknown)}; {why}")
     if len(told) > len(options):
         raise InvalidError("the SMTP URL says an option twice")

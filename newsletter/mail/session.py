@@ -16,7 +16,8 @@ from newsletter.mail.envelopes import Capabilities
 from newsletter.mail.relay import Relay, TLSMode
 from newsletter.mail.smtp import SMTPConnection
 from newsletter.mail.steps import WRITABLE, Steps, finish
-from newsletter.mail.wire import Heard, Timeouts, Wire, WireError
+from newsletter.mail.timeouts import Timeouts
+from newsletter.mail.wire import Heard, Wire, WireError
 
 GO_ON = 334
 SYNTAX_ERROR = 500
@@ -59,13 +60,13 @@ def open_connection(
     """Return a session with *relay*, which is at one of *places*, ready for mail.
 
     *hello_name* is this machine's name in the DNS; empty: its address is given, as RFC 5321 §4.1.4 allows.
-    *timeouts*: None: RFC 5321's, none longer than the relay's own limit.
+    *timeouts*: None: the relay's, none longer than its own limit.
     *tls_context* replaces the system's trusted certificates. Certificates are verified, STARTTLS is never skipped.
 
     Raises:
         RelayUnavailableError: it cannot be reached, trusted or agreed with; says at which stage.
     """
-    opening = _Opening(relay, timeouts or Timeouts().capped(relay.timeout_seconds), tls_context, hello_name)
+    opening = _Opening(relay, timeouts or relay.timeouts.capped(relay.timeout_seconds), tls_context, hello_name)
     capabilities = yield from opening.run(places)
     return SMTPConnection(
         opening.wire, capabilities, opening.timeouts, most_mails=relay.messages, age_seconds=relay.age_seconds

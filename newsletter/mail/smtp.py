@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 from newsletter.domain.replies import Reply, Silence, Stage, Verdict, judge, redact
 from newsletter.mail.envelopes import Capabilities, Commands, Envelope, commands
 from newsletter.mail.steps import Steps
-from newsletter.mail.wire import Heard, Timeouts, Wire, WireError
+from newsletter.mail.timeouts import Timeouts
+from newsletter.mail.wire import Heard, Wire, WireError
 
 SERVICE_CLOSES = 421
 GO_AHEAD = 354

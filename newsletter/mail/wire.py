@@ -11,12 +11,11 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
-from newsletter.domain.replies import Reply, Silence, Stage, read_reply
+from newsletter.domain.replies import Reply, Silence, read_reply
 from newsletter.mail.steps import READABLE, WRITABLE, Steps
 
 IOV_MAX = os.sysconf("SC_IOV_MAX")
@@ -29,42 +28,6 @@ RECEIVE_BYTES = 64 * 1024
 
 _REPLY_LINE = re.compile(rb"[2-5][0-9]{2}(?:[ -]|\r?$)")
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds to wait at each stage: RFC 5321 §4.5.3.2, and for *connect* and *tls*, which it leaves open, our own.
-
-    *body* is for all of a body and not for each block of it, so that a relay cannot spin out a mail beyond its lease.
-    """
-
-    connect: float = 30
-    tls: float = 60
-    greeting: float = 300
-    command: float = 300  # EHLO, AUTH, MAIL, RCPT
-    data: float = 120
-    body: float = 180
-    dot: float = 600
-    farewell: float = 2
-
-    def of(self, stage: Stage) -> float:
-        """Return how long the reply at *stage* may take."""
-        limit: float = getattr(self, _OWN_TIMEOUT.get(stage, "command"))
-        return limit
-
-    def capped(self, seconds: float) -> "Timeouts":
-        """Return the same, none of them longer than *seconds*."""
-        return Timeouts(**{each.name: min(getattr(self, each.name), seconds) for each in fields(self)})
-
-
-_OWN_TIMEOUT = {
-    Stage.CONNECT: "connect",
-    Stage.TLS: "tls",
-    Stage.GREETING: "greeting",
-    Stage.DATA: "data",
-    Stage.BODY: "body",
-    Stage.DOT: "dot",
-}
 
 
 class WireError(Exception):

@@ -17,7 +17,7 @@ from newsletter.cli.main import cli
 from newsletter.config import Settings
 from newsletter.dispatch import Queue
 from newsletter.domain.deliveries import SENDING_LEASE
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.timeouts import Timeouts
 from newsletter.services.sending import SLICE_SECONDS
 
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

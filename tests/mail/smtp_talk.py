@@ -12,7 +12,7 @@ from newsletter.mail.relay import Relay
 from newsletter.mail.session import find_relay, open_connection
 from newsletter.mail.smtp import SendResult, SMTPConnection
 from newsletter.mail.steps import Loop, Task, finish
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.timeouts import Timeouts
 
 
 class Talk:

@@ -14,7 +14,7 @@ from newsletter.mail.envelopes import Envelope
 from newsletter.mail.fleet import Fleet
 from newsletter.mail.relay import Relay
 from newsletter.mail.session import RelayUnavailableError
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.timeouts import Timeouts
 
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
 SHORT = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, body=5, dot=5)

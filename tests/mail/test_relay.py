@@ -4,6 +4,7 @@ import pytest
 
 from newsletter.errors import InvalidError
 from newsletter.mail.relay import Relay, TLSMode
+from newsletter.mail.timeouts import Timeouts
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,21 @@ def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
     assert relay == Relay.parse(url)
 
 
+def test_each_stage_may_have_a_timeout_of_its_own():
+    stages = "connect_timeout=3&tls_timeout=4&greeting_timeout=5&command_timeout=6&data_timeout=7&body_timeout=8"
+    told = Timeouts(connect=3, tls=4, greeting=5, command=6, data=7, body=8, dot=9)
+
+    assert told == Relay.parse(f"smtp://localhost?{stages}&dot_timeout=9").timeouts
+    assert Timeouts() == Relay.parse("smtp://localhost").timeouts
+
+
+def test_what_rfc_5321_leaves_open_is_short_and_the_rest_is_as_it_asks():
+    """§4.5.3.2: greeting, MAIL and RCPT 5 minutes, DATA 2, a block of the body 3, the dot 10."""
+    asked = Timeouts(connect=10, tls=60, greeting=300, command=300, data=120, body=180, dot=600, farewell=2)
+
+    assert asked == Timeouts()
+
+
 @pytest.mark.parametrize(
     ("url", "part_of_why"),
     [
@@ -58,6 +74,7 @@ def test_an_url_says_where_mail_goes_and_how_it_is_secured(url, relay):
         ("smtp://relay.example?verify=no&retry=3", "unknown options: retry, verify"),
         ("smtp://relay.example?timeout=0", "timeout=0; use seconds, 600 at most"),
         ("smtp://relay.example?timeout=601", "timeout=601"),
+        ("smtp://relay.example?body_timeout=181", "body_timeout=181; use seconds, 180 at most"),
         ("smtp://relay.example?timeout=nan", "timeout=nan"),
         ("smtp://relay.example?timeout=soon", "timeout=soon"),
         ("smtp://relay.example?timeout=1&timeout=2", "twice"),

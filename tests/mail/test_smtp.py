@@ -20,7 +20,8 @@ from newsletter.mail.relay import Relay
 from newsletter.mail.session import RelayUnavailableError, find_relay, open_connection
 from newsletter.mail.smtp import DOT
 from newsletter.mail.steps import finish
-from newsletter.mail.wire import Timeouts, Wire, WireError
+from newsletter.mail.timeouts import Timeouts
+from newsletter.mail.wire import Wire, WireError
 
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
 BOTH_WAYS = pytest.mark.parametrize("capabilities", [CAPABILITIES, LOCK_STEP], ids=["pipelined", "lock-step"])
@@ -672,9 +673,10 @@ def test_nobody_listening_is_a_relay_unavailable():
     assert refusal_of(Relay.parse(url)).stage is Stage.CONNECT
 
 
-def test_an_url_may_say_how_long_any_answer_is_waited_for():
+@pytest.mark.parametrize("patience", ["timeout=0.05", "greeting_timeout=0.05", "greeting_timeout=60&timeout=0.05"])
+def test_an_url_may_say_how_long_any_answer_is_waited_for(patience):
     with ScriptedRelay(script=lambda turn: Act.HANG if turn.verb == "GREETING" else None).running() as relay:
-        impatient = Relay.parse(f"{relay.url()}&timeout=0.05")
+        impatient = Relay.parse(f"{relay.url()}&{patience}")
 
         assert refusal_of(impatient, timeouts=None).stage is Stage.GREETING
 

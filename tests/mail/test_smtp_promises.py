@@ -10,7 +10,7 @@ from smtp_talk import talking
 
 from newsletter.domain.replies import Verdict
 from newsletter.mail.envelopes import Envelope
-from newsletter.mail.wire import Timeouts
+from newsletter.mail.timeouts import Timeouts
 
 TIMEOUTS = Timeouts(connect=5, tls=5, greeting=5, command=5, data=5, body=5, dot=5)
 LOCK_STEP = tuple(each for each in CAPABILITIES if each != "PIPELINING")
