@@ -1,8 +1,10 @@
 """`newsletter up`, and its parts for production: `serve`, `worker`, `tick`."""
 
 import os
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from socket import AF_INET, AF_INET6, create_server
 from typing import Annotated, Any, NoReturn
 
@@ -35,7 +37,7 @@ def up(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -> N
     if not app.settings.is_embedded:
         raise InvalidError("NEWSLETTER_BROKER_URL is set: run `newsletter serve`, `worker` and `tick` instead of `up`")
     check_port(host, port)
-    with EmbeddedWorker(app):
+    with _ended_by_term(), EmbeddedWorker(app):
         _serve(context, host, port)
 
 
@@ -45,7 +47,8 @@ def serve(context: typer.Context, host: Host = "127.0.0.1", port: Port = 8000) -
     Example:  newsletter serve --host 0.0.0.0 --port 8000
     """
     check_port(host, port)
-    _serve(context, host, port)
+    with _ended_by_term():
+        _serve(context, host, port)
 
 
 def check_port(host: str, port: int) -> None:
@@ -59,6 +62,16 @@ def check_port(host: str, port: int) -> None:
     except OSError as error:
         why = str(error.strerror).partition(" (")[0]
         raise InvalidError(f"port {port} of {host} cannot be used: {why}; choose another with --port") from error
+
+
+@contextmanager
+def _ended_by_term() -> Iterator[None]:
+    """Let TERM end this process by way of every `with`, so that mail under way is recorded; uvicorn hands it back."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(context: typer.Context, host: str, port: int) -> None:
