@@ -11,6 +11,7 @@ from newsletter.dispatch import TICK_SECONDS, make_celery
 from newsletter.errors import InvalidError
 from newsletter.logs import configure_logs, hear_libraries
 from newsletter.services.context import App
+from newsletter.services.polling import stop_reading
 from workers.stopping import StopFlag
 
 _settings = load_settings()
@@ -46,5 +47,6 @@ def _stop(**_: object) -> None:
 
 @worker_process_shutdown.connect
 def _close(**_: object) -> None:
+    stop_reading()  # since Celery ends its processes without what Python does at the end
     if parts.cache_info().currsize:
         parts().database.dispose()

@@ -18,7 +18,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Lock, Timer
+from threading import BoundedSemaphore, Lock, Thread, Timer
 from typing import IO, Any, ParamSpec, TypeVar
 
 from newsletter.domain.drafts import UnusableError
@@ -98,16 +98,16 @@ class _Child:
 
     @classmethod
     def start(cls) -> "_Child":
-        return cls(
-            subprocess.Popen(  # noqa: S603  our own module, by our own Python
-                [sys.executable, "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(sys.path)},
-                start_new_session=True,  # Ctrl-C in a terminal is for who started it
-            )
+        process = subprocess.Popen(  # noqa: S603  our own module, by our own Python
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"LANG": "C.UTF-8", "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,  # Ctrl-C in a terminal is for who started it
         )
+        Thread(target=process.wait, name="reader", daemon=True).start()  # or it stays as a zombie until it is asked
+        return cls(process)
 
     def ask(self, request: bytes, seconds: float) -> tuple[str, Any] | None:
         """Return the answer; None: it did not come in time, or the process ended over it."""
@@ -161,7 +161,8 @@ def _give_back(child: _Child) -> None:
 
 
 @atexit.register
-def _end_all() -> None:
+def end_readers() -> None:
+    """End the processes that wait for a document. One that reads ends by itself once nobody is there to hear it."""
     while _free:
         _free.pop().end()
 

@@ -26,7 +26,7 @@ from newsletter.domain.sources import (
     suspects,
 )
 from newsletter.errors import ConflictError, InvalidError, NewsletterError
-from newsletter.ingest.aside import SECONDS, aside
+from newsletter.ingest.aside import SECONDS, aside, end_readers
 from newsletter.ingest.document import Document, FeedFacts, Item
 from newsletter.ingest.feed import read_feed
 from newsletter.ingest.fields import Defaults
@@ -77,6 +77,11 @@ class PollReport:
     outcomes: tuple[ImportOutcome, ...] = ()
     withdrawn: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+def stop_reading() -> None:
+    """End what reads sources' documents beside this process: for one that Python does not see to at its end."""
+    end_readers()
 
 
 def poll_source_now(app: App, slug: str) -> PollReport:

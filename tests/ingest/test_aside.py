@@ -63,7 +63,7 @@ def test_one_that_breaks_its_reader_or_ends_it_is_refused():
 
 def test_secrets_stay_here(monkeypatch):
     monkeypatch.setenv("NEWSLETTER_SECRET_KEY", "secret")
-    module._end_all()
+    module.end_readers()
 
     assert aside(os.getenv, SECONDS, "NEWSLETTER_SECRET_KEY") is None
 
@@ -75,6 +75,16 @@ def test_a_process_that_ended_for_want_of_work_is_replaced():
     child.process.wait()
 
     assert before != aside(os.getpid, SECONDS)
+
+
+def test_a_process_that_ended_for_want_of_work_leaves_nothing_behind():
+    """Not even a zombie, though nothing is read for days."""
+    process = Path(f"/proc/{aside(os.getpid, SECONDS)}")
+    module._free[-1].process.stdin.close()
+    deadline = time.monotonic() + 60
+    while process.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_one_that_ends_as_it_is_asked_is_replaced(monkeypatch):
