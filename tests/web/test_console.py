@@ -57,11 +57,22 @@ ROUTES = {
     ("POST", "/console/editions/{edition}/edit"): "EO",
     ("GET", "/console/compose"): "EO",
     ("POST", "/console/compose"): "EO",
+    ("GET", "/console/editions/{edition}/correct"): "EO",
+    ("POST", "/console/editions/{edition}/correct"): "EO",
+    ("GET", "/console/editions/{edition}/explain"): "EO",
+    ("POST", "/console/editions/{edition}/mend"): "EO",
+    ("GET", "/console/send"): "EO",
+    ("POST", "/console/send"): "EO",
+    ("GET", "/console/articles"): "EO",
+    ("GET", "/console/articles/{article}"): "EO",
+    ("POST", "/console/articles/{article}/publish"): "EO",
+    ("POST", "/console/articles/{article}/withdraw"): "EO",
     ("GET", "/console/lists"): "EO",
     ("GET", "/console/feeds"): "EO",
     ("GET", "/console/record"): "EO",
     ("GET", "/console/mails"): "O",
     ("GET", "/console/mails/story"): "O",
+    ("POST", "/console/mails/settle"): "O",
     ("GET", "/console/sending"): "O",
     ("POST", "/console/sending/stop"): "O",
     ("POST", "/console/sending/go-on"): "O",
@@ -72,6 +83,7 @@ ROUTES = {
     ("POST", "/console/editions/{edition}/pause"): "O",
     ("POST", "/console/editions/{edition}/resume"): "O",
     ("POST", "/console/editions/{edition}/cancel"): "O",
+    ("POST", "/console/editions/{edition}/settle"): "O",
 }
 OPEN = {("GET", "/console/sign-in"), ("POST", "/console/sign-in")}
 
@@ -97,13 +109,19 @@ def test_every_role_at_every_route(desk):
         for (method, path), allowed in ROUTES.items():
             if path.startswith("/console/sign-out"):
                 continue  # ends the session; has a test of its own
-            answer = browser.request(method, path.replace("{edition}", str(edition_id)))
+            answer = browser.request(method, place(app, path, edition_id))
             wanted = expected(who, method, allowed)
             if (answer.status_code, says(answer)) != wanted:
                 wrong.append((who, method, path, answer.status_code, says(answer), wanted))
 
     assert [] == wrong
     assert "review" == find_progress(app, edition_id).state
+
+
+def place(app, path, edition_id):
+    """Return the address of a route for the edition and its first article."""
+    uid = diff_edition(app, edition_id).edited[0].uid if "{article}" in path else ""
+    return path.replace("{edition}", str(edition_id)).replace("{article}", uid)
 
 
 def expected(who, method, allowed):
@@ -341,7 +359,7 @@ def test_no_page_is_kept_listed_or_framed_or_loads_anything_else(desk):
     browser = signed_in(app, Role.OPERATOR)
     for method, path in ROUTES:
         if method == "GET" and not path.endswith(("/mail", "/variants")):
-            answer = browser.get(path.replace("{edition}", str(edition_id)))
+            answer = browser.get(place(app, path, edition_id))
             policy = answer.headers["content-security-policy"]
 
             assert "no-store" == answer.headers["cache-control"], path

@@ -181,10 +181,8 @@ def test_an_editor_mends_a_draft_looks_at_it_and_lets_it_go(console):
     person.reads("Waits for review")
     person.follow(str(edition_id))
     person.follow("Edit")
-    person.page.get_by_label(person.say("Words above this edition; empty: the newsletter's own")).fill(
-        "A week of floods"
-    )
-    person.page.locator("form:has(#intro-words)").get_by_role("button").click()
+    person.page.locator("#words-en").fill("A week of floods")
+    person.page.locator("form:has(#words-en)").get_by_role("button").click()
     person.look()
     person.reads("Changed, and composed anew.")
     person.page.locator("select[name=change]").first.select_option("drop")
@@ -230,7 +228,7 @@ def test_an_operator_pauses_resumes_and_limits(console):
     fan_out_edition(person.app, edition_id)
     person.go(f"/console/editions/{edition_id}")
     person.page.get_by_label(person.say("Why"), exact=True).first.fill("a wrong name in the lead")
-    person.press("Pause")
+    person.press("Pause the edition")
     person.reads("Paused. What is at the relay this moment is finished.")
     assert "paused" == find_progress(person.app, edition_id).state
     person.press("Go on")

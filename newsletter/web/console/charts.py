@@ -74,11 +74,16 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Columns side by side over one line, *line* units below the top, *height* in all: none where there is nothing."""
+    """Columns side by side over one line, *line* units below the top, *height* in all: none where there is nothing.
+
+    *most_up* and *most_down*: what the tallest of them stand for.
+    """
 
     columns: tuple[Column, ...]
     line: float
     height: float
+    most_up: int = 0
+    most_down: int = 0
 
 
 HEIGHT = 120.0
@@ -102,4 +107,5 @@ def columns(rows: Sequence[tuple[str, int, int]]) -> Columns:
         )
         for number, (label, up, down) in enumerate(rows)
     ]
-    return Columns(tuple(made), round(most_up * unit, 2), HEIGHT if most_up + most_down else 0)
+    height = HEIGHT if most_up + most_down else 0
+    return Columns(tuple(made), round(most_up * unit, 2), height, most_up, most_down)

@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from newsletter.domain.staff import SESSION_LIFETIME, Account, Role
-from newsletter.errors import NewsletterError, NotFoundError
+from newsletter.errors import InvalidError, NewsletterError, NotFoundError
 from newsletter.rendering.console import console_style_source, render_console_page
 from newsletter.rendering.pages import render_script, source_of
 from newsletter.services import staff
@@ -31,7 +31,9 @@ LARGEST_ID = 2**63 - 1
 PAGES: tuple[tuple[str, str, Role], ...] = (
     ("overview", CONSOLE, Role.EDITOR),
     ("editions", f"{CONSOLE}/editions", Role.EDITOR),
+    ("send", f"{CONSOLE}/send", Role.EDITOR),
     ("compose", f"{CONSOLE}/compose", Role.EDITOR),
+    ("articles", f"{CONSOLE}/articles", Role.EDITOR),
     ("mails", f"{CONSOLE}/mails", Role.OPERATOR),
     ("sending", f"{CONSOLE}/sending", Role.OPERATOR),
     ("lists", f"{CONSOLE}/lists", Role.EDITOR),
@@ -78,14 +80,28 @@ class Desk:
             raise NotFoundError(f"there is no {name} {text}")
         return int(text)
 
-    def time(self, at: datetime | None) -> str:
-        """Return a moment in the newsroom's zone, as this person's language writes it."""
+    def moment(self, name: str) -> datetime | None:
+        """Return the time that the form gives under *name*, in the newsroom's zone; None: none was given.
+
+        Raises:
+            InvalidError: it is no time.
+        """
+        text = self.value(name)
+        if not text:
+            return None
+        try:
+            at = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise InvalidError(self.visit.language.gettext("That is no time: choose a day and an hour.")) from error
+        return at if at.tzinfo else at.replace(tzinfo=self.app.settings.zone_info)
+
+    def time(self, at: datetime | None, *, seconds: bool = False) -> str:
+        """Return a moment in the newsroom's zone, as this person's language writes it, to the minute or the second."""
         if at is None:
             return ""
-        local = at.astimezone(self.app.settings.zone_info)
-        return (
-            f"{self.visit.language.format_day(local, near=self.app.clock())}, {self.visit.language.format_time(local)}"
-        )
+        local, language = at.astimezone(self.app.settings.zone_info), self.visit.language
+        of_day = f"{local:%H:%M:%S}" if seconds else language.format_time(local)
+        return f"{language.format_day(local, near=self.app.clock())}, {of_day}"
 
     def page(self, name: str, *, status: int = 200, frames: bool = False, live: bool = False, **told: Any) -> Response:
         """Render a page of the console; *live*: it keeps itself current. *frames*: it shows mails in frames."""

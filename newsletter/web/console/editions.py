@@ -1,22 +1,23 @@
 """Editions in the console: listed, looked at, checked, let go, stopped."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.responses import Response
 
 from newsletter.domain.deliveries import DeliveryState
-from newsletter.domain.editions import ENDED, EditionState
+from newsletter.domain.editions import ENDED, EditionPurpose, EditionState
 from newsletter.domain.staff import Role
 from newsletter.errors import InvalidError, NotFoundError
 from newsletter.services import editions as service
 from newsletter.services.edition_checks import CheckFinding, CheckLevel, check_edition
+from newsletter.services.edition_desk import find_particulars, measure_spans
+from newsletter.services.edition_edits import diff_edition
 from newsletter.services.editions import Progress
 from newsletter.services.progress import follow_edition
 from newsletter.services.reports import find_progress, list_progress
-from newsletter.web.console.charts import provider_bars
+from newsletter.web.console.charts import Columns, columns, provider_bars
 from newsletter.web.console.desk import Desk, Place
-from newsletter.web.console.words import delivery_state, edition_state
+from newsletter.web.console.words import delivery_state, edition_state, exclusion_reason, skip_reason
 
 MOST_LISTED = 50
 
@@ -30,6 +31,7 @@ class EditionRow:
     when: str
     mails: int
     accepted: int
+    skipped: str
 
 
 def row_of(desk: Desk, found: Progress) -> EditionRow:
@@ -40,6 +42,7 @@ def row_of(desk: Desk, found: Progress) -> EditionRow:
         desk.time(found.slot_at),
         sum(found.deliveries.values()),
         found.deliveries.get(DeliveryState.ACCEPTED, 0),
+        skip_reason(desk.visit.language, found.skip_reason) if found.skip_reason else "",
     )
 
 
@@ -57,18 +60,41 @@ def _edition(desk: Desk) -> Response:
     found = find_progress(desk.app, edition_id)
     status = follow_edition(desk.app, edition_id)
     findings = _checked(desk, edition_id) if found.state is EditionState.REVIEW else []
+    about = find_particulars(desk.app, edition_id)
     language = desk.visit.language
+    is_over = found.state in (*ENDED, EditionState.REVIEW)
     return desk.page(
         "edition",
-        live=found.state not in (*ENDED, EditionState.REVIEW),
-        is_over=found.state in (*ENDED, EditionState.REVIEW),
+        live=not is_over,
+        is_over=is_over,
         row=row_of(desk, found),
+        about=about,
+        is_digest=about.purpose is EditionPurpose.DIGEST,
+        goes_out=desk.time(about.review_until),
+        deadline=desk.time(about.deadline_at),
+        skipped=skip_reason(language, found.skip_reason) if found.skip_reason else "",
+        left=[(exclusion_reason(language, name), count) for name, count in sorted(found.exclusions.items())],
         follow=status,
+        next_due=desk.time(status.next_due_at),
         bars=provider_bars(status.by_provider),
+        spans=_spans(desk, edition_id) if status.ended else None,
         states=[(delivery_state(language, each), count) for each, count in sorted(status.deliveries.items())],
+        doubts=status.deliveries.get(DeliveryState.IN_DOUBT, 0),
+        items=diff_edition(desk.app, edition_id).edited,
         findings=findings,
         errors=sum(each.level is CheckLevel.ERROR for each in findings),
         paused_by=found.paused_by,
+        at=desk.asked("at"),
+    )
+
+
+def _spans(desk: Desk, edition_id: int) -> Columns:
+    """Return an edition's mails over time, as they were accepted and as they failed."""
+    return columns(
+        [
+            (desk.time(each.begins_at, seconds=True), each.accepted, each.failed)
+            for each in measure_spans(desk.app, edition_id)
+        ]
     )
 
 
@@ -95,22 +121,11 @@ def _approve(desk: Desk) -> Response:
         raise InvalidError(
             desk.visit.language.gettext("The checks found something new. Look at it, tick the box, and approve again.")
         )
-    if at := _moment(desk):
+    if at := desk.moment("at"):
         service.schedule_edition(desk.app, edition_id, at)
         return desk.to(f"/editions/{edition_id}", done="scheduled")
     service.approve_edition(desk.app, edition_id, actor=desk.account.email)
     return desk.to(f"/editions/{edition_id}", done="approved")
-
-
-def _moment(desk: Desk) -> datetime | None:
-    text = desk.value("at")
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidError(desk.visit.language.gettext("That is no time: choose a day and an hour.")) from error
-    return at if at.tzinfo else at.replace(tzinfo=desk.app.settings.zone_info)
 
 
 def _pause(desk: Desk) -> Response:

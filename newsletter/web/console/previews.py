@@ -8,6 +8,7 @@ from newsletter.domain.articles import Kind
 from newsletter.domain.staff import Role
 from newsletter.errors import InvalidError
 from newsletter.services.archive import View
+from newsletter.services.edition_desk import find_particulars
 from newsletter.services.edition_previews import (
     contact_sheet,
     preview_as_filter,
@@ -18,11 +19,13 @@ from newsletter.services.edition_previews import (
 from newsletter.services.filters import NamedFilter
 from newsletter.services.reading import read_topics
 from newsletter.services.reports import find_progress, preview_edition
-from newsletter.web.choices import kind_options, topic_options
+from newsletter.web.choices import kind_options, language_options, topic_options
 from newsletter.web.console.desk import CONSOLE, Desk, Place
 from newsletter.web.console.editions import row_of
 
 MOST_TESTS = 5
+LOOKS = ("light", "dark")
+"""Colour schemes that a mail can be looked at in; else it has that of the page."""
 
 
 def _policy(desk: Desk) -> str:
@@ -46,7 +49,7 @@ def _preview(desk: Desk) -> Response:
         row=row_of(desk, find_progress(desk.app, edition_id)),
         view=view,
         source=source,
-        languages=desk.visit.site.languages,
+        languages=language_options(_languages(desk, edition_id, view), desk.visit),
         topics=topic_options(read_topics(desk.app), desk.visit.language),
         kinds=kind_options(Kind, desk.visit.language),
         chosen_topics=asked.getlist("topic"),
@@ -54,11 +57,18 @@ def _preview(desk: Desk) -> Response:
         as_reader=desk.asked("as"),
         shown_language=desk.asked("language") or view.language,
         is_phone=desk.asked("width") == "phone",
+        look=desk.asked("look") if desk.asked("look") in LOOKS else "",
         has_pictures=bool(desk.asked("pictures")),
     )
 
 
 _ASKED = ("language", "topic", "kind", "as", "pictures")
+
+
+def _languages(desk: Desk, edition_id: int, view: View) -> tuple[str, ...]:
+    """Return the languages that an edition is composed in, with that of what is shown."""
+    particulars = find_particulars(desk.app, edition_id)
+    return tuple(dict.fromkeys((*particulars.languages, view.language)))
 
 
 def _mail(desk: Desk) -> Response:

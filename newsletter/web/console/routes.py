@@ -3,7 +3,22 @@
 from starlette.routing import Route
 
 from newsletter.services.context import App
-from newsletter.web.console import editions, edits, entry, mails, overview, previews, readers, record, sending, writing
+from newsletter.web.console import (
+    articles,
+    doubts,
+    editions,
+    edits,
+    entry,
+    explaining,
+    mails,
+    overview,
+    previews,
+    readers,
+    record,
+    sending,
+    sends,
+    writing,
+)
 from newsletter.web.console.desk import Place, route_of
 
 PLACES: tuple[Place, ...] = (
@@ -13,7 +28,11 @@ PLACES: tuple[Place, ...] = (
     *previews.PLACES,
     *edits.PLACES,
     *writing.PLACES,
+    *sends.PLACES,
+    *articles.PLACES,
+    *explaining.PLACES,
     *mails.PLACES,
+    *doubts.PLACES,
     *sending.PLACES,
     *readers.PLACES,
     *record.PLACES,

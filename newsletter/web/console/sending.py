@@ -13,6 +13,7 @@ from newsletter.services.relays import list_relays
 from newsletter.services.sending_status import find_sending_status
 from newsletter.services.stops import pause_list, pause_sending, resume_list, resume_sending
 from newsletter.web.console.desk import Desk, Place
+from newsletter.web.console.words import relay_state
 
 
 def _sending(desk: Desk) -> Response:
@@ -21,7 +22,7 @@ def _sending(desk: Desk) -> Response:
         "sending",
         sending=find_sending_status(desk.app),
         lists=[_list(desk, each.mailing_list) for each in list_lists(desk.app)],
-        relays=[(each, desk.time(each.failed_at)) for each in relays],
+        relays=[(each, relay_state(desk.visit.language, each.state), desk.time(each.failed_at)) for each in relays],
         limits=[(each, desk.time(each.set_at)) for each in list_limits(desk.app)],
         names=[*PROVIDERS, *(each.name for each in relays)],
     )

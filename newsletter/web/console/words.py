@@ -1,10 +1,13 @@
 """Words of the console for what the domain only names: states, roles, kinds of changes."""
 
+from newsletter.domain.articles import ArticleState
+from newsletter.domain.breakers import BreakerState
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.edition_edits import EditKind
-from newsletter.domain.editions import EditionState
+from newsletter.domain.editions import EditionState, SkipReason
 from newsletter.domain.staff import Role
 from newsletter.rendering.languages import Language
+from newsletter.services.explaining import Why
 
 
 def edition_state(language: Language, state: EditionState) -> str:
@@ -56,3 +59,55 @@ def edit_kind(language: Language, kind: EditKind) -> str:
         EditKind.ADD: language.gettext("added"),
         EditKind.RESET: language.gettext("all changes undone"),
     }[kind]
+
+
+def article_state(language: Language, state: ArticleState) -> str:
+    """Name where an article stands."""
+    return {
+        ArticleState.DRAFT: language.gettext("draft"),
+        ArticleState.PUBLISHED: language.gettext("published"),
+        ArticleState.WITHDRAWN: language.gettext("withdrawn"),
+    }[state]
+
+
+def skip_reason(language: Language, reason: SkipReason) -> str:
+    """Say why nothing of an edition was sent."""
+    return {
+        SkipReason.EMPTY: language.gettext("no news"),
+        SkipReason.NO_READERS: language.gettext("no readers"),
+        SkipReason.MISSED: language.gettext("its time had passed"),
+    }[reason]
+
+
+def relay_state(language: Language, state: BreakerState) -> str:
+    """Name how a relay does."""
+    return {
+        BreakerState.CLOSED: language.gettext("works"),
+        BreakerState.HALF_OPEN: language.gettext("is being tried with one mail"),
+        BreakerState.OPEN: language.gettext("fails, and is left alone for a while"),
+    }[state]
+
+
+def why_told(language: Language, why: Why) -> str:
+    """Say in a word why an article is, or is not, in a reader's mail."""
+    return {
+        Why.SHOWN: language.gettext("shown"),
+        Why.COUNTED: language.gettext("counted among more"),
+        Why.NOT_CHOSEN: language.gettext("not chosen"),
+        Why.HAD: language.gettext("had it before"),
+        Why.DROPPED: language.gettext("dropped"),
+        Why.POSTPONED: language.gettext("postponed"),
+        Why.WITHDRAWN: language.gettext("withdrawn"),
+        Why.CAME_LATER: language.gettext("chosen only later"),
+    }[why]
+
+
+def exclusion_reason(language: Language, reason: str) -> str:
+    """Say why a reader gets no mail of an edition."""
+    known = {
+        "nothing_chosen": language.gettext("nothing in it was chosen"),
+        "suppressed": language.gettext("the address must not be mailed"),
+        "paused": language.gettext("the reader takes a break"),
+        "has_one_already": language.gettext("there is a mail to this person already"),
+    }
+    return known.get(reason, reason)
