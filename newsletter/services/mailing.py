@@ -52,6 +52,7 @@ class MailBuilder:
     _signer: Signer | None = field(init=False)
     _editions: dict[int, tuple[Edition, MailingList]] = field(default_factory=dict)
     _blocks: dict[tuple[int, str], Mapping[str, Block]] = field(default_factory=dict)
+    _loaded: dict[int, Variant] = field(default_factory=dict)
     _prepared: dict[int, PreparedMessage] = field(default_factory=dict)
     _not_mailable: dict[int, EditionNotMailableError] = field(default_factory=dict)
     _whys: dict[tuple[int, int, str], str] = field(default_factory=dict)
@@ -61,16 +62,17 @@ class MailBuilder:
         self._signer = signer_of(self.settings)
 
     def load(self, session: Session, claimed: Sequence[Claimed]) -> None:
-        """Fetch the variants, their blocks and the reasons that *claimed* need and that are not at hand."""
+        """Fetch the variants, their blocks and the reasons that *claimed* need and that are not at hand.
+
+        What was claimed before is to be built before: it may be forgotten.
+        """
         if len(self._prepared) > VARIANTS_KEPT:
+            self._loaded.clear()
             self._prepared.clear()
             self._whys.clear()
-        wanted = {each.variant_id for each in claimed if each.variant_id is not None} - self._prepared.keys()
-        for variant in variants.load_variants(session, wanted).values():
-            try:
-                self._prepared[variant.id] = self._prepare(session, variant)
-            except NewsletterError as error:  # the others of the batch are sound
-                self._not_mailable[variant.id] = EditionNotMailableError(variant.edition_id, error)
+        wanted = {each.variant_id for each in claimed if each.variant_id is not None}
+        for variant in variants.load_variants(session, wanted - self._prepared.keys()).values():
+            self._load(session, variant)
         whys = {_why_key(each) for each in claimed if each.edition_id is not None} - self._whys.keys()
         self._whys |= audiences.load_whys(session, whys) if whys else {}
 
@@ -84,9 +86,7 @@ class MailBuilder:
         """
         if delivery.purpose is not Purpose.EDITION:
             return self._notice(delivery)
-        if error := self._not_mailable.get(delivery.variant_id or 0):
-            raise error
-        prepared = self._prepared.get(delivery.variant_id or 0)
+        prepared = self._prepared_for(delivery)
         why = self._whys.get(_why_key(delivery))
         if prepared is None or why is None or delivery.subscription_uid is None:
             raise NotFoundError(f"delivery {delivery.id}: its variant or subscription is gone")
@@ -143,9 +143,33 @@ class MailBuilder:
             signer=self._signer,
         )
 
-    def _prepare(self, session: Session, variant: Variant) -> PreparedMessage:
-        edition, mailing_list = self._edition(session, variant.edition_id)
-        blocks = self._blocks_of(session, variant)
+    def _load(self, session: Session, variant: Variant) -> None:
+        """Keep *variant*, with what to prepare it of; or why it cannot be prepared, as the others are sound."""
+        try:
+            self._load_edition(session, variant.edition_id)
+            self._load_blocks(session, variant)
+        except NewsletterError as error:
+            self._not_mailable[variant.id] = EditionNotMailableError(variant.edition_id, error)
+        else:
+            self._loaded[variant.id] = variant
+
+    def _prepared_for(self, delivery: Claimed) -> PreparedMessage | None:
+        """Return the prepared variant of a delivery; it is prepared for the first. None: it is gone."""
+        variant_id = delivery.variant_id or 0
+        if variant_id in self._prepared:
+            return self._prepared[variant_id]
+        if variant := self._loaded.pop(variant_id, None):
+            try:
+                self._prepared[variant_id] = self._prepare(variant)
+            except NewsletterError as error:
+                self._not_mailable[variant_id] = EditionNotMailableError(variant.edition_id, error)
+        if not_mailable := self._not_mailable.get(variant_id):
+            raise not_mailable
+        return self._prepared.get(variant_id)
+
+    def _prepare(self, variant: Variant) -> PreparedMessage:
+        edition, mailing_list = self._editions[variant.edition_id]
+        blocks = self._blocks[variant.edition_id, variant.language]
         text, body = variant_parts(variant, blocks, edition.nonce)
         return prepare(
             digest_headers(self.settings, edition, mailing_list, variant),
@@ -155,19 +179,17 @@ class MailBuilder:
             signer=self._signer,
         )
 
-    def _edition(self, session: Session, edition_id: int) -> tuple[Edition, MailingList]:
+    def _load_edition(self, session: Session, edition_id: int) -> None:
         if edition_id not in self._editions:
             edition = edition_store.load_edition(session, edition_id)
             if edition is None:
                 raise NotFoundError(f"there is no edition {edition_id}")
             self._editions[edition_id] = edition, list_store.load_list_by_id(session, edition.list_id)
-        return self._editions[edition_id]
 
-    def _blocks_of(self, session: Session, variant: Variant) -> Mapping[str, Block]:
+    def _load_blocks(self, session: Session, variant: Variant) -> None:
         key = (variant.edition_id, variant.language)
         if key not in self._blocks:
             self._blocks[key] = variants.load_blocks(session, *key)
-        return self._blocks[key]
 
 
 def _why_key(delivery: Claimed) -> tuple[int, int, str]:

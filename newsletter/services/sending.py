@@ -5,11 +5,9 @@ It rolls: as soon as about half of it is answered, one turn records that and wri
 waits for the others of a batch. All of it happens in one thread.
 """
 
-import math
 import random
 import time
-import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,17 +17,9 @@ import structlog
 
 from newsletter.dispatch import Doorbell
 from newsletter.domain.breakers import COUNTS
-from newsletter.domain.deliveries import (
-    LEASE,
-    MICRO_BATCH,
-    START_WINDOW,
-    DeliveryState,
-    Pool,
-    Told,
-    sending_lease,
-)
-from newsletter.domain.replies import Stage, Verdict, redact
-from newsletter.errors import NewsletterError, TransientError
+from newsletter.domain.deliveries import MICRO_BATCH, START_WINDOW, DeliveryState, Pool, Told, sending_lease
+from newsletter.domain.replies import Stage, Verdict
+from newsletter.errors import TransientError
 from newsletter.mail.envelopes import Envelope
 from newsletter.mail.fleet import Fleet
 from newsletter.mail.journal import Journal, sender_name
@@ -40,9 +30,9 @@ from newsletter.services import admission
 from newsletter.services.alarms import accepted_beat
 from newsletter.services.context import App
 from newsletter.services.editions import finish_editions
-from newsletter.services.mailing import EditionNotMailableError, MailBuilder
 from newsletter.services.settling import JOURNALS, settle_journals, tell
 from newsletter.services.stops import pause_edition_in
+from newsletter.services.supply import Mail, Supply
 from newsletter.storage import ledger
 from newsletter.storage.heartbeats import beat
 from newsletter.storage.ledger import Claimed
@@ -54,14 +44,8 @@ SLICE_SECONDS = 20
 LONGEST_SLICE_SECONDS = 600
 """Where the answer to a dot is awaited for long, the slice has to live on, and goes on sending: so long at most."""
 HANGS_AFTER_SECONDS = 2.0
-MOST_CLAIMED = 200
-"""Deliveries on lease at once; a lease sends nothing, but whoever dies leaves them to be found."""
 TELL_SECONDS = 0.25
 """How long an answer waits for others to be recorded with it."""
-LOOK_AGAIN_SECONDS = 1.0
-"""How often a slice that has nothing more to claim, and still awaits answers, looks for new work."""
-LONGEST_WAIT_SECONDS = 5.0
-"""How long a slice waits for a rate to allow more; past that it ends, and the tick rings."""
 LONGEST_RETRY_SECONDS = 10.0
 LONGEST_RELAY = 80
 """Characters of a relay's name in a sender's; the whole has to fit where leases and attempts keep it."""
@@ -101,7 +85,7 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
         ends_at = time.monotonic() + SLICE_SECONDS  # for each of its own: one that hangs may have used up the time
         sender = _Sender(app, relay, pool, should_stop=should_stop, ends_at=ends_at, counts=counts)
         sender.run()
-        may_have_more = sender.may_have_more and not sender.failure
+        may_have_more = sender.supply.may_have_more and not sender.failure
         if not sender.failure or should_stop():
             break
         failed.add(relay.name)
@@ -120,15 +104,6 @@ def send_slice(app: App, pool: Pool, *, should_stop: Callable[[], bool] = lambda
         if may_have_more and ledger.has_due(tx.session, pool):
             tx.ring(BELL_OF[pool])
     return done
-
-
-@dataclass(slots=True)
-class _Lease:
-    """What one claim brought and is not written ahead yet, with its mails."""
-
-    token: str
-    since: float
-    mails: deque[tuple[Claimed, list[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,17 +131,16 @@ class _Sender:
     ) -> None:
         self.app, self.relay, self.pool = app, relay, pool
         self.failure: tuple[Stage, str] | None = None
-        self.may_have_more = True
         self._should_stop = should_stop
         self._ends_at = ends_at
         self._counts = counts
-        self._builder = MailBuilder(app.settings)
         self._wait_factor = app.settings.wait_factor
         self._start_window = START_WINDOW.total_seconds() * self._wait_factor
         self._sending_lease = sending_lease(timedelta(seconds=relay.timeout_seconds), wait_factor=self._wait_factor)
         self._window = MICRO_BATCH[pool]
         self._name = f"{sender_name()}@{relay.name[:LONGEST_RELAY]}"  # so that each attempt tells by which relay it was
         self._journal = self._open_journal()
+        self.supply = Supply(app, relay, pool, worker=self._name, journal=self._journal)
         self._fleet = Fleet(
             relay,
             hello_name=app.settings.domain,
@@ -174,14 +148,10 @@ class _Sender:
             watcher=self,
             should_stop=should_stop,
         )
-        self._leases: deque[_Lease] = deque()
         self._sent: dict[int, _Sent] = {}  # by delivery, in order of their turns
         self._told: list[Told] = []  # answers that are not recorded yet
         self._told_at = 0.0  # when the first of them came
         self._turned_at = 0.0
-        self._claim_again_at = 0.0
-        self._is_exhausted = False
-        self._lost: TransientError | None = None  # the database, at a claim: who knows what it leased
         self._answered_count = 0
         self._has_worked = False
         self._deferred_in_a_row = 0
@@ -196,8 +166,8 @@ class _Sender:
         try:
             if self._open():
                 self._work()
-            if self._lost:
-                raise self._lost
+            if self.supply.lost:
+                raise self.supply.lost
             is_settled = True
         finally:
             try:
@@ -246,14 +216,14 @@ class _Sender:
             if self._told and not self._sent:
                 self._turn([], "")  # before the next claim, which may find some of these again
             if self._may_begin(now):
-                self._claim_more(now)
-                if self._is_exhausted and not self._sent and not self._leases:
+                self.supply.claim_more(now, at_least=self._window, speed=self._speed(now))
+                if self.supply.is_exhausted and not self._sent and not self.supply:
                     break
             elif not self._sent:
                 break
-            self._give_back_old(now)
+            self.supply.give_back_old(now)
             self._turn_if_due(now)
-            self._hear(self._fleet.run(TELL_SECONDS))
+            self._hear(self._fleet.run(0 if self.supply.make_some() else TELL_SECONDS))
             if self.failure:
                 break
 
@@ -264,103 +234,10 @@ class _Sender:
         hangs = bool(self._sent) and now - next(iter(self._sent.values())).asked_at > HANGS_AFTER_SECONDS
         return hangs and now < self._ends_at + LONGEST_SLICE_SECONDS
 
-    # Claiming.
-
-    def _claim_more(self, now: float) -> None:
-        """See to it that there is mail for the next turn."""
-        if now < self._claim_again_at or sum(len(lease.mails) for lease in self._leases) >= self._window:
-            return
-        token = uuid.uuid4().hex
-        try:
-            batch = self._claim(self._claim_size(now), token)
-        except TransientError as error:
-            self._lost, self._is_exhausted, self._claim_again_at = error, True, math.inf
-            return
-        if not batch:
-            self._wait_for_more(now)
-            return
-        self._is_exhausted, self.may_have_more = False, True
-        self._touch(batch)  # a crash in here leaves them leased, to be found out one by one
-        try:
-            with self.app.reading() as tx:
-                self._builder.load(tx.session, batch)
-        except TransientError:
-            if self._journal:
-                self._journal.let_go()  # it was not these mails
-            raise
-        self._leases.append(_Lease(token, now, deque(self._build(batch, token))))
-        if self._journal:
-            self._journal.let_go()
-
-    def _claim(self, most: int, token: str) -> list[Claimed]:
-        with self.app.transaction() as tx:
-            batch = ledger.claim(
-                tx.session,
-                pool=self.pool,
-                allowance=admission.admit(tx, self.relay, self.pool, most),
-                worker=self._name,
-                token=token,
-                lease=LEASE * self._wait_factor,
-            )
-            admission.charge(tx, self.relay, self.pool, Counter(each.provider for each in batch))
-        return batch
-
-    def _claim_size(self, now: float) -> int:
-        """Return how many to claim: no more than are sent well within their lease, at the speed so far."""
+    def _speed(self, now: float) -> float:
+        """Return the mails a second so far."""
         spent = now - (self._ends_at - SLICE_SECONDS)
-        speed = self._answered_count / spent if spent > 0 else 0.0
-        well_within = LEASE.total_seconds() * self._wait_factor / 4
-        return max(self._window, min(MOST_CLAIMED, int(speed * well_within)))
-
-    def _wait_for_more(self, now: float) -> None:
-        """Nothing could be claimed: find out whether that is for lack of mail, and when to look again."""
-        wait = admission.seconds_until_admitted(self.app, self.relay, self.pool)
-        self.may_have_more = 0 < wait < LONGEST_WAIT_SECONDS
-        self._is_exhausted = not self.may_have_more
-        self._claim_again_at = now + (wait if self.may_have_more else LOOK_AGAIN_SECONDS)
-
-    def _touch(self, batch: Sequence[Claimed]) -> None:
-        if self._journal:
-            self._journal.touch(each.id for each in batch)
-
-    def _build(self, batch: Sequence[Claimed], token: str) -> list[tuple[Claimed, list[bytes]]]:
-        """Return each delivery with its bytes; one that cannot be built has failed and harms no other.
-
-        Where none of an edition can, the edition is paused and its mail goes back into the queue.
-        """
-        mails = []
-        for delivery in batch:
-            try:
-                mails.append((delivery, self._builder.build(delivery)))
-            except EditionNotMailableError as error:
-                self._give_up_edition(error, delivery.id, token)
-            except NewsletterError as error:
-                log.warning("mail_not_built", delivery_id=delivery.id, error=redact(str(error)))
-                with self.app.transaction() as tx:
-                    ledger.fail_leased(tx.session, delivery.id, token, redact(str(error)))
-        return mails
-
-    def _give_up_edition(self, error: EditionNotMailableError, delivery_id: int, token: str) -> None:
-        with self.app.transaction() as tx:
-            ledger.release(tx.session, [delivery_id], token)
-            if pause_edition_in(tx, error.edition_id, f"no mail can be made of it: {redact(str(error))}"):
-                log.error("edition_not_mailable", edition_id=error.edition_id, error=redact(str(error)))
-
-    def _give_back_old(self, now: float) -> None:
-        """Give back what would lapse here: another may send it, and that this relay hangs is not the mail's fault."""
-        if self._leases and now - self._leases[0].since > LEASE.total_seconds() * self._wait_factor / 2:
-            self._give_back(1)
-
-    def _give_back(self, count: int) -> None:
-        """Give back the oldest *count* leases."""
-        leases = list(self._leases)[:count]
-        if not leases:
-            return
-        with self.app.transaction() as tx:
-            for lease in leases:
-                ledger.release(tx.session, [delivery.id for delivery, _ in lease.mails], lease.token)
-        for lease in leases:
-            self._leases.remove(lease)
+        return self._answered_count / spent if spent > 0 else 0.0
 
     # Turns.
 
@@ -368,17 +245,14 @@ class _Sender:
         """Record what was answered and write as many ahead, where a connection would else run dry or answers wait."""
         is_late = self._told and now - self._told_at > TELL_SECONDS
         room = self._window - len(self._sent)
-        may_begin = bool(self._leases) and not self._fleet.waiting_count and room > 0 and self._may_begin(now)
+        may_begin = bool(self.supply) and not self._fleet.waiting_count and room > 0 and self._may_begin(now)
         if may_begin and (room >= max(1, self._window // 2) or now - self._turned_at > TELL_SECONDS):
-            lease = self._leases[0]
-            chosen = [lease.mails.popleft() for _ in range(min(room, len(lease.mails)))]
-            if not lease.mails:
-                self._leases.popleft()
-            self._turn(chosen, lease.token)
+            token, chosen = self.supply.take(room)
+            self._turn(chosen, token)
         elif is_late:
             self._turn([], "")
 
-    def _turn(self, chosen: Sequence[tuple[Claimed, list[bytes]]], token: str) -> None:
+    def _turn(self, chosen: Sequence[Mail], token: str) -> None:
         """Take a turn, and hand over what it cleared; without a database the answers are kept until they are written.
 
         Raises:
@@ -415,7 +289,7 @@ class _Sender:
             envelopes.append(
                 Envelope(
                     ref=ref,
-                    mail_from=self._builder.return_path(delivery),
+                    mail_from=self.supply.builder.return_path(delivery),
                     rcpt_to=delivery.address,
                     pieces=pieces,
                     envelope_id=delivery.mail_token,
@@ -467,8 +341,8 @@ class _Sender:
                 told = told._replace(wait=timedelta())
             self._told.append(told)
             self._counts[told.state] += 1
-            if told.state is DeliveryState.QUEUED and not told.wait and not self._lost:
-                self._is_exhausted, self.may_have_more, self._claim_again_at = False, True, 0.0
+            if told.state is DeliveryState.QUEUED and not told.wait:
+                self.supply.expect_more()
             if result.verdict in (Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUSED):
                 self._refused.append((result, sent.delivery))
         self._answered_count += len(results)
@@ -511,7 +385,7 @@ class _Sender:
         """Give back at once what is not begun, since a reply may take minutes; end and record what is."""
         if is_settled:
             with suppress(TransientError):  # it is tried again
-                self._give_back(len(self._leases))
+                self.supply.give_back_all()
         try:
             self._end_what_is_begun()
         finally:
@@ -523,7 +397,7 @@ class _Sender:
         if not self.failure and not self._fleet.is_afloat and self._fleet.failure:
             self._fail(*self._fleet.failure)
         if is_settled:
-            self._give_back(len(self._leases))
+            self.supply.give_back_all()
 
     def _end_what_is_begun(self) -> None:
         self._note(self._fleet.withdraw())
