@@ -127,9 +127,11 @@ class _PreparedBody:
             raise InvalidError(f"the mail has holes without a value: {', '.join(sorted(missing))}")
         for name in self.holes:
             value = _hole_value(name, values[name])
-            in_text[name] = value.encode()
-            in_text[_AT_LINE_START + name] = _stuffed(value).encode()
-            in_html[name] = escape(value).encode()
+            in_text[name] = in_text[_AT_LINE_START + name] = in_html[name] = value.encode()
+            if value.startswith(_STUFFED):
+                in_text[_AT_LINE_START + name] = _stuffed(value).encode()
+            if (escaped := escape(value)) is not value:
+                in_html[name] = escaped.encode()
         return [self.opening, *self.text.fill(in_text), self.middle, *self.html.fill(in_html), self.closing]
 
 

@@ -9,13 +9,16 @@ import re
 from binascii import a2b_base64, b2a_base64, b2a_qp
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 from newsletter.domain.variants import Hole
 
 GROUP = 3
 """Bytes that base64 encodes together."""
-BASE64_LINE_BYTES = 57  # make a line of 76 characters
+BASE64_LINE = 76
+"""Characters of a full line; RFC 2045 §6.8."""
+BASE64_LINE_BYTES = BASE64_LINE // 4 * GROUP
 
 _CHANGED_ON_THE_WAY = re.compile(rb"(?m)^(?:\.|F(?=rom ))")
 
@@ -38,12 +41,17 @@ def piece(raw: bytes) -> bytes:
     return coded
 
 
+_hole_piece = lru_cache(maxsize=256)(piece)
+"""As `piece`: a reader's links stand in both parts of the mail, and the reason is that of many readers."""
+
+
 def base64_piece(raw: bytes) -> bytes:
     """Encode *raw* as lines of base64; it too begins and ends at a line start, and is padded unless in whole groups."""
-    if len(raw) <= BASE64_LINE_BYTES:
-        return b2a_base64(raw, newline=False) + b"\r\n" if raw else b""
-    lines = (raw[start : start + BASE64_LINE_BYTES] for start in range(0, len(raw), BASE64_LINE_BYTES))
-    return b"".join(b2a_base64(line, newline=False) + b"\r\n" for line in lines)
+    coded = b2a_base64(raw, newline=False)
+    if not coded:
+        return b""
+    lines = [coded[start : start + BASE64_LINE] for start in range(0, len(coded), BASE64_LINE)]
+    return b"\r\n".join(lines) + b"\r\n"
 
 
 @dataclass(slots=True)
@@ -87,7 +95,7 @@ class QuotedPrintablePart:
 
     def fill(self, values: Mapping[str, bytes]) -> list[bytes]:
         """Return the pieces with *values*, without line breaks, in the holes."""
-        coded = {name: piece(values[name]) for name in self._names}
+        coded = {name: _hole_piece(values[name]) for name in self._names}
         pieces = self.start.copy()
         for name, behind in self._rest:
             pieces += coded[name], behind

@@ -10,6 +10,7 @@ from enum import StrEnum
 KEY_ID_BYTES = 3
 SIGNATURE_BYTES = 16  # 128 bits: beyond guessing, and the link stays short
 MAXIMUM_TOKEN_LENGTH = 200
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class TokenPurpose(StrEnum):
@@ -76,7 +77,7 @@ def _signature(key: bytes, name: bytes) -> bytes:
 
 
 def _armour(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return binascii.b2a_base64(content, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def _unarmoured(token: str) -> bytes:
