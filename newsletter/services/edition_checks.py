@@ -135,7 +135,8 @@ def _look(tx: Transaction, edition: Edition, language: str) -> Iterator[CheckFin
     everything = "\n".join(block.html for block in blocks.values())
     text = "\n".join(block.text for block in blocks.values())
     for feature in dropped_features(everything):
-        yield _warn("mail programs", f"{feature.name}: dropped by {feature.dropped_by} ({feature.source})", language)
+        said = f"{feature.name}: dropped by {feature.dropped_by} ({feature.source}, tested {feature.tested})"
+        yield _warn("mail programs", said, language)
     for match in _PLACEHOLDER.finditer(text):
         yield CheckFinding(CheckLevel.ERROR, "placeholder", f"{match[0]!r} was never filled", language)
     for match in _DRAFT.finditer(text):

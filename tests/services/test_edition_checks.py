@@ -1,5 +1,6 @@
 """Checks before a send: errors stop it, whoever sends; warnings are told; an ordinary edition has nothing wrong."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -156,7 +157,12 @@ def test_an_edition_of_which_nothing_is_composed_cannot_be_checked(reviewed):
         ('<img src="data:image/png;base64,AA">', "pictures in the mail's own text"),
         ('<img src="https://e.org/a.webp">', "WebP"),
         ('<td style="background: url(a.png)">', "background pictures"),
-        ('<p style="box-shadow:0 0 1px #000">', "shadows"),
+        ('<p style="box-shadow:0 0 1px #000">', "shadows of boxes"),
+        ('<p style="text-shadow:0 0 1px #000">', "shadows of text"),
+        ('<p style="color:oklch(40% 0.2 30)">', "modern colours"),
+        ('<img src="https://e.org/a.svg">', "SVG pictures"),
+        ('<svg viewBox="0 0 1 1"></svg>', "SVG in the text"),
+        ('<audio src="https://e.org/a.mp3">', "audio"),
     ],
 )
 def test_css_that_mail_programs_drop_is_named_with_its_source(html, name):
@@ -165,3 +171,4 @@ def test_css_that_mail_programs_drop_is_named_with_its_source(html, name):
     assert name == found.name
     assert found.source.startswith("https://www.caniemail.com/features/")
     assert found in FEATURES
+    assert re.fullmatch(r"20[12]\d-[01]\d", found.tested)
