@@ -9,7 +9,7 @@ from newsletter.domain.lists import Cadence, MailingList
 from newsletter.domain.schedule import DEADLINE_AFTER, Slot, latest_slot, next_slot
 from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.errors import ConflictError, InvalidError
-from newsletter.services.audit import record_act
+from newsletter.services.audit import note_act, record_act
 from newsletter.services.canaries import check_canary
 from newsletter.services.composing import compile_edition, compose
 from newsletter.services.context import App, Transaction
@@ -179,6 +179,7 @@ def start_send(
         deadline_at = max(slot.at, tx.now) + DEADLINE_AFTER[cadence]
         if edition_id is None:
             edition_id = open_slot(tx, mailing_list, cadence, slot, cut_at=tx.now, deadline_at=deadline_at)
+            record_act(tx, "opened", f"edition {edition_id}", list=slug, slot=slot.key)
         elif existing and existing.state is EditionState.SKIPPED:
             _reopen(tx, existing, deadline_at)
         if edition_id is None:
@@ -202,6 +203,7 @@ def send_pending_articles(app: App, slug: str) -> list[int]:
         choose_cadence(find_list(tx, slug), Cadence.IMMEDIATE)
     opened = open_immediate_editions(app, slug)
     for edition_id in opened:
+        note_act(app, "opened", f"edition {edition_id}", list=slug)
         compile_edition(app, edition_id)
     return opened
 

@@ -1,5 +1,6 @@
 """Previews in the console: an edition as any reader or choice sees it, in a frame that can do nothing."""
 
+import re
 from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, Response
@@ -25,7 +26,8 @@ from newsletter.web.console.editions import row_of
 
 MOST_TESTS = 5
 LOOKS = ("light", "dark")
-"""Colour schemes that a mail can be looked at in; else it has that of the page."""
+"""Colour schemes that a mail can be looked at in; else it has that of the browser."""
+BY_NIGHT = re.compile(r"\(prefers-color-scheme:\s*dark\)")
 
 
 def _policy(desk: Desk) -> str:
@@ -62,7 +64,7 @@ def _preview(desk: Desk) -> Response:
     )
 
 
-_ASKED = ("language", "topic", "kind", "as", "pictures")
+_ASKED = ("language", "topic", "kind", "as", "pictures", "look")
 
 
 def _languages(desk: Desk, edition_id: int, view: View) -> tuple[str, ...]:
@@ -74,8 +76,14 @@ def _languages(desk: Desk, edition_id: int, view: View) -> tuple[str, ...]:
 def _mail(desk: Desk) -> Response:
     view = _view(desk, desk.number("edition"))
     return HTMLResponse(
-        view.html, headers={"content-security-policy": _policy(desk), "content-language": view.language}
+        _in_look(view.html, desk.asked("look")),
+        headers={"content-security-policy": _policy(desk), "content-language": view.language},
     )
+
+
+def _in_look(page: str, look: str) -> str:
+    """Return a mail as mail programs show it by day or by night, whatever this browser's own colours are."""
+    return BY_NIGHT.sub({"dark": "all", "light": "not all"}[look], page) if look in LOOKS else page
 
 
 def _variants(desk: Desk) -> Response:

@@ -13,7 +13,7 @@ from newsletter.rendering.words import cadence_name
 from newsletter.services import editions as service
 from newsletter.services.edition_checks import check_edition
 from newsletter.services.lists import list_lists, show_list
-from newsletter.services.reports import find_progress
+from newsletter.services.reports import find_progress, list_progress
 from newsletter.services.sends import (
     SendPlan,
     choose_cadence,
@@ -27,6 +27,7 @@ from newsletter.web.choices import language_options, read_cadence
 from newsletter.web.console.desk import Desk, Place
 
 MOST_TITLES = 12
+MOST_WAITING = 50
 DRAFT = "draft"
 
 
@@ -52,8 +53,14 @@ def _send_page(desk: Desk) -> Response:
     try:
         plan = plan_send(desk.app, slug, cadence)
     except ConflictError as error:  # this slot has been sent, or waits for review: there is nothing to start
-        under_way = find_under_way(desk.app, slug, cadence)
-        return desk.page("send_taken", slug=slug, title=title, words=str(error), under_way=under_way)
+        return desk.page(
+            "send_taken",
+            slug=slug,
+            title=title,
+            words=str(error),
+            under_way=find_under_way(desk.app, slug, cadence),
+            waiting=_find_waiting(desk, slug, cadence),
+        )
     return desk.page(
         "send_plan",
         slug=slug,
@@ -68,6 +75,12 @@ def _send_page(desk: Desk) -> Response:
         why_nothing=_why_nothing(desk, plan),
         most=MOST_TITLES,
     )
+
+
+def _find_waiting(desk: Desk, slug: str, cadence: Cadence | None) -> int | None:
+    """Return the edition of a list that waits for review, the newest; None: none does."""
+    found = list_progress(desk.app, slug=slug, state=EditionState.REVIEW, limit=MOST_WAITING)
+    return next((each.edition_id for each in found if cadence in (None, each.cadence)), None)
 
 
 def _sendables(desk: Desk) -> list[Sendable]:
