@@ -14,6 +14,7 @@ from newsletter.domain.lists import InDoubtPolicy
 from newsletter.storage.recovery import EVIDENCE_WAIT
 
 POLL_SECONDS = 0.1
+RESTART_SECONDS = 60
 SETTLED = frozenset({"accepted", "in_doubt", "failed", "suppressed", "cancelled", "expired"})
 UNSENT = frozenset({"in_doubt", "failed", "suppressed", "cancelled", "expired"})
 """States of which the ledger does not say that the reader was mailed."""
@@ -30,7 +31,8 @@ update delivery set available_at = clock_timestamp(), state_at = clock_timestamp
 update edition set state = 'sending', done_at = null, counts = null, candidate_count =
     (select count(*) from delivery) + (select count(*) from edition_exclusion)
     where id in (select edition_id from chaos_delivery);
-update list set in_doubt_policy = %(policy)s;
+update list set in_doubt_policy = %(policy)s, paused_at = null, paused_by = null, pause_reason = null;
+delete from stop;
 """
 HASTEN = """
 update delivery set available_at = clock_timestamp() where state = 'queued' and available_at > clock_timestamp()
@@ -121,7 +123,8 @@ class Ledger:
     def deliveries(self) -> list[Delivery]:
         """Return all deliveries, waiting for the database if it is being restarted."""
         query = "select address, state, mail_token, attempts, tries, resends from delivery order by id"
-        for _ in range(100):
+        deadline = time.monotonic() + RESTART_SECONDS
+        while time.monotonic() < deadline:
             try:
                 with psycopg.connect(self.url) as connection:
                     return connection.cursor(row_factory=class_row(Delivery)).execute(query).fetchall()

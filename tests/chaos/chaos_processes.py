@@ -13,7 +13,7 @@ from pathlib import Path
 
 from newsletter.dispatch import Queue
 
-STOP_SECONDS = 40
+STOP_SECONDS = 120
 QUEUES = (Queue.TICK, Queue.EDITIONS, Queue.TRANSACTIONAL, Queue.BULK)
 REAPER = """
 read -r _
@@ -104,7 +104,7 @@ class Processes:
             env=environment,
             capture_output=True,
             check=True,
-            timeout=60,
+            timeout=STOP_SECONDS,
         )
 
     def workers(self) -> list[Part]:

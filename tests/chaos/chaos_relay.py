@@ -79,7 +79,7 @@ class ChaosRelay:
         self._do(self._refuse())
 
     def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
 
     async def _listen(self) -> asyncio.Server:
         server = await asyncio.start_server(self._converse, "127.0.0.1", self.port, limit=LONGEST_MAIL)

@@ -50,3 +50,19 @@ def test_the_database_restarted_and_workers_killed(chaos: Chaos):
         chaos.postgres.restart_at_once()
         chaos.valkey.flush()
     chaos.end("database restarted, workers killed, broker flushed")
+
+
+def test_the_database_restored_from_an_older_state_in_the_middle_of_a_send(chaos: Chaos):
+    """It says of those mailed since that they were not: all sending stops; once somebody has looked they are held."""
+    chaos.begin(600, delay_seconds=0.02)
+    chaos.wait_for(0.3)
+    chaos.postgres.keep_a_copy()
+    chaos.wait_for(0.8)
+    chaos.postgres.restore_the_copy()
+    chaos.wait_until_a_restore_is_noticed()
+    unsent = sum(row.state != "accepted" for row in chaos.ledger.deliveries())
+    chaos.processes.run("db", "acknowledge-restore", "--yes")
+    account = chaos.end("database restored from an older state", other_doubts=unsent)
+
+    assert account.deliveries == account.states["accepted"] + account.states["in_doubt"]
+    assert account.states["accepted"] < 0.8 * account.deliveries <= account.accepted_in_truth
