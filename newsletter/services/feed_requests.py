@@ -5,7 +5,7 @@ keep their number bounded is ever lost: the next poll makes it anew, with the sa
 """
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,9 +38,6 @@ SAFE_FOR = timedelta(hours=2)
 MAKERS = 2
 """Feeds made to order at the same time in one process."""
 PATIENCE_SECONDS = 3.0
-MOST_ORDERS = 30
-"""Combinations that a process makes for one network in a minute; those that are there are served without end."""
-ORDERS_SECONDS = 60.0
 ARCHIVES_KEPT = 64
 ARCHIVE_SECONDS = 60.0
 """How long an archive in this process may be older than its articles."""
@@ -146,24 +143,6 @@ def note_asked(app: App, slug: str) -> None:
     if feed is not None and not is_noted:
         with app.transaction() as tx:
             storage.note_asked(tx.session, feed.id, now=tx.now)
-
-
-@dataclass(slots=True)
-class Orders:
-    """Counts what is made for each network, so that nobody keeps the makers busy; *clock* only goes forward."""
-
-    clock: Callable[[], float]
-    _since: float = 0.0
-    _counts: Counter[str] = field(default_factory=Counter)
-
-    def admit(self, network: str) -> bool:
-        """Say whether one more may be made for a network now, and count it."""
-        now = self.clock()
-        if now - self._since >= ORDERS_SECONDS:
-            self._since = now
-            self._counts.clear()
-        self._counts[network] += 1
-        return self._counts[network] <= MOST_ORDERS
 
 
 @dataclass(slots=True)

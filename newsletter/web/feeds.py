@@ -36,8 +36,9 @@ from newsletter.services import feed_requests, private_feeds
 from newsletter.services.context import App
 from newsletter.services.feed_documents import DocumentCache, ServedDocument
 from newsletter.services.feed_readers import PollNotes
-from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, Orders, ToCome, TooMany, query_address
+from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, TooMany, query_address
 from newsletter.services.hub import ask_hub
+from newsletter.web import rates
 from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
 from newsletter.web.visits import network_of, site_of
 
@@ -133,7 +134,7 @@ class FeedEndpoint:
         self._settings = app.settings
         self._cache = DocumentCache(app, time.monotonic)
         self._archives = Archives(app, time.monotonic)
-        self._orders = Orders(time.monotonic)
+        self._orders = rates.Rate(time.monotonic)
         self._represented: WeakKeyDictionary[ServedDocument, dict[tuple[Coding, bool], Representation]] = (
             WeakKeyDictionary()
         )
@@ -254,7 +255,7 @@ class FeedEndpoint:
         await self._tell(answer, asked, send, partial(self._public_terms, f"{asked.name}?{query.text}"))
 
     def _make_custom(self, query: FeedQuery, suffix: str, client: Sequence[object] | None) -> Answer:
-        if not self._orders.admit(_network(client)):
+        if not self._orders.admit(_network(client), rates.MOST_ORDERS):
             return TooMany()
         return feed_requests.make_custom(self._app, query, suffix)
 
@@ -308,7 +309,7 @@ class FeedEndpoint:
                 text = "This feed is closed; nothing will be published here again."
                 await say(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
             case TooMany():
-                later = (("retry-after", f"{feed_requests.ORDERS_SECONDS:.0f}"), ("cache-control", "no-store"))
+                later = (("retry-after", f"{rates.MINUTE:.0f}"), ("cache-control", "no-store"))
                 await say(429, "Many feeds were made for you just now; ask again in a minute.", later)
             case ToCome():
                 later = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))

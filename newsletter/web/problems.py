@@ -76,6 +76,10 @@ def describe(language: Language, status: int) -> tuple[str, str]:
             language.gettext("That is too much at once"),
             language.gettext("The form was larger than any of ours. Nothing was changed."),
         ),
+        429: (
+            language.gettext("That was a lot in a short time"),
+            language.gettext("Wait a minute, go back and try once more. Nothing was lost."),
+        ),
         503: (
             language.gettext("We cannot answer right now"),
             language.gettext("Please try again in a few minutes. Nothing was lost."),

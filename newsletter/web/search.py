@@ -1,5 +1,7 @@
 """Searching the articles, and the list of all public pages for search engines."""
 
+import time
+from functools import partial
 from html import escape
 from urllib.parse import quote, urlencode
 
@@ -9,6 +11,7 @@ from starlette.routing import Route
 from newsletter.services.archive import list_public_pages
 from newsletter.services.context import App
 from newsletter.services.search import search_articles
+from newsletter.web import rates
 from newsletter.web.articles import summarise
 from newsletter.web.visits import Visit, endpoint
 
@@ -19,14 +22,16 @@ LONGEST_QUERY = 200
 def routes(app: App) -> list[Route]:
     """Return the routes of searching and of the site map."""
     return [
-        Route("/search", endpoint(app, _search), name="search"),
+        Route("/search", endpoint(app, partial(_search, rates.Rate(time.monotonic))), name="search"),
         Route("/sitemap.xml", endpoint(app, _sitemap), name="sitemap"),
     ]
 
 
-def _search(visit: Visit) -> Response:
+def _search(rate: rates.Rate, visit: Visit) -> Response:
     asked = visit.request.query_params
     query = asked.get("q", "").replace("\0", "")[:LONGEST_QUERY].strip()
+    if query:
+        rate.demand(visit.household, rates.MOST_SEARCHES)
     found = search_articles(visit.app, query, after=asked.get("after"))
     older = f"/search?{urlencode({'q': query, 'after': found.older})}" if found.older else ""
     return visit.page(

@@ -1,8 +1,10 @@
 """Signing up: one short page that works without scripts, for a link with choices in it too, and a preview of them."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from html import escape
 from urllib.parse import urlencode
 
@@ -19,6 +21,7 @@ from newsletter.services.filters import NamedFilter
 from newsletter.services.offers import Offer, list_offers
 from newsletter.services.previews import preview_digest
 from newsletter.services.sign_ups import SignUpRequest, Wish, refused_by_policy, subscribe
+from newsletter.web import rates
 from newsletter.web.articles import summarise
 from newsletter.web.choices import cadence_options, kind_options, language_options, read_cadence, topic_options
 from newsletter.web.visits import Visit, endpoint
@@ -34,10 +37,11 @@ LONGEST = timedelta(days=1)
 
 def routes(app: App) -> list[Route]:
     """Return the routes of signing up."""
-    view = endpoint(app, _subscribe, hides_time=True)
+    previews = rates.Rate(time.monotonic)
+    view = endpoint(app, partial(_subscribe, previews), hides_time=True)
     return [
         Route("/subscribe", view, methods=["GET", "POST"], name="subscribe"),
-        Route("/subscribe/preview", endpoint(app, _preview_part), methods=["POST"], name="preview"),
+        Route("/subscribe/preview", endpoint(app, partial(_preview_part, previews)), methods=["POST"], name="preview"),
         Route("/subscribe/embed", endpoint(app, _embed), name="embed"),
     ]
 
@@ -65,12 +69,13 @@ class _SignUpForm:
         return NamedFilter(topics=tuple(self.topics), kinds=tuple(self.kinds))
 
 
-def _subscribe(visit: Visit) -> Response:
+def _subscribe(previews: rates.Rate, visit: Visit) -> Response:
     offers = list_offers(visit.app)
     form = _read_form(visit, offers)
     if not visit.is_post:
         return _show(visit, offers, form)
     if visit.value("preview"):
+        previews.demand(visit.household, rates.MOST_PREVIEWS)
         return _show(visit, offers, form, previews=True)
     if visit.value(TRAP):
         return _answer(visit)
@@ -92,8 +97,9 @@ def _subscribe(visit: Visit) -> Response:
     return _answer(visit)
 
 
-def _preview_part(visit: Visit) -> Response:
+def _preview_part(previews: rates.Rate, visit: Visit) -> Response:
     """Return the preview alone, for the script that keeps it in step with the form."""
+    previews.demand(visit.household, rates.MOST_PREVIEWS)
     form = _read_form(visit, list_offers(visit.app))
     return visit.page("preview_part", preview=_preview(visit, form))
 

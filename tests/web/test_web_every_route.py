@@ -27,7 +27,7 @@ from newsletter.domain.staff import Role
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
 from newsletter.rendering.environment import templates_folder
 from newsletter.services import api as api_service
-from newsletter.services import edition_checks, feed_requests, private_feeds, staff
+from newsletter.services import edition_checks, private_feeds, staff
 from newsletter.services.api import add_api_client
 from newsletter.services.article_imports import import_document
 from newsletter.services.composing import compile_edition
@@ -43,7 +43,7 @@ from newsletter.services.subscriber_imports import add_subscriber
 from newsletter.services.topics import load_topic_document
 from newsletter.storage import articles, editions, sources, variants
 from newsletter.storage.requests import ReaderRequestRow
-from newsletter.web import feeds
+from newsletter.web import feeds, rates
 from newsletter.web.application import build_web
 from newsletter.web.console.desk import COOKIE
 from newsletter.web.security import BodyLimit, SecurityHeaders
@@ -200,7 +200,8 @@ def settings(settings):
 @pytest.fixture
 def furnished(newsroom: App, browser: Browser, sign_up, path_to, monkeypatch) -> Furnished:
     monkeypatch.setattr(api_service, "REQUESTS_PER_MINUTE", 10**6)
-    monkeypatch.setattr(feed_requests, "MOST_ORDERS", 10**6)
+    for limit in ("MOST_ORDERS", "MOST_SEARCHES", "MOST_PREVIEWS"):
+        monkeypatch.setattr(rates, limit, 10**6)
     for limit in ("TRIES_AT_ACCOUNT_FROM_NETWORK", "TRIES_FROM_NETWORK", "TRIES_AT_ACCOUNT"):
         monkeypatch.setattr(staff, limit, 10**6)
     monkeypatch.setattr(edition_checks, "MOST_LINKS", 0)  # a check asks the links of an edition, and these lead nowhere
@@ -284,6 +285,7 @@ def real_values(app: App, uid: str) -> dict[str, str]:
     tokens = {f"{each}.token": signer.sign(each, names.get(each.value, uid)) for each in TokenPurpose}
     return tokens | {
         "uid": event.uid,
+        "article": event.uid,
         "slug": "rivers",
         "list": "weekly",
         "slot": sent.slot_key,

@@ -18,6 +18,7 @@ from newsletter.domain.feeds import Facet
 from newsletter.services import feed_requests
 from newsletter.services.feeds import close_feed, open_feed
 from newsletter.storage.feeds import count_feeds, load_feeds
+from newsletter.web import rates
 from newsletter.web.feeds import routes
 
 BASE = "https://news.example.org/feeds"
@@ -206,7 +207,7 @@ def test_only_so_many_are_made_at_once(client, monkeypatch):
 
 
 def test_so_many_are_made_for_one_network_and_what_is_there_is_served_to_all(newsroom, monkeypatch):
-    monkeypatch.setattr(feed_requests, "MOST_ORDERS", 1)
+    monkeypatch.setattr(rates, "MOST_ORDERS", 1)
     now = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
     client = Reader(Starlette(routes=routes(newsroom.app)))
@@ -215,7 +216,7 @@ def test_so_many_are_made_for_one_network_and_what_is_there_is_served_to_all(new
 
     assert [200, 429, 200] == [each.status_code for each in (made, refused, kept)]
     assert ("60", "no-store") == (refused.headers["retry-after"], refused.headers["cache-control"])
-    now += feed_requests.ORDERS_SECONDS
+    now += rates.MINUTE
     assert 200 == client.get(second).status_code
 
 

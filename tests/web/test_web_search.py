@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree as ET
@@ -12,6 +13,8 @@ from web_visitors import Browser, find, stamp_of
 from newsletter.services.article_imports import import_document
 from newsletter.services.search import index_articles
 from newsletter.services.subscribers import export_subscriber
+from newsletter.web import rates
+from newsletter.web.application import build_web
 from newsletter.web.sign_up import LONGEST, QUICKEST
 
 FORM = {"address": "aida@example.org", "list": "weekly"}
@@ -69,6 +72,42 @@ def test_the_preview_shows_the_last_week_and_stores_nothing(reading_room):
     assert "nothing lately" in other.text
     assert "Choose at least one" in unchosen.text
     assert [] == find(reading_room, "aida@example.org")
+
+
+@pytest.mark.parametrize(
+    ("limit", "path", "form"),
+    [
+        ("MOST_SEARCHES", "/search?q=rivers&lang=ru", None),
+        ("MOST_PREVIEWS", "/subscribe?lang=ru", {**FORM, "preview": "1"}),
+        ("MOST_PREVIEWS", "/subscribe/preview?lang=ru", FORM),
+    ],
+)
+def test_a_network_that_asks_for_costly_pages_all_the_time_waits_a_minute_and_no_other_does(
+    reading_room, monkeypatch, limit, path, form
+):
+    monkeypatch.setattr(rates, limit, 2)
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    web = build_web(reading_room)
+    browser, neighbour, stranger = (Browser(reading_room, host=host, web=web) for host in HOSTS)
+
+    def ask(who: Browser):
+        return who.get(path) if form is None else who.post(path, data=form)
+
+    first = [ask(browser), ask(neighbour)]
+    refused = ask(browser)
+
+    assert [200, 200, 429] == [each.status_code for each in (*first, refused)]
+    assert "60" == refused.headers["retry-after"]
+    assert "Подождите минуту" in refused.text
+    assert 200 == ask(stranger).status_code
+    assert 200 == browser.get("/search").status_code, "the empty form costs nothing"
+    now += rates.MINUTE
+    assert 200 == ask(browser).status_code
+
+
+HOSTS = ("192.0.2.1", "192.0.2.2", "198.51.100.1")
+"""Two of one network, and one of another."""
 
 
 @pytest.mark.parametrize(

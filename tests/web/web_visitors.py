@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
+from starlette.applications import Starlette
 
 from newsletter.clock import fixed_clock
 from newsletter.domain.subscriptions import Subscription
@@ -26,10 +27,13 @@ def stamp_of(app: App, *, age: timedelta = timedelta(minutes=1)) -> str:
 
 
 class Browser:
-    """A browser without scripts and cookies that follows no redirect; *raises*: what breaks inside is raised here."""
+    """A browser without scripts and cookies that follows no redirect; *raises*: what breaks inside is raised here.
 
-    def __init__(self, app: App, *, host: str = "192.0.2.1", raises: bool = True) -> None:
-        self._transport = httpx.ASGITransport(build_web(app), raise_app_exceptions=raises, client=(host, 4711))
+    Each has a server of its own but those that share one as *web*.
+    """
+
+    def __init__(self, app: App, *, host: str = "192.0.2.1", raises: bool = True, web: Starlette | None = None) -> None:
+        self._transport = httpx.ASGITransport(web or build_web(app), raise_app_exceptions=raises, client=(host, 4711))
         self._app, self._base_url = app, app.settings.base_url
 
     def request(self, method: str, path: str, **what: Any) -> httpx.Response:
