@@ -64,7 +64,7 @@ def read_feed(content: bytes, defaults: Defaults, *, declared: str | None = None
         )
     except Exception as error:
         raise InvalidError(f"the feed cannot be read: it breaks the parser ({type(error).__name__})") from error
-    if not parsed.version and not parsed.entries:
+    if not parsed.get("version") and not parsed.entries:  # of nothing at all feedparser makes no version
         raise InvalidError(_why_no_feed(content, parsed))
     channel = parsed.feed
     language = language_of(channel.get("language")) or defaults.language

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from mutations import FUZZ, SAMPLES, anything, mutated
 
@@ -66,6 +66,8 @@ def test_files_of_every_kind(sample: tuple[str, bytes]):
 
 @FUZZ
 @given(mutated("rss.xml", "atom.xml"), st.sampled_from([None, "utf-8", "windows-1251", "utf-16", "no-such", "utf-7"]))
+@example(("feed.xml", b""), None)
+@example(("feed.xml", b" \n"), "utf-16")
 def test_feeds_in_every_encoding(sample: tuple[str, bytes], declared: str | None):
     check(lambda: read_feed(sample[1], DEFAULTS, declared=declared))
 
