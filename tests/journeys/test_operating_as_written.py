@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefork import ready_command
 
 from newsletter.demo.mailserver import MailServer
 
@@ -61,13 +62,13 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 class Desk:
     """A shell in a folder with the files that the document names."""
 
-    def __init__(self, folder: Path, relay: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, relay: str, programs: Path) -> None:
+        self.folder, self.programs = folder, programs
         self.stands_for: dict[str, str] = {}
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")},
             "HOME": str(folder),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "NEWSLETTER_SMTP_URL": relay,
             "NEWSLETTER_BY": "aida",
         }
@@ -111,9 +112,16 @@ def server() -> Iterator[MailServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield a folder with a `newsletter` that starts at once: the document has dozens of commands."""
+    with ready_command(tmp_path_factory.mktemp("programs")) as folder:
+        yield folder
+
+
 @pytest.fixture
-def desk(tmp_path: Path, server: MailServer) -> Desk:
-    desk = Desk(tmp_path, server.url)
+def desk(tmp_path: Path, server: MailServer, programs: Path) -> Desk:
+    desk = Desk(tmp_path, server.url, programs)
     today = datetime.now(UTC).isoformat()
     articles = [
         {"id": str(number), "title": title, "paragraphs": [f"{title}. " * 30], "published": today, "language": "en",
@@ -144,7 +152,7 @@ def test_first_day_a_normal_week_moving_in_and_moving_out(desk, server):
     assert READERS + 1 == desk.facts("lists show weekly")["readers"], "and one who came from the other tool"
 
     desk.type("newsletter subscribers suppress reader1@readers.example\nnewsletter export moved")
-    elsewhere = Desk(desk.folder / "moved", server.url)
+    elsewhere = Desk(desk.folder / "moved", server.url, desk.programs)
     elsewhere.environment["NEWSLETTER_HOME"] = str(desk.folder / "elsewhere")
     (added_by,) = (each["added_by"] for each in json.loads((elsewhere.folder / "lists.json").read_text()))
     elsewhere.type(f"newsletter topics load topics-1.json\nnewsletter articles import articles-1.json\n{added_by}")
