@@ -146,10 +146,19 @@ def load_fragments(session: Session, digests: Collection[bytes]) -> dict[bytes, 
 
 
 def forget_fragments(session: Session, *, now: datetime) -> int:
-    """Remove the fragments that stand in no document any more; return how many."""
+    """Remove the fragments that stand in no document any more; return how many.
+
+    Each is taken before it is looked at again: who stores a document meanwhile that names it has it first, and it
+    stays, or waits and stores it anew.
+    """
     is_used = select(FeedEntryRow.feed_id).where(FeedEntryRow.digest == FeedFragmentRow.digest).exists()
-    statement = delete(FeedFragmentRow).where(FeedFragmentRow.stored_at < now - UNUSED_FOR, ~is_used)
-    return session.connection().execute(statement).rowcount
+    unused = select(FeedFragmentRow.digest).where(FeedFragmentRow.stored_at < now - UNUSED_FOR, ~is_used)
+    taken = session.scalars(unused.order_by(FeedFragmentRow.digest).with_for_update(skip_locked=True)).all()
+    removed = 0
+    for chunk in chunks(taken):
+        statement = delete(FeedFragmentRow).where(FeedFragmentRow.digest.in_(chunk), ~is_used)
+        removed += session.connection().execute(statement).rowcount
+    return removed
 
 
 _COLUMNS = [getattr(FeedDocumentRow, each.name) for each in fields(StoredDocument)]
@@ -175,14 +184,15 @@ def document_facts(session: Session) -> Mapping[int, tuple[int, datetime]]:
 
 
 def _store_fragments(session: Session, fragments: Iterable[Mapping[bytes, bytes]], *, now: datetime) -> None:
-    """Store those *fragments* that are not there."""
+    """Store those *fragments* that are not there, and keep those that are from being forgotten meanwhile."""
     wanted: dict[bytes, bytes] = {}
     for each in fragments:
         wanted |= each
     digests = sorted(wanted)  # in one order, so that nobody who stores several waits in a circle
     held: set[bytes] = set()
     for chunk in chunks(digests):
-        held.update(session.scalars(select(FeedFragmentRow.digest).where(FeedFragmentRow.digest.in_(chunk))))
+        there = select(FeedFragmentRow.digest).where(FeedFragmentRow.digest.in_(chunk)).order_by(FeedFragmentRow.digest)
+        held.update(session.scalars(there.with_for_update(read=True, key_share=True)))
     rows = [{"digest": each, "packed": wanted[each], "stored_at": now} for each in digests if each not in held]
     if rows:
         session.execute(insert_into(session, FeedFragmentRow).on_conflict_do_nothing(), rows)

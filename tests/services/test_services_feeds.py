@@ -1,5 +1,6 @@
 """Feeds from the database: which there are, who is rebuilt when, and what their readers see of it."""
 
+import concurrent.futures
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +17,7 @@ from newsletter.errors import NotFoundError, TransientError
 from newsletter.feeds.fragments import FragmentCache, PartCache
 from newsletter.services import feed_building, feed_documents
 from newsletter.services import feeds as service
-from newsletter.services.feed_building import prepare
+from newsletter.services.feed_building import build, prepare
 from newsletter.services.feeds import (
     ensure_feeds,
     list_feeds,
@@ -27,7 +28,7 @@ from newsletter.services.feeds import (
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.services.retention import forget_what_is_old
 from newsletter.storage.articles import load_record, save_record
-from newsletter.storage.feed_documents import forget_fragments, load_document, load_fragments
+from newsletter.storage.feed_documents import forget_fragments, load_document, load_fragments, store_builds
 from newsletter.storage.feeds import load_feeds
 
 TOMBSTONE = "{http://purl.org/atompub/tombstones/1.0}deleted-entry"
@@ -552,3 +553,45 @@ def test_a_document_that_is_swapped_during_each_look_is_asked_for_again(newsroom
 
     with newsroom.app.reading() as tx, pytest.raises(TransientError, match="ask again"):
         feed_documents.read_document(tx, "all-en.atom")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("is_first", [True, False], ids=["who stores is first", "who forgets is first"])
+def test_what_is_named_again_while_it_is_forgotten_stands_in_the_feed(newsroom, is_first):
+    """An article goes back to words it had: its old fragment is there, named by nothing and hours old."""
+    article = newsroom.publish(1)
+    newsroom.rebuild()
+    newsroom.change(article, title="Mended")
+    newsroom.rebuild()
+    newsroom.later(hours=2).change(article, title="Story 1 (en)")
+    with newsroom.app.reading() as tx:
+        works = prepare(tx, load_feeds(tx.session))
+    builds = [build(work) for work in works]
+
+    def store() -> None:
+        with newsroom.app.transaction() as tx:
+            store_builds(tx.session, builds, now=tx.now)
+            if is_first:
+                other.submit(forget).result(timeout=PATIENCE)
+
+    def forget() -> None:
+        with newsroom.app.transaction() as tx:
+            forgotten.append(forget_fragments(tx.session, now=tx.now))
+            if not is_first:
+                storing.append(other.submit(store))
+                concurrent.futures.wait(storing, timeout=0.3)
+
+    forgotten: list[int] = []
+    storing: list[concurrent.futures.Future[None]] = []
+    with ThreadPoolExecutor(1) as other:
+        store() if is_first else forget()
+        for each in storing:
+            each.result(timeout=PATIENCE)
+
+    assert [0 if is_first else 1] == forgotten
+    assert ["Story 1 (en)"] == titles(newsroom, "all-en")
+
+
+PATIENCE = 60
+"""Seconds in which a thread that waits for nothing has ended, on any machine."""
