@@ -99,12 +99,23 @@ def _settle(app: App, ids: Sequence[int], how: Settlement, why: str) -> int:
             if moved:
                 named = {"deliveries": list(chunk)} if len(chunk) <= MOST_NAMED else {"from": chunk[0], "to": chunk[-1]}
                 record_act(tx, f"settled as {how.value}", "deliveries", count=moved, why=why[:500], **named)
-            for edition_id in doubts.ended_editions_of(tx.session, chunk):
-                fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+            _count_anew(tx, chunk)
             if how is Settlement.RESEND and moved:
                 tx.ring(Doorbell.SEND_BULK)
                 tx.ring(Doorbell.SEND_TRANSACTIONAL)
     return settled
+
+
+def _count_anew(tx: Transaction, ids: Sequence[int]) -> None:
+    """Fix the final counts of ended editions whose mails were settled."""
+    for edition_id in doubts.ended_editions_of(tx.session, ids):
+        fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+
+
+def settle_by_report(tx: Transaction, delivery_id: int) -> None:
+    """Take a bounce, a complaint or a receipt for evidence that the relay took the mail, should that be in doubt."""
+    if doubts.accept_reported(tx.session, delivery_id):
+        _count_anew(tx, [delivery_id])
 
 
 def _move(tx: Transaction, ids: Collection[int], how: Settlement, why: str) -> int:

@@ -12,6 +12,7 @@ from newsletter.errors import NotFoundError
 from newsletter.mail.reports import Report, ReportKind, read_report
 from newsletter.mail.tokens import TokenPurpose, TokenSigner
 from newsletter.services.context import App, Transaction
+from newsletter.services.doubts import settle_by_report
 from newsletter.services.subscriptions import end_all, unsubscribe
 from newsletter.services.suppressions import suppress_hash
 from newsletter.storage import events
@@ -83,6 +84,7 @@ def _note(app: App, report: Report, content: bytes) -> bool:
             details={"status": report.status},
             now=database_now(tx.session),
         )
+        settle_by_report(tx, delivery.id)
         if is_new and report.kind in ENDINGS:
             _end(tx, delivery, report.kind, f"reported by mail {report.status}".strip())
         elif is_new and report.kind is ReportKind.SOFT_BOUNCE:

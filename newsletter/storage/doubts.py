@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, TextClause, func, or_, select, text, update
+from sqlalchemy import ColumnElement, TextClause, and_, func, or_, select, text, update
 
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import EditionState
@@ -31,6 +31,27 @@ def accept_doubted(session: Session, ids: Collection[int]) -> int:
     """Record that the relay took these mails, which are in doubt; return how many were."""
     now = database_now(session)
     return _move(session, ids, state=_S.ACCEPTED, state_at=now, accepted_at=now, reason=None, lapses=0)
+
+
+def accept_reported(session: Session, delivery_id: int) -> bool:
+    """Record that the relay took a mail, since somebody reports of it; say whether that was in doubt.
+
+    So is one that waits to be sent again.
+    """
+    now = database_now(session)
+    settled = session.execute(
+        update(DeliveryRow)
+        .where(
+            DeliveryRow.id == delivery_id,
+            or_(
+                DeliveryRow.state == _S.IN_DOUBT,
+                and_(DeliveryRow.state == _S.QUEUED, DeliveryRow.resends > 0),
+            ),
+        )
+        .values(state=_S.ACCEPTED, state_at=now, accepted_at=now, reason=None, lapses=0)
+        .returning(DeliveryRow.id)
+    )
+    return settled.first() is not None
 
 
 def fail_doubted(session: Session, ids: Collection[int], reason: str) -> int:

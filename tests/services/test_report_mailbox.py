@@ -16,6 +16,7 @@ from newsletter.services.report_mailbox import take_report
 from newsletter.services.subscribers import export_subscriber
 
 ADDRESS = "aida@readers.example"
+THE_EDITION = 1
 
 
 @pytest.fixture
@@ -83,6 +84,32 @@ def test_a_report_counts_once_and_ends_what_it_must(sent, status, kind, end):
     assert ReportKind.OTHER is not reports[0].kind
     assert end == last_end(newsroom)
     assert DeliveryState.ACCEPTED == export_subscriber(newsroom.app, ADDRESS).mails[-1].state
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        pytest.param({"state": DeliveryState.IN_DOUBT, "accepted_at": None}, id="in doubt"),
+        pytest.param({"state": DeliveryState.QUEUED, "accepted_at": None, "resends": 1}, id="about to be sent again"),
+    ],
+)
+def test_a_report_is_evidence_that_the_relay_took_the_mail(sent, unknown):
+    """Whatever it says: who was asked for the mail had it."""
+    newsroom, digest = sent
+    newsroom.change(newsroom.deliveries(THE_EDITION)["aida"], **unknown)
+    take_report(newsroom.app, bounce_of(digest, status="5.2.2"))
+
+    assert DeliveryState.ACCEPTED == newsroom.states(THE_EDITION)["aida"]
+    newsroom.send()
+    assert 1 == len(newsroom.mails()["aida"])
+
+
+def test_a_report_of_a_mail_that_was_not_sent_settles_nothing(sent):
+    newsroom, digest = sent
+    newsroom.change(newsroom.deliveries(THE_EDITION)["aida"], state=DeliveryState.FAILED, accepted_at=None)
+    take_report(newsroom.app, bounce_of(digest, status="5.2.2"))
+
+    assert DeliveryState.FAILED == newsroom.states(THE_EDITION)["aida"]
 
 
 def test_a_bounce_is_known_by_the_address_that_it_came_back_to(mailing_newsroom):
