@@ -11,8 +11,8 @@ from newsletter.domain.filters import matches
 from newsletter.domain.topics import ancestors
 from newsletter.errors import NotFoundError
 from newsletter.services.context import App, Transaction
+from newsletter.storage import announcements, edition_edits, edition_shares, variants
 from newsletter.storage import articles as article_store
-from newsletter.storage import edition_edits, edition_shares, variants
 from newsletter.storage import editions as edition_store
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
@@ -73,7 +73,6 @@ def find_particulars(app: App, edition_id: int) -> Particulars:
         mailing_list = list_store.load_list_by_id(tx.session, edition.list_id)
         languages = tuple(variants.variant_languages(tx.session, edition_id))
         is_waiting = edition.state is EditionState.REVIEW
-        shares = edition_shares.variant_shares(tx.session, edition) if is_waiting else []
         return Particulars(
             mailing_list.title(mailing_list.default_language),
             _subject(tx, edition_id, (mailing_list.default_language, *languages)),
@@ -81,12 +80,14 @@ def find_particulars(app: App, edition_id: int) -> Particulars:
             languages,
             edition.review_until if is_waiting else None,
             edition.deadline_at,
-            sum(each.readers for each in shares),
+            _count_readers(tx, edition) if is_waiting else 0,
         )
 
 
 def offer_articles(app: App, edition_id: int) -> list[Offered]:
     """Return articles that may be brought into an edition: events to come first, then what came in last.
+
+    What staff took out is none of them: it is brought back.
 
     Raises:
         NotFoundError: there is no such edition.
@@ -96,12 +97,13 @@ def offer_articles(app: App, edition_id: int) -> list[Offered]:
         mailing_list = list_store.load_list_by_id(tx.session, edition.list_id)
         choice = list_store.load_filter(tx.session, mailing_list.filter_id)
         parents = ancestors(topic_store.load_topics(tx.session))
-        held = edition_store.items_held(tx.session, edition_id)
+        edits = taken_together(edition_edits.load_edits(tx.session, edition_id))
+        known = {*edition_store.items_held(tx.session, edition_id), *edits.left_out}
         found = {
             each.id: each.as_article()
             for kind in (Kind.EVENT, None)
             for each in article_store.records_page(tx.session, state=ArticleState.PUBLISHED, kind=kind, limit=LOOKED_AT)
-            if each.is_public(tx.now) and each.id not in held and matches(choice, each.as_article(), parents)
+            if each.is_public(tx.now) and each.id not in known and matches(choice, each.as_article(), parents)
         }
         sent = edition_store.taken_items(tx.session, mailing_list.id, edition.cadence, found, before=edition.id)
         fresh = [
@@ -144,6 +146,13 @@ def _load(tx: Transaction, edition_id: int) -> Edition:
     if edition is None:
         raise NotFoundError(f"there is no edition {edition_id}; see `newsletter editions list`")
     return edition
+
+
+def _count_readers(tx: Transaction, edition: Edition) -> int:
+    """Return how many an edition would go to: those named, of a correction, else those whose choice has a variant."""
+    if edition.purpose is EditionPurpose.CORRECTION:
+        return announcements.count_named(tx.session, edition.id)
+    return sum(each.readers for each in edition_shares.variant_shares(tx.session, edition))
 
 
 def _subject(tx: Transaction, edition_id: int, languages: tuple[str, ...]) -> str:
