@@ -186,6 +186,7 @@ def start_send(
             raise ConflictError(f"somebody else has just opened {slug} {slot.key}; see `newsletter editions list`")
         if canary:
             ask_canary(tx.session, edition_id, canary)
+            record_act(tx, "asked a canary of", f"edition {edition_id}", canary=canary)
     compile_edition(app, edition_id, is_held=is_draft, tells_staff=tells_staff)
     if is_draft:
         return edition_id

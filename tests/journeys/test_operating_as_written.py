@@ -10,7 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,14 @@ pytestmark = pytest.mark.slow
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 READERS = 40
 WAIT = 600
+LISTMONK = """\
+id,uuid,email,name,attributes,status,created_at,updated_at
+1,u1,emil@readers.example,Emil,{},enabled,2021-05-01T10:00:00Z,2021-05-01T10:00:00Z
+2,u2,faina@readers.example,Faina,{},disabled,2021-06-01T10:00:00Z,2022-01-02T03:04:05Z
+3,u3,gleb@readers.example,Gleb,{},blocklisted,2021-07-01T10:00:00Z,2023-02-03T04:05:06Z
+"""
+MOVED_IN = 3
+"""Readers from other tools: one each from Mailchimp, listmonk and Mailman; others had left, or were here already."""
 TITLES = ("A school opens", "Water comes", "A road", "Talks", "A survey")
 
 
@@ -132,6 +140,8 @@ def desk(tmp_path: Path, server: MailServer, programs: Path) -> Desk:
     rows = ["aida@example.org", *(f"reader{number}@readers.example" for number in range(READERS - 1))]
     desk.put("readers.csv", "\n".join(["address", *rows]))
     desk.put("export.csv", "Email Address,OPTIN_TIME,LEID\ndina@readers.example,2024-05-03 10:00:00,1\n")
+    desk.put("listmonk.csv", LISTMONK)
+    desk.put("members.txt", "Gulnara <gulnara@readers.example>\nreader2@readers.example\n")
     for name in ("move", "survey", "correction"):
         desk.put(f"{name}.md", f"Of the {name}, in a sentence.\n")
     desk.put("move.ru.md", "Мы переезжаем.\n")
@@ -140,27 +150,40 @@ def desk(tmp_path: Path, server: MailServer, programs: Path) -> Desk:
 
 def test_first_day_a_normal_week_moving_in_and_moving_out(desk, server):
     chapters = blocks()
-    for chapter in ("First day", "A normal week", "The console", "Moving in", "Upgrade and backup"):
-        for block in chapters[chapter][:1] if chapter in ("Moving in", "Upgrade and backup") else chapters[chapter]:
+    moving_in, from_other_tools, *moved_out = chapters["Moving in"]
+    at_a_time = only(chapters["A normal week"], "--at")
+    chapters["A normal week"].remove(at_a_time)
+    for chapter in ("First day", "A normal week", "The console"):
+        for block in chapters[chapter]:
             desk.type(block)
+    desk.type(moving_in + from_other_tools + chapters["Upgrade and backup"][0])
     mailed = Counter(mail.envelope.recipients[0] for mail in server.mails)
 
     assert READERS + 1 == len(mailed), "everybody, and who asked for the test"
     assert {1} == set(mailed.values()), "what was composed waits, since nobody was there to be asked"
     assert (desk.folder / "phone.png").read_bytes().startswith(b"\x89PNG")
     assert "variant" in (desk.folder / "sheet.html").read_text(encoding="utf-8")
-    assert READERS + 1 == desk.facts("lists show weekly")["readers"], "and one who came from the other tool"
+    assert READERS + MOVED_IN == desk.facts("lists show weekly")["readers"]
 
     desk.type("newsletter subscribers suppress reader1@readers.example\nnewsletter export moved")
     elsewhere = Desk(desk.folder / "moved", server.url, desk.programs)
-    elsewhere.environment["NEWSLETTER_HOME"] = str(desk.folder / "elsewhere")
+    elsewhere.environment = desk.environment | {"NEWSLETTER_HOME": str(desk.folder / "elsewhere")}
     (added_by,) = (each["added_by"] for each in json.loads((elsewhere.folder / "lists.json").read_text()))
     elsewhere.type(f"newsletter topics load topics-1.json\nnewsletter articles import articles-1.json\n{added_by}")
-    for block in chapters["Moving in"][1:]:
+    for block in moved_out:
         elsewhere.type(block)
 
-    assert READERS == elsewhere.facts("lists show weekly")["readers"], "all but the one who must not be mailed"
+    readers = READERS + MOVED_IN - 1
+    assert readers == elsewhere.facts("lists show weekly")["readers"], "all but the one who must not be mailed"
     assert len(TITLES) == len(elsewhere.facts("articles list")["articles"])
+
+    before, in_an_hour = len(server.mails), datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+    elsewhere.type(at_a_time, TIME=in_an_hour.isoformat())
+    assert before == len(server.mails), "it waits for its time"
+    assert "review" == elsewhere.facts("editions show 1")["state"]
+    elsewhere.type("newsletter editions approve 1 --yes")
+    assert {"accepted": readers} == elsewhere.facts("editions show 1")["deliveries"]
+    assert "canary" in elsewhere.type("newsletter audit --about 'edition 1' --json")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
