@@ -67,8 +67,9 @@ class Entry:
     """An article in a feed, in one language; made by `newsletter.feeds.entries.make_entry`.
 
     Texts are clean, *content_html* is sanitised and whole (image and event details too) with absolute addresses,
-    times are whole seconds in UTC. Two entries that would be written alike are equal; an entry stands in a dozen feeds
-    and is looked up in each, so that its hash and what it is in brief are kept.
+    times are whole seconds in UTC; *day* is the day of publication in words, for people alone. Two entries that would
+    be written alike are equal; an entry stands in a dozen feeds and is looked up in each, so that its hash and what it
+    is in brief are kept.
     """
 
     article_id: int
@@ -83,6 +84,7 @@ class Entry:
     author: str
     categories: tuple[Category, ...] = ()
     image: Image | None = None
+    day: str = ""
     _hash: int = field(init=False, repr=False, compare=False)
     _brief: "Entry | None" = field(init=False, repr=False, compare=False, default=None)
 

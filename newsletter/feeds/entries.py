@@ -24,10 +24,13 @@ def make_entry(
     entry_id: str,
     url: str,
     author: str,
+    day: str = "",
     categories: Iterable[Category] = (),
     facts: Sequence[tuple[str, str]] = (),
 ) -> Entry:
     """Return *article* as an entry in *language*, which it has; *facts* (label, value) stand before its text.
+
+    *day*: when it became public, as people of that language say it.
 
     Published is when it became public, which an embargo puts later than its date. Updated is the last significant
     change: an article that had none yet was updated when it was published, whenever it was imported.
@@ -57,6 +60,7 @@ def make_entry(
             Category(clean_line(category.term), category.scheme, clean_line(category.label)) for category in categories
         ),
         image=image,
+        day=day,
     )
 
 

@@ -93,8 +93,9 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen ships no
     entry: Entry
 
     def extend_atom(self, element: Any) -> Any:
-        """Add the image."""
+        """Add the image, and the day for people."""
         _add_image(element, self.entry)
+        _add_day(element, self.entry)
         return element
 
     def extend_rss(self, element: Any) -> Any:
@@ -105,6 +106,7 @@ class EntryExtras(BaseEntryExtension):  # type: ignore[misc]  # feedgen ships no
         etree.SubElement(element, f"{{{DC}}}creator").text = self.entry.author
         etree.SubElement(element, f"{{{ATOM}}}updated").text = self.entry.updated.isoformat()
         _add_image(element, self.entry)
+        _add_day(element, self.entry)
         return element
 
 
@@ -195,6 +197,12 @@ def _add_guide(parent: Any, guide: Guide, head: Head) -> None:
     etree.SubElement(box, f"{{{XHTML}}}p").text = guide.text
     line = etree.SubElement(box, f"{{{XHTML}}}p")
     etree.SubElement(line, f"{{{XHTML}}}a", href=head.home_url).text = guide.link
+
+
+def _add_day(element: Any, entry: Entry) -> None:
+    """Add the day of publication in XHTML, as `_add_guide`: the formats' own times are UTC, and for programs."""
+    if entry.day:
+        etree.SubElement(element, f"{{{XHTML}}}time", nsmap={None: XHTML}).text = entry.day
 
 
 def write_fragment(element: Any, form: FeedFormat) -> bytes:

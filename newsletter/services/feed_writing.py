@@ -30,7 +30,7 @@ from newsletter.rendering.languages import Language, load_language
 from newsletter.rendering.words import kind_name, kinds_name
 from newsletter.services.article_memory import ArticleMemory
 
-FORM = 2
+FORM = 3
 """Grows when documents of the same articles are to look different, so that all feeds are built anew."""
 MOST_SAID = 10_000
 """Feeds whose title, head and fingerprint are kept: more than there may be, and 20 MB."""
@@ -254,6 +254,7 @@ class FeedWriter:
             url=article.translations[language].url
             or f"{self.settings.base_url}/articles/{article.uid}?lang={language}",
             author=self.settings.name,
+            day=words.format_date(article.visible_at.astimezone(self.settings.zone_info)),
             categories=[labels[each] for each in about if each in labels],
             facts=event_facts(article.event, words) if article.event else (),
         )
@@ -269,7 +270,9 @@ class FeedWriter:
     def _words_digest(self, language: str) -> str:
         if language not in self._digests:
             labels = sorted(self._labels(language).items(), key=str)
-            self._digests[language] = _digest((self.authority, labels, _labels_of_facts(self._language(language))))
+            self._digests[language] = _digest(
+                (self.authority, labels, _labels_of_facts(self._language(language)), self.settings.zone)
+            )
         return self._digests[language]
 
     def home_url(self, plan: FeedPlan) -> str:

@@ -53,6 +53,7 @@ def an_entry(number: int = 1, language: str = "en", **changes) -> Entry:
         entry_id=AUTHORITY.entry_id(article.uid),
         url=f"{BASE}/articles/{number}",
         author="Example Newsroom",
+        day="16 March 2026",
         categories=(HEALTH, STORY),
         facts=facts,
     )

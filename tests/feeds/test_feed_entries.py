@@ -117,6 +117,7 @@ def test_entries_that_would_be_written_alike_are_equal():
         entry_id=an_entry(1).id,
         url=an_entry(1).url,
         author="Example  Newsroom",
+        day=an_entry(1).day,
         categories=list(an_entry(1).categories),
     )
 

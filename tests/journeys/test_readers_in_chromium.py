@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from looking import CHROMIUM, DESKTOP, PHONE, needs_chromium
+from looking import CHROMIUM, DESKTOP, PHONE, PICTURES, needs_chromium
 from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page, sync_playwright
-from readers_newsroom import ReadersNewsroom, link_in, readers_newsroom, text_of
+from readers_newsroom import TITLES, ReadersNewsroom, link_in, readers_newsroom, text_of
 
 from newsletter.rendering.languages import Language, load_language
+from newsletter.services.feeds import rebuild_feeds
 from newsletter.web import sign_up, visits
 
 pytestmark = [pytest.mark.slow, needs_chromium]
@@ -222,6 +223,31 @@ def test_whoever_reads_finds_everything(reader: Reader) -> None:
     reader.choose(reader.page.locator("input[name=topic]").first)
     reader.press("Show the address")
     assert f"-{reader.code}.atom" in reader.page.locator("#address-1").input_value()
+
+
+def test_a_feed_that_is_opened_is_a_page(reader: Reader) -> None:
+    """Without any script: what it is, and its news, each with its day in words, not as programs read it."""
+    rebuild_feeds(reader.newsroom.app)
+    day = {"en": "15 March 2026", "ru": "15 марта 2026\N{NO-BREAK SPACE}г.", "ky": "2026-ж., 15-март"}[reader.code]
+    for suffix, entry, raw in (("atom", "entry", "published"), ("rss", "item", "pubDate")):
+        answer = reader.page.goto(f"{reader.newsroom.url}/feeds/all-{reader.code}.{suffix}")
+        assert answer is not None
+        assert 200 == answer.status
+        first = reader.page.locator(entry).first
+        title, when = first.locator("title"), first.locator("time")
+        assert TITLES[reader.code] in (title.text_content() or "")
+        assert day == when.text_content()
+        assert title.is_visible()
+        assert when.is_visible()
+        assert not first.locator(raw).is_visible()
+        reader.reads(
+            "This is a feed. Copy its address from the address bar into a feed reader, and news will come "
+            "to you there as it is published."
+        )
+        assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        if PICTURES:
+            reader.page.screenshot(path=Path(PICTURES) / f"feed-{suffix}-{reader.code}.png")
+    assert [] == reader.wrong
 
 
 def test_a_digest_is_read_and_left_in_the_browser(newsroom: ReadersNewsroom, chromium: Browser) -> None:

@@ -4,7 +4,7 @@ import concurrent.futures
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from feed_newsroom import Newsroom, an_event
@@ -429,6 +429,22 @@ def test_a_translation_without_a_title_stands_in_no_feed(newsroom):
 
     assert [] == titles(newsroom, "all-en")
     assert {None} == {built.problem for built in outcomes}
+
+
+def test_the_day_of_an_article_is_said_in_the_newsrooms_zone(app):
+    """Late in the evening in UTC it is the next day in Bishkek; who moves the newsroom has all feeds built anew."""
+    newsroom = Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en",), "zone": "UTC"})))
+    newsroom.publish(1, published_at=datetime(2026, 3, 1, 21, tzinfo=UTC))
+    newsroom.rebuild()
+    said = {"UTC": newsroom.document("all-en.atom").body}
+    moved = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update={"zone": "Asia/Bishkek"}))
+    with moved.transaction() as tx:
+        ensure_feeds(tx)
+    rebuild_feeds(moved)
+    said["Asia/Bishkek"] = newsroom.document("all-en.atom").body
+
+    assert b">1 March 2026</time>" in said["UTC"]
+    assert b">2 March 2026</time>" in said["Asia/Bishkek"]
 
 
 @both_databases
