@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pexpect
@@ -20,30 +22,58 @@ READERS = 60
 WAIT = 60
 
 
-@pytest.fixture
-def environment(home: Path, tmp_path: Path) -> dict[str, str]:
-    """What the command is started with: a list, an article and sixty readers."""
+def furnished(folder: Path, **settings: str) -> dict[str, str]:
+    """Return what the command is started with, once there are a list, an article and sixty readers."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("NEWSLETTER_")},
-        "NEWSLETTER_HOME": str(home),
         "NEWSLETTER_BASE_URL": "https://news.example.org",
         "NEWSLETTER_POSTAL_ADDRESS": "1 Example Street, Bishkek",
         "NEWSLETTER_BY": "aida",
         "TERM": "xterm-256color",
+        **settings,
     }
-    (tmp_path / "article.md").write_text(f"---\ntitle: A school opens\ndate: 2024-12-05\n---\n{'It opens. ' * 30}\n")
+    (folder / "article.md").write_text(f"---\ntitle: A school opens\ndate: 2024-12-05\n---\n{'It opens. ' * 30}\n")
     rows = "\n".join(["address", *(f"reader{number}@readers.example" for number in range(READERS))])
-    (tmp_path / "readers.csv").write_text(rows)
+    (folder / "readers.csv").write_text(rows)
     for words in (
         (
             *("lists", "add", "weekly", "--title", "The week", "--from", "News <news@example.org>"),
             *("--language", "en", "--since", "2024-01-01T00:00:00+06:00"),
         ),
-        ("articles", "import", str(tmp_path / "article.md"), "--source", "press"),
-        ("subscribers", "import", str(tmp_path / "readers.csv"), "--list", "weekly", "--basis", "on paper at the fair"),
+        ("articles", "import", str(folder / "article.md"), "--source", "press"),
+        ("subscribers", "import", str(folder / "readers.csv"), "--list", "weekly", "--basis", "on paper at the fair"),
     ):
         subprocess.run([NEWSLETTER, "--now", NOW, *words], env=environment, check=True, capture_output=True)
     return environment
+
+
+@pytest.fixture
+def environment(home: Path, tmp_path: Path) -> dict[str, str]:
+    """Everything in one process, on SQLite."""
+    return furnished(tmp_path, NEWSLETTER_HOME=str(home))
+
+
+@pytest.fixture
+def production(home: Path, tmp_path: Path, postgres_url: str, broker_url: str) -> dict[str, str]:
+    """A broker and PostgreSQL: the command sends nothing itself."""
+    return furnished(
+        tmp_path,
+        NEWSLETTER_HOME=str(home),
+        NEWSLETTER_DATABASE_URL=postgres_url,
+        NEWSLETTER_BROKER_URL=broker_url,
+        NEWSLETTER_SECRET_KEY="a-secret-key-that-only-this-test-knows",
+    )
+
+
+@contextmanager
+def running(environment: dict[str, str], *words: str) -> Iterator[None]:
+    """Run a part of the service beside the test."""
+    process = subprocess.Popen([NEWSLETTER, *words], env=environment)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(WAIT)
 
 
 def terminal(environment: dict[str, str], *words: str, width: int = 80) -> pexpect.spawn:
@@ -89,6 +119,35 @@ def test_ctrl_c_in_the_middle_of_a_send_says_how_it_goes_on_and_nobody_gets_it_t
         again.close()
 
         assert 0 == again.exitstatus, plain(again.before)
+        everybody = Counter(mail.envelope.recipients[0] for mail in server.mails)
+    assert (READERS, {1}) == (len(everybody), set(everybody.values()))
+
+
+def test_ctrl_c_ends_the_watching_alone_where_workers_send_and_another_command_picks_it_up(production):
+    with MailServer() as server:
+        production["NEWSLETTER_SMTP_URL"] = f"{server.url}&rate=3&connections=1"  # twenty seconds at the least
+        with running(production, "worker", "--concurrency", "1"), running(production, "tick"):
+            sending = terminal(production, "send", "weekly", "--wait")
+            sending.expect("Send now")
+            sending.sendline("y")
+            if sending.expect(["all the same", "Edition 1|edition 1"]) == 0:
+                sending.sendline("y")
+            sending.expect(r"[1-9][0-9]? of 60")
+            sending.sendintr()
+            sending.expect(pexpect.EOF)
+            sending.close()
+            told, sent_by_then = plain(sending.before), len(server.mails)
+
+            assert 130 == sending.exitstatus, told
+            assert "the send goes on where workers run" in told
+            assert sent_by_then < READERS
+
+            watching = terminal(production, "editions", "status", "1", "--watch", width=60)
+            watching.expect("60 of 60")
+            watching.expect(pexpect.EOF)
+            watching.close()
+
+        assert 0 == watching.exitstatus, plain(watching.before)
         everybody = Counter(mail.envelope.recipients[0] for mail in server.mails)
     assert (READERS, {1}) == (len(everybody), set(everybody.values()))
 
