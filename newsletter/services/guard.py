@@ -3,11 +3,13 @@
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
 
+from newsletter.errors import TransientError
 from newsletter.services.context import App, Transaction
 from newsletter.storage import lineage, stops
 from newsletter.storage.engine import Session
@@ -19,6 +21,9 @@ log = structlog.get_logger()
 Age = tuple[int, int]
 
 GUARD = "the restore guard"
+
+WATCH_SECONDS = 2.0
+"""How often a slice looks while it claims: a state older than the last step is noticed, and so is another server."""
 
 
 def begin_lineage(session: Session, home: Path, server: Server | None = None) -> Lineage:
@@ -37,9 +42,10 @@ def begin_lineage(session: Session, home: Path, server: Server | None = None) ->
 def watch(app: App) -> bool:
     """Go one step further in the database and look whether it went on from where it was; say whether it did.
 
-    Each tick and each slice does so. What was seen last is kept in the home folder, so that a database restored from
-    a backup, rolled back or failed over without its last commits is noticed, and on PostgreSQL a restore to another
-    server or timeline as well. Then all sending stops, on all workers, until `acknowledge_restore`.
+    Each tick and each slice does so, a long one again and again. What was seen last is kept in the home folder, so that
+    a database restored from a backup, rolled back or failed over without its last commits is noticed, and on PostgreSQL
+    a restore to another server or timeline as well. Then all sending stops, on all workers, until
+    `acknowledge_restore`.
     """
     with app.transaction() as tx:
         server = lineage.ask_server(tx.session)
@@ -74,6 +80,26 @@ def may_claim(tx: Transaction) -> bool:
     if stops.put_stop(tx.session, StopKind.RESTORE, reason=_behind(found, seen), by=GUARD):
         log.error("restore_noticed", why=_behind(found, seen))
     return False
+
+
+class Lookout:
+    """Watches every `WATCH_SECONDS`, for a slice that goes on for longer; `watch` came right before it is made."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._is_clear = True
+        self._next = time.monotonic() + WATCH_SECONDS
+
+    def is_clear(self) -> bool:
+        """Say whether mail may be claimed; not while the database is away, since who knows what comes back."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + WATCH_SECONDS
+            try:
+                self._is_clear = watch(self._app)
+            except TransientError:
+                self._is_clear = False
+        return self._is_clear
 
 
 def _why_older(found: Lineage, seen: Age | None, server: Server, *, is_missed: bool) -> str:

@@ -30,6 +30,7 @@ from newsletter.services import admission
 from newsletter.services.alarms import accepted_beat
 from newsletter.services.context import App
 from newsletter.services.editions import finish_editions
+from newsletter.services.guard import Lookout
 from newsletter.services.settling import JOURNALS, settle_journals, tell
 from newsletter.services.stops import pause_edition_in
 from newsletter.services.supply import Mail, Supply
@@ -140,6 +141,7 @@ class _Sender:
         self._window = MICRO_BATCH[pool]
         self._name = f"{sender_name()}@{relay.name[:LONGEST_RELAY]}"  # so that each attempt tells by which relay it was
         self._journal = self._open_journal()
+        self._lookout = Lookout(app)
         self.supply = Supply(app, relay, pool, worker=self._name, journal=self._journal)
         self._fleet = Fleet(
             relay,
@@ -215,7 +217,7 @@ class _Sender:
             now = time.monotonic()
             if self._told and not self._sent:
                 self._turn([], "")  # before the next claim, which may find some of these again
-            if self._may_begin(now):
+            if self._may_begin(now) and self._lookout.is_clear():
                 self.supply.claim_more(now, at_least=self._window, speed=self._speed(now))
                 if self.supply.is_exhausted and not self._sent and not self.supply:
                     break

@@ -78,6 +78,12 @@ class Chaos:
         """Wait until its breaker has opened."""
         self._wait_for_row("select 1 from relay where open_until > clock_timestamp()")
 
+    def wait_for_a_step(self) -> None:
+        """Wait until a sender or a tick has gone one step further in the database than it is now."""
+        with psycopg.connect(self.ledger.url) as connection:
+            [(steps,)] = connection.execute("select steps from lineage").fetchall()
+        self._wait_for_row(f"select 1 from lineage where steps > {steps}")
+
     def wait_until_a_restore_is_noticed(self) -> None:
         """Wait until the guard has stopped all sending."""
         self._wait_for_row("select 1 from stop where kind = 'restore'")

@@ -57,6 +57,7 @@ def test_the_database_restored_from_an_older_state_in_the_middle_of_a_send(chaos
     chaos.begin(600, delay_seconds=0.02)
     chaos.wait_for(0.3)
     chaos.postgres.keep_a_copy()
+    chaos.wait_for_a_step()  # they are two seconds apart at most, and a state is older by a step or not known to be
     chaos.wait_for(0.8)
     chaos.postgres.restore_the_copy()
     chaos.wait_until_a_restore_is_noticed()

@@ -18,12 +18,14 @@ from newsletter.domain.lists import InDoubtPolicy
 from newsletter.domain.replies import Stage
 from newsletter.errors import TransientError
 from newsletter.mail.relay import Relay
-from newsletter.services import sending
+from newsletter.services import guard, sending
 from newsletter.services.admission import report_failure
 from newsletter.services.sending import Slice, send_slice
 from newsletter.services.settling import settle_journals
+from newsletter.services.stops import find_halts
 from newsletter.services.sweeping import sweep
 from newsletter.storage import ledger
+from newsletter.storage.lineage import LineageRow, load_lineage
 from newsletter.storage.lists import ListRow
 from newsletter.storage.relays import RelayRow
 
@@ -196,6 +198,50 @@ def test_a_refusal_is_told_though_it_cannot_be_recorded(newsroom, edition_id, mo
     monkeypatch.setattr(ledger, "take_turn", real)
     settle_journals(newsroom.app)
     assert {S.QUEUED: 4} == states(newsroom, edition_id)
+
+
+@pytest.mark.slow
+def test_another_server_in_the_middle_of_a_slice_gets_nothing_more(postgresql_newsroom, monkeypatch):
+    """A standby took over, maybe without what was recorded last: a slice looks again while it claims."""
+    newsroom = postgresql_newsroom
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    monkeypatch.setattr(guard, "WATCH_SECONDS", 0.0)
+    newsroom.publish("A story")
+    newsroom.subscribe(*NAMES)
+    newsroom.fan_out()
+
+    def fail_over(turn: Turn) -> None:
+        if (turn.verb, turn.mail) == ("DOT", 2):
+            with newsroom.app.transaction() as tx:
+                tx.session.execute(update(LineageRow).values(timeline="0000000A"))
+
+    relay = ScriptedRelay(fail_over)
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1")
+        newsroom.send()
+
+    assert 2 <= len(relay.accepted) <= 3, "one more may have been written ahead"
+    assert "timeline 0000000A" in find_halts(newsroom.app).stops[0].reason
+
+
+@pytest.mark.usefixtures("edition_id")
+def test_a_long_slice_goes_step_by_step(newsroom, monkeypatch):
+    """So that a state from its middle is known for an older one."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    monkeypatch.setattr(guard, "WATCH_SECONDS", 0.0)
+    steps = []
+
+    def look(turn: Turn) -> None:
+        if turn.verb == "DOT":
+            with newsroom.app.reading() as tx:
+                steps.append(load_lineage(tx.session).steps)
+
+    relay = ScriptedRelay(look)
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1")
+        newsroom.send()
+
+    assert 4 == len(set(steps))
 
 
 @pytest.mark.parametrize("seconds", [600, 30])
