@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 import structlog
@@ -37,8 +36,9 @@ from newsletter.services.context import App
 from newsletter.services.feed_documents import DocumentCache, ServedDocument
 from newsletter.services.feed_readers import PollNotes
 from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, TooMany, query_address
-from newsletter.services.hub import ask_hub
 from newsletter.web import rates
+from newsletter.web.bare_answers import CLOSED, OPEN_TO_ALL, RawHeaders, raw, say, send_answer, sentence
+from newsletter.web.hub import HubEndpoint
 from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
 from newsletter.web.visits import network_of, site_of
 
@@ -53,8 +53,6 @@ REDIRECT_CACHE_CONTROL = "public, max-age=86400"
 MISSING_CACHE_CONTROL = "public, max-age=60"
 RETRY_AFTER_SECONDS = "5"
 METHODS = "GET, HEAD, OPTIONS"
-LARGEST_FORM = 16 * 1024
-"""Bytes of a subscriber's request; a callback and a topic have 2 KB each at most."""
 LONGEST_QUERY = 4000
 ASKED_EVERY_SECONDS = 600.0
 MOST_NOTED = 5000
@@ -69,7 +67,6 @@ _CUSTOM = re.compile(rf"{CUSTOM_STEM}(?:\.{_SUFFIX})?")
 _PRIVATE = re.compile(rf"private/([A-Za-z0-9_-]{{32}})\.{_SUFFIX}")
 _ARCHIVE = re.compile(rf"archive/({PERIOD.pattern})/([a-z0-9-]{{1,150}})\.(atom|rss|json)")
 
-RawHeaders = list[tuple[bytes, bytes]]
 Sent = tuple[int, RawHeaders, bytes]
 """An answer: its status, headers and body."""
 
@@ -132,6 +129,7 @@ class FeedEndpoint:
     def __init__(self, app: App) -> None:
         self._app = app
         self._settings = app.settings
+        self._hub = HubEndpoint(app)
         self._cache = DocumentCache(app, time.monotonic)
         self._archives = Archives(app, time.monotonic)
         self._orders = rates.Rate(time.monotonic)
@@ -148,29 +146,29 @@ class FeedEndpoint:
         key, name = _key(scope), scope["path"].removeprefix("/feeds/")
         document = self._cache.peek(name)
         if document is not None and (ready := self._ready.get(document, {}).get(key)) is not None:
-            await _send(send, *ready)
+            await send_answer(send, *ready)
             self._note_poll(name, scope)
             return
         try:
             await self._answer(scope, receive, send, key)
         except NotFoundError as error:
-            text = f"{_sentence(error)} All feeds are listed at {self._settings.base_url}/feeds.opml"
-            await _say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),), is_head=_is_head(scope))
+            text = f"{sentence(error)} All feeds are listed at {self._settings.base_url}/feeds.opml"
+            await say(send, 404, text, (("cache-control", MISSING_CACHE_CONTROL),), is_head=_is_head(scope))
         except InvalidError as error:
-            await _say(send, 400, _sentence(error), is_head=_is_head(scope))
+            await say(send, 400, sentence(error), is_head=_is_head(scope))
         except (TransientError, ConflictError) as error:
             log.warning("feed_not_served", error=str(error))
             more = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
-            await _say(send, 503, "This cannot be answered right now; ask again soon.", more, is_head=_is_head(scope))
+            await say(send, 503, "This cannot be answered right now; ask again soon.", more, is_head=_is_head(scope))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, key: Hashable) -> None:
         method, path = scope["method"], scope["path"]
         if path == "/feeds/hub":
-            await self._hub(method, receive, send)
+            await self._hub(scope, receive, send)
         elif method == "OPTIONS":
-            await _send(send, 204, _preflight_headers())
+            await send_answer(send, 204, _preflight_headers())
         elif method not in ("GET", "HEAD"):
-            await _say(send, 405, "Feeds are read with GET or HEAD.", (("allow", METHODS),))
+            await say(send, 405, "Feeds are read with GET or HEAD.", (("allow", METHODS),))
         else:
             name = path.removeprefix("/feeds/") if path != "/feeds.opml" else OPML_NAME
             query = scope.get("query_string", b"").decode("latin-1")
@@ -298,7 +296,7 @@ class FeedEndpoint:
 
     async def _tell(self, answer: Answer, asked: Asked, send: Send, terms: Callable[[], Terms] = Terms) -> None:
         """Serve a document, or say where it is, that it is gone, or that it is being made."""
-        say = partial(_say, send, is_head=asked.is_head)
+        tell = partial(say, send, is_head=asked.is_head)
         match answer:
             case ServedDocument():
                 await self._serve(asked, answer, terms, send)
@@ -307,17 +305,17 @@ class FeedEndpoint:
             case Gone():
                 more = (("cache-control", MISSING_CACHE_CONTROL),)
                 text = "This feed is closed; nothing will be published here again."
-                await say(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
+                await tell(410, f"{text} All feeds are listed at {self._settings.base_url}/feeds.opml", more)
             case TooMany():
                 later = (("retry-after", f"{rates.MINUTE:.0f}"), ("cache-control", "no-store"))
-                await say(429, "Many feeds were made for you just now; ask again in a minute.", later)
+                await tell(429, "Many feeds were made for you just now; ask again in a minute.", later)
             case ToCome():
                 later = (("retry-after", RETRY_AFTER_SECONDS), ("cache-control", "no-store"))
-                await say(503, "This feed is being made; ask again in a few seconds.", later)
+                await tell(503, "This feed is being made; ask again in a few seconds.", later)
 
     async def _redirect(self, address: str, send: Send, *, is_head: bool) -> None:
         more = (("location", address), ("cache-control", REDIRECT_CACHE_CONTROL))
-        await _say(send, 301, f"This feed is at {address}", more, is_head=is_head)
+        await say(send, 301, f"This feed is at {address}", more, is_head=is_head)
 
     async def _serve(self, asked: Asked, document: ServedDocument, terms: Callable[[], Terms], send: Send) -> Sent:
         """Send a document, or say that the client has it; return what went. *terms* are asked for once a coding."""
@@ -340,24 +338,13 @@ class FeedEndpoint:
             answer: Sent = (304, chosen.not_modified, b"")
         else:
             answer = (200, chosen.found, b"" if asked.is_head else chosen.body)
-        await _send(send, *answer)
+        await send_answer(send, *answer)
         return answer
 
     def _public_terms(self, name: str, *, is_listed: bool = False) -> Terms:
         address = f"{self._settings.base_url}/{'' if is_listed else 'feeds/'}{name}"
         hub = "" if is_listed or f".{CALENDAR}" in name or not self._settings.hub_url else self._settings.hub_url
         return Terms(links=(f'<{hub}>; rel="hub", ' if hub else "") + f'<{address}>; rel="self"')
-
-    async def _hub(self, method: str, receive: Receive, send: Send) -> None:
-        """Take what a subscriber asks of the hub (WebSub, 5.1): 202, whatever its callback will say."""
-        if method != "POST":
-            await _say(
-                send, 405, "This is a WebSub hub; ask with POST.", (("allow", "POST"),), is_head=method == "HEAD"
-            )
-            return
-        form = await _read_form(receive)
-        await run_in_threadpool(ask_hub, self._app, form)
-        await _say(send, 202, "Your callback will be asked to confirm.", (("cache-control", "no-store"),))
 
     async def _style(self, send: Send, *, is_head: bool) -> None:
         language = load_language(self._settings.default_language, self._settings.home)
@@ -366,9 +353,9 @@ class FeedEndpoint:
             ("content-type", "text/css; charset=utf-8"),
             ("content-length", str(len(body))),
             ("cache-control", REDIRECT_CACHE_CONTROL),
-            *_OPEN_TO_ALL,
+            *OPEN_TO_ALL,
         )
-        await _send(send, 200, _raw(headers), b"" if is_head else body)
+        await send_answer(send, 200, raw(headers), b"" if is_head else body)
 
 
 def _represent(document: ServedDocument, coding: Coding, terms: Terms, *, is_opened: bool) -> Representation:
@@ -390,25 +377,17 @@ def _represent(document: ServedDocument, coding: Coding, terms: Terms, *, is_ope
     ]
     if terms.links:
         shared.append(("link", terms.links))
-    shared.extend(_CLOSED if terms.is_private else _OPEN_TO_ALL)
+    shared.extend(CLOSED if terms.is_private else OPEN_TO_ALL)
     body = _packed(document, coding)
     packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
     content = [("content-type", content_type), ("content-length", str(len(body))), *packed]
-    return Representation(etag, _raw((*content, *shared)), _raw(shared), body)
+    return Representation(etag, raw((*content, *shared)), raw(shared), body)
 
 
 def _packed(document: ServedDocument, coding: Coding) -> bytes:
     if coding is Coding.GZIP:
         return document.gzipped
     return document.brotli if coding is Coding.BROTLI else document.body
-
-
-_OPEN_TO_ALL = (
-    ("access-control-allow-origin", "*"),
-    ("access-control-expose-headers", "ETag, Link"),
-    ("x-content-type-options", "nosniff"),
-)
-_CLOSED = (("x-robots-tag", "noindex"), ("referrer-policy", "no-referrer"), ("x-content-type-options", "nosniff"))
 
 
 def _network(client: Sequence[object] | None) -> str:
@@ -431,23 +410,6 @@ def _read_query(text: str, default_language: str) -> FeedQuery:
         raise InvalidError(str(error)) from error
 
 
-async def _read_form(receive: Receive) -> dict[str, str]:
-    """Return the fields of a form, each once, as the first is; nobody sends a hub anything long."""
-    body = b""
-    more = True
-    while more:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False) and message["type"] == "http.request"
-        if len(body) > LARGEST_FORM:
-            raise InvalidError("this form is too large")
-    try:
-        pairs = parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50)
-    except ValueError as error:
-        raise InvalidError("this is no form in UTF-8") from error
-    return dict(reversed(pairs))
-
-
 def _content_type(name: str) -> str:
     suffix = name.rpartition(".")[2]
     if suffix == "opml":
@@ -460,7 +422,7 @@ def _content_type(name: str) -> str:
 
 def _preflight_headers() -> RawHeaders:
     """Allow scripts of other sites to poll with validators, which browsers ask about first."""
-    return _raw(
+    return raw(
         (
             ("allow", METHODS),
             ("access-control-allow-origin", "*"),
@@ -494,26 +456,3 @@ def _key(scope: Scope) -> Hashable:
 
 def _is_head(scope: Scope) -> bool:
     return bool(scope["method"] == "HEAD")
-
-
-def _sentence(error: NewsletterError) -> str:
-    text = str(error)
-    return f"{text}." if text.startswith("hub.") else f"{text[:1].upper()}{text[1:]}."
-
-
-def _raw(headers: Sequence[tuple[str, str]]) -> RawHeaders:
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-async def _say(
-    send: Send, status: int, text: str, more: Sequence[tuple[str, str]] = (), *, is_head: bool = False
-) -> None:
-    """Answer with a sentence: a reader's log is the only place where somebody may see it."""
-    body = f"{text}\n".encode()
-    headers = (("content-type", "text/plain; charset=utf-8"), ("content-length", str(len(body))), *_OPEN_TO_ALL, *more)
-    await _send(send, status, _raw(headers), b"" if is_head else body)
-
-
-async def _send(send: Send, status: int, headers: RawHeaders, body: bytes = b"") -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,6 @@
 """WebSub against a real HTTP subscriber on loopback, with callbacks that are lost, slow, failing and lying."""
 
+import asyncio
 import hashlib
 import hmac
 import threading
@@ -22,7 +23,9 @@ from newsletter.services import websub
 from newsletter.services.feeds import close_feed
 from newsletter.services.websub import Pushed, push_feeds
 from newsletter.storage.websub import FollowerRow, load_followers
+from newsletter.web import security
 from newsletter.web.feeds import routes
+from newsletter.web.hub import LARGEST_FORM
 
 BASE = "https://news.example.org/feeds"
 HUB = f"{BASE}/hub"
@@ -214,6 +217,29 @@ def test_what_cannot_be_is_refused_at_once(newsroom, changes, status, words):
     assert status == response.status_code
     assert words in response.text
     assert response.headers["content-type"].startswith("text/plain")
+
+
+def test_a_form_that_is_too_large_or_drips_is_given_up(newsroom, monkeypatch):
+    async def endless():
+        while True:
+            yield b"hub.mode=subscribe&" * 100
+
+    async def dripping():
+        yield b"hub.mode="
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    client = Reader(Starlette(routes=routes(newsroom.app)))
+    large = [client.request("POST", "/feeds/hub", {}, body) for body in (b"x" * (LARGEST_FORM + 1), endless())]
+    monkeypatch.setattr(security, "BODY_SECONDS", 0.05)
+    slow = client.request("POST", "/feeds/hub", {}, dripping())
+
+    assert [413, 413, 408] == [each.status_code for each in (*large, slow)]
+    assert {"text/plain; charset=utf-8"} == {each.headers["content-type"] for each in (*large, slow)}
+    assert Pushed() == push_feeds(newsroom.app)
+
+
+PATIENCE_SECONDS = 60
+"""Longer than anything here takes."""
 
 
 @pytest.mark.parametrize(("asked", "granted"), [(1, 3600), (0, 864_000), (86_400, 86_400), (10**15, 2_592_000)])
