@@ -16,8 +16,8 @@ from rich.text import Text
 
 from newsletter.cli.explaining import story_table
 from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
+from newsletter.domain.article_edits import LACKS_BODY, LACKS_DATE, LACKS_TITLE
 from newsletter.domain.articles import ArticleState, Event, Kind
-from newsletter.domain.drafts import LACKS_BODY, LACKS_DATE, LACKS_TITLE
 from newsletter.domain.prose import shorten
 from newsletter.domain.topics import Topic
 from newsletter.embedded import answer_doorbells

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from newsletter.domain import drafts
+from newsletter.domain import drafts, item_keys
 from newsletter.domain.api_clients import ApiClient, ApiRequest
 from newsletter.domain.articles import ArticleRecord, ArticleState
 from newsletter.domain.drafts import UnusableError
@@ -186,7 +186,7 @@ def list_client_articles(
     """
     with app.reading() as tx:
         if external_id is not None:
-            key = drafts.id_key(normalise(external_id))
+            key = item_keys.id_key(normalise(external_id))
             known = article_store.known_item(tx.session, client.source_id, key)
             found = [] if known is None else [article_store.load_record(tx.session, known.article_id)]
             return describe_articles(tx, found), None

@@ -11,30 +11,20 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from newsletter.domain.articles import ArticleRecord, ArticleState, Kind, TopicOrigin
-from newsletter.domain.drafts import (
-    LACKS_DECISION,
-    Draft,
-    UnusableError,
+from newsletter.domain.arrivals import (
     admit,
-    alias_keys,
-    digest,
-    distinct_keys,
-    id_key,
-    is_same_item,
     is_significant,
     marks_of,
     merge,
-    refusal,
-    revised,
     tellings,
     tellings_of,
-    tidy,
     translate,
     update,
-    url_key,
-    with_topics,
 )
+from newsletter.domain.article_edits import LACKS_DECISION, revised, with_topics
+from newsletter.domain.articles import ArticleRecord, ArticleState, Kind, TopicOrigin
+from newsletter.domain.drafts import Draft, UnusableError, refusal, tidy
+from newsletter.domain.item_keys import alias_keys, digest, distinct_keys, id_key, is_same_item, url_key
 from newsletter.domain.prose import fold, shorten
 from newsletter.domain.stories import Likeness, Telling, likeness
 from newsletter.errors import InvalidError

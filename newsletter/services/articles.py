@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from newsletter.domain import drafts
+from newsletter.domain import article_edits, drafts
+from newsletter.domain.arrivals import marks_of, tellings_of
+from newsletter.domain.article_edits import StaffEdit
 from newsletter.domain.articles import ArticleRecord, ArticleState, Event, Kind
-from newsletter.domain.drafts import StaffEdit, marks_of, tellings_of
 from newsletter.domain.prose import text_of
 from newsletter.domain.topics import Topic
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
@@ -211,10 +212,10 @@ def publish_article(app: App, uid: str, *, edit: StaffEdit | None = None, is_maj
     with app.transaction() as tx:
         old = show_article(tx, uid)
         try:
-            edited = drafts.edit(old, edit, zone=tx.settings.zone_info, now=tx.now) if edit else old
+            edited = article_edits.edit(old, edit, zone=tx.settings.zone_info, now=tx.now) if edit else old
         except drafts.UnusableError as error:
             raise ConflictError(f"article {old.uid}: {error}") from error
-        new = drafts.publish(edited, major=is_major, now=tx.now)
+        new = article_edits.publish(edited, major=is_major, now=tx.now)
         if new.state is not ArticleState.PUBLISHED or new.lacks:
             raise InvalidError(
                 f"article {old.uid} cannot be published: it lacks {'; '.join(new.lacks)}. "
@@ -239,7 +240,9 @@ def withdraw_article(app: App, uid: str, *, reason: str) -> ArticleRecord:
         raise InvalidError("a withdrawal needs a reason, for those who ask later; give --reason TEXT")
     with app.transaction() as tx:
         old = show_article(tx, uid)
-        new = _save(tx, old, drafts.withdraw(old, reason.strip(), now=tx.now), "withdrawn", reason=reason.strip())
+        new = _save(
+            tx, old, article_edits.withdraw(old, reason.strip(), now=tx.now), "withdrawn", reason=reason.strip()
+        )
         if new != old:
             withdraw_from_editions(tx, new.id)
         return new
@@ -260,7 +263,7 @@ def retag_article(app: App, uid: str, *, add: Sequence[str] = (), remove: Sequen
         if set(added) & set(removed):
             raise InvalidError("a topic cannot be added and removed at once")
         old = show_article(tx, uid)
-        new = drafts.retag(old, add=added, remove=removed, now=tx.now)
+        new = article_edits.retag(old, add=added, remove=removed, now=tx.now)
         return _save(tx, old, new, "retagged", add=list(add), remove=list(remove))
 
 

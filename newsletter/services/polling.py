@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from newsletter.config import Settings
-from newsletter.domain import drafts
+from newsletter.domain import drafts, item_keys
 from newsletter.domain.articles import ArticleState, Kind
 from newsletter.domain.drafts import UnusableError
 from newsletter.domain.prose import normalise, shorten
@@ -302,7 +302,7 @@ class _Visit:
             if draft is None:
                 made.append(each)
                 continue
-            came = drafts.digest(replace(draft, published=None, updated=None))
+            came = item_keys.digest(replace(draft, published=None, updated=None))
             there = known.get(each.key)
             is_wanted = self.poll.takes_full_text and is_excerpt(draft) and (there is None or there.digest != came)
             if is_wanted and time.monotonic() > deadline and not self.poll.is_first:
@@ -346,7 +346,7 @@ class _Visit:
         """
         facts = facts or FeedFacts()
         missing = {key: since for key, since in self.poll.missing.items() if key not in set(window)}
-        removed = {drafts.id_key(each): "its feed says that it was removed" for each in facts.removed}
+        removed = {item_keys.id_key(each): "its feed says that it was removed" for each in facts.removed}
         for key in suspects(self.poll.window, window, is_complete=facts.is_complete) if window else ():
             missing.setdefault(key, "")
         with self.app.reading() as tx:

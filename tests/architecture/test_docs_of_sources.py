@@ -3,7 +3,7 @@
 from contributing import ROOT
 
 from newsletter import network
-from newsletter.domain.drafts import _CORRECTED
+from newsletter.domain.arrivals import _CORRECTED
 from newsletter.domain.sources import SICK_AFTER
 from newsletter.ingest import feed
 from newsletter.services import polling

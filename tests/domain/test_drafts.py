@@ -6,19 +6,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from newsletter.domain import drafts
+from newsletter.domain import arrivals, article_edits, drafts, item_keys
+from newsletter.domain.article_edits import LACKS_BODY, LACKS_DATE, LACKS_DECISION, LACKS_TITLE, StaffEdit
 from newsletter.domain.articles import ArticleState, Kind, TopicMark, TopicOrigin
-from newsletter.domain.drafts import (
-    LACKS_BODY,
-    LACKS_DATE,
-    LACKS_DECISION,
-    LACKS_TITLE,
-    Draft,
-    DraftText,
-    Paragraph,
-    StaffEdit,
-    UnusableError,
-)
+from newsletter.domain.drafts import Draft, DraftText, Paragraph, UnusableError
 from newsletter.domain.stories import Likeness
 from newsletter.domain.topics import Suggestion
 
@@ -38,7 +29,7 @@ def draft(*texts: DraftText, published=date(2025, 10, 1), **fields) -> Draft:
 
 
 def admitted(new: Draft, now=NOW):
-    return drafts.admit(new, uid="u1", source="press", zone=BISHKEK, now=now)
+    return arrivals.admit(new, uid="u1", source="press", zone=BISHKEK, now=now)
 
 
 class TestAdmitting:
@@ -130,41 +121,41 @@ class TestKeys:
     def test_an_id_wins_over_an_address_over_the_content(self):
         page = text(*BODY, url="https://example.org/a")
 
-        assert "id:7" == drafts.item_key(draft(page, external_id="7"))
-        assert "url:example.org/a" == drafts.item_key(draft(page))
-        assert drafts.item_key(draft()).startswith("text:")
+        assert "id:7" == item_keys.item_key(draft(page, external_id="7"))
+        assert "url:example.org/a" == item_keys.item_key(draft(page))
+        assert item_keys.item_key(draft()).startswith("text:")
 
     def test_http_and_https_are_one_page(self):
-        assert drafts.url_key("http://example.org/a/") == drafts.url_key("https://example.org/a")
+        assert item_keys.url_key("http://example.org/a/") == item_keys.url_key("https://example.org/a")
 
     def test_a_changed_body_keeps_the_key_and_a_teaser_has_its_own(self):
-        assert drafts.item_key(draft()) == drafts.item_key(draft(text("Another body.")))
-        assert drafts.item_key(draft()) != drafts.item_key(draft(text()))
+        assert item_keys.item_key(draft()) == item_keys.item_key(draft(text("Another body.")))
+        assert item_keys.item_key(draft()) != item_keys.item_key(draft(text()))
 
     def test_items_that_share_an_id_are_told_apart_whatever_their_order(self):
         one, other = draft(external_id="x"), draft(text(*BODY, title="B"), external_id="x")
 
-        keys = drafts.distinct_keys([one, other])
+        keys = item_keys.distinct_keys([one, other])
 
         assert 2 == len(set(keys))
-        assert keys[::-1] == drafts.distinct_keys([other, one])
+        assert keys[::-1] == item_keys.distinct_keys([other, one])
 
     def test_items_that_share_all_but_the_body_are_told_apart_too(self):
         one, other = draft(), draft(text("Another body."))
 
-        assert 2 == len(set(drafts.distinct_keys([one, other])))
-        assert 1 == len(set(drafts.distinct_keys([one, one])))
+        assert 2 == len(set(item_keys.distinct_keys([one, other])))
+        assert 1 == len(set(item_keys.distinct_keys([one, one])))
 
     def test_the_same_item_twice_keeps_one_key(self):
-        assert ["id:x", "id:x"] == drafts.distinct_keys([draft(external_id="x"), draft(external_id="x")])
+        assert ["id:x", "id:x"] == item_keys.distinct_keys([draft(external_id="x"), draft(external_id="x")])
 
     def test_a_long_id_fits_the_column(self):
-        assert len(drafts.item_key(draft(external_id="x" * 5000))) <= drafts.LONGEST_KEY
+        assert len(item_keys.item_key(draft(external_id="x" * 5000))) <= item_keys.LONGEST_KEY
 
 
 class TestUpdating:
     def update(self, record, new):
-        return drafts.update(record, new, zone=BISHKEK, now=LATER)
+        return arrivals.update(record, new, zone=BISHKEK, now=LATER)
 
     def test_the_same_item_changes_nothing(self):
         record = admitted(draft())
@@ -210,7 +201,7 @@ class TestUpdating:
         assert () == changed.lacks
 
     def test_a_withdrawn_article_stays_withdrawn(self):
-        withdrawn = drafts.withdraw(admitted(draft()), "an error", now=NOW)
+        withdrawn = article_edits.withdraw(admitted(draft()), "an error", now=NOW)
 
         assert ArticleState.WITHDRAWN is self.update(withdrawn, draft(text("Corrected."))).state
 
@@ -222,7 +213,7 @@ class TestUpdating:
 
 class TestMerging:
     def merge(self, record, new, why=Likeness.TEASER):
-        return drafts.merge(record, new, why, zone=BISHKEK, now=LATER)
+        return arrivals.merge(record, new, why, zone=BISHKEK, now=LATER)
 
     def test_a_teaser_adds_nothing_to_its_article(self):
         record = admitted(draft())
@@ -267,7 +258,7 @@ class TestMerging:
 
 def test_a_translation_leaves_the_articles_own_facts_alone():
     record = admitted(draft())
-    translated = drafts.translate(
+    translated = arrivals.translate(
         record, draft(text("Мост открыт.", language="ru", title="Мост"), published=None), now=LATER
     )
 
@@ -279,68 +270,68 @@ def test_a_translation_leaves_the_articles_own_facts_alone():
 class TestTopics:
     def test_stated_ones_come_first_then_rules_and_suggestions(self):
         found = [Suggestion(2, "en", "x", applies=True), Suggestion(3, "en", "x", applies=False)]
-        record = drafts.with_topics(admitted(draft()), [1], found, now=LATER)
+        record = article_edits.with_topics(admitted(draft()), [1], found, now=LATER)
 
         assert (1, 2) == record.counting_topics
         assert (3,) == record.suggested_topics
 
     def test_what_staff_did_outlives_the_next_import(self):
         found = [Suggestion(2, "en", "x", applies=True)]
-        record = drafts.with_topics(admitted(draft()), [1], found, now=NOW)
-        record = drafts.retag(record, add=[5], remove=[2], now=NOW)
-        again = drafts.with_topics(record, [1], found, now=LATER)
+        record = article_edits.with_topics(admitted(draft()), [1], found, now=NOW)
+        record = article_edits.retag(record, add=[5], remove=[2], now=NOW)
+        again = article_edits.with_topics(record, [1], found, now=LATER)
 
         assert record == again
         assert (1, 5) == again.counting_topics
 
     def test_adding_a_suggestion_makes_it_count(self):
         suggested = [Suggestion(3, "en", "x", applies=False)]
-        record = drafts.with_topics(admitted(draft()), [], suggested, now=NOW)
-        tagged = drafts.retag(record, add=[3], remove=[], now=LATER)
+        record = article_edits.with_topics(admitted(draft()), [], suggested, now=NOW)
+        tagged = article_edits.retag(record, add=[3], remove=[], now=LATER)
 
         assert (TopicMark(3, TopicOrigin.STAFF),) == tagged.topics
-        assert tagged == drafts.retag(tagged, add=[3], remove=[], now=LATER + timedelta(1))
+        assert tagged == article_edits.retag(tagged, add=[3], remove=[], now=LATER + timedelta(1))
 
 
 class TestPublishing:
     def test_a_draft_that_lacks_something_stays_one(self):
-        held = drafts.publish(admitted(draft(text(*BODY, title=""))), major=False, now=LATER)
+        held = article_edits.publish(admitted(draft(text(*BODY, title=""))), major=False, now=LATER)
 
         assert ArticleState.DRAFT is held.state
         assert (LACKS_TITLE,) == held.lacks
 
     def test_an_edit_gives_what_was_lacking(self):
         held = admitted(draft(text(*BODY, title="")))
-        given = drafts.edit(held, StaffEdit(title="A bridge"), zone=BISHKEK, now=LATER)
+        given = article_edits.edit(held, StaffEdit(title="A bridge"), zone=BISHKEK, now=LATER)
 
-        assert ArticleState.PUBLISHED is drafts.publish(given, major=False, now=LATER).state
+        assert ArticleState.PUBLISHED is article_edits.publish(given, major=False, now=LATER).state
 
     def test_without_a_date_it_is_published_now(self):
-        assert LATER == drafts.publish(admitted(draft(published=None)), major=False, now=LATER).published_at
+        assert LATER == article_edits.publish(admitted(draft(published=None)), major=False, now=LATER).published_at
 
     def test_publishing_again_changes_nothing(self):
         record = admitted(draft())
 
-        assert record == drafts.publish(record, major=False, now=LATER)
+        assert record == article_edits.publish(record, major=False, now=LATER)
 
     def test_a_major_change_is_a_new_revision(self):
-        record = drafts.publish(admitted(draft()), major=True, now=LATER)
+        record = article_edits.publish(admitted(draft()), major=True, now=LATER)
 
         assert 2 == record.revision
         assert LATER == record.updated_at
 
     def test_a_withdrawn_article_comes_back(self):
-        withdrawn = drafts.withdraw(admitted(draft()), "an error", now=NOW)
-        back = drafts.publish(withdrawn, major=False, now=LATER)
+        withdrawn = article_edits.withdraw(admitted(draft()), "an error", now=NOW)
+        back = article_edits.publish(withdrawn, major=False, now=LATER)
 
         assert ArticleState.PUBLISHED is back.state
         assert back.withdrawn_at is None
 
     def test_the_date_that_readers_saw_cannot_be_edited(self):
         with pytest.raises(UnusableError, match="readers have seen"):
-            drafts.edit(admitted(draft()), StaffEdit(published=date(2025, 1, 1)), zone=BISHKEK, now=NOW)
+            article_edits.edit(admitted(draft()), StaffEdit(published=date(2025, 1, 1)), zone=BISHKEK, now=NOW)
 
     def test_a_second_withdrawal_keeps_the_first_reason(self):
-        once = drafts.withdraw(admitted(draft()), "an error", now=NOW)
+        once = article_edits.withdraw(admitted(draft()), "an error", now=NOW)
 
-        assert once == drafts.withdraw(once, "another", now=LATER)
+        assert once == article_edits.withdraw(once, "another", now=LATER)

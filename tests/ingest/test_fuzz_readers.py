@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from mutations import FUZZ, SAMPLES, anything, mutated
 
 from newsletter.domain.articles import Kind
-from newsletter.domain.drafts import Draft, DraftText, UnusableError, distinct_keys, refusal, tidy
+from newsletter.domain.drafts import Draft, DraftText, UnusableError, refusal, tidy
+from newsletter.domain.item_keys import distinct_keys
 from newsletter.errors import InvalidError
 from newsletter.ingest.document import BROKE, Document
 from newsletter.ingest.feed import MOST_TAGS, read_feed

@@ -9,8 +9,8 @@ import pytest
 
 from newsletter.clock import fixed_clock
 from newsletter.dispatch import Doorbell
+from newsletter.domain.article_edits import StaffEdit
 from newsletter.domain.articles import ArticleState, Kind
-from newsletter.domain.drafts import StaffEdit
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.services.article_imports import ImportResult, import_document
 from newsletter.services.articles import (
