@@ -23,6 +23,10 @@ LONGEST_LINE = 998
 ENCODED_LINE = 76
 """A line that holds an encoded word; RFC 2047 §2."""
 
+LONGEST_LOCAL_PART = 64
+"""Octets; RFC 5321 §4.5.3.1.1."""
+LONGEST_DOMAIN = 255
+"""RFC 5321 §4.5.3.1.2."""
 SHORT_ADDRESS = 64
 """Characters of an address that cannot have a part that is too long; RFC 5321 §4.5.3.1."""
 
@@ -224,7 +228,7 @@ def check_mailbox(name: str, address: str) -> str:
         return address  # as a rule; what follows would say the same
     wired = wire_address(check_header_text(name, address))
     local, domain = split_address(wired)
-    if not _MAILBOX.fullmatch(wired) or len(local.encode()) > 64 or len(domain) > 255:  # noqa: PLR2004  # RFC 5321 §4.5.3.1
+    if not _MAILBOX.fullmatch(wired) or len(local.encode()) > LONGEST_LOCAL_PART or len(domain) > LONGEST_DOMAIN:
         raise InvalidError(f"{name}: {address!r} is not an address that a header can carry")
     return wired
 
@@ -329,6 +333,11 @@ def _date_of(name: str, wall: datetime, offset: timedelta) -> str:
 
 
 def _message_id(name: str, token: str, mail_domain: str) -> str:
-    if not _TOKEN.fullmatch(token) or not _HOST.fullmatch(mail_domain):
+    if not _TOKEN.fullmatch(token) or not _is_host(mail_domain):
         raise InvalidError(f"{name}: {token!r} at {mail_domain!r} makes no Message-ID")
-    return _machine_read(name, f"<{token}@{mail_domain}>")
+    return f"{name}: <{token}@{mail_domain}>\r\n"
+
+
+@lru_cache(maxsize=64)
+def _is_host(domain: str) -> bool:
+    return bool(_HOST.fullmatch(domain)) and len(domain) <= LONGEST_DOMAIN

@@ -55,7 +55,7 @@ def prepare(
     Raises:
         InvalidError: a header's value is not fit for it, or a part is empty; says which.
     """
-    fields, body = digest_fields(headers), _prepare_body(text, html, nonce, _encode_once)
+    fields, body = _digest_fields_once(headers), _prepare_body(text, html, nonce, _encode_once)
     signature = signer.prepare(headers.from_address, fields + body.fields, body.start) if signer else None
     return PreparedMessage(headers, fields, body, signature)
 
@@ -76,6 +76,10 @@ def build_notice(
     return [fields + b"\r\n", *pieces]
 
 
+_digest_fields_once = lru_cache(maxsize=256)(digest_fields)
+"""As `digest_fields`: many variants differ in their bodies only."""
+
+
 @dataclass(frozen=True, slots=True)
 class PreparedMessage:
     """A variant, ready for each of its readers."""
@@ -89,6 +93,11 @@ class PreparedMessage:
     def holes(self) -> frozenset[str]:
         """The names of the values that `fill` wants."""
         return self._body.holes
+
+    @property
+    def size(self) -> int:
+        """Octets of its parts, roughly, without what fills the holes; about so much memory it takes."""
+        return self._body.text.size + self._body.html.size
 
     def fill(self, reader: Reader, values: Mapping[str, str]) -> list[bytes]:
         """Return one reader's mail as pieces: joined they are the message, CRLF throughout, without the final dot.

@@ -83,11 +83,12 @@ def fixed_segment(text: str) -> FixedSegment:
 
 
 class QuotedPrintablePart:
-    """A part for mostly Latin text: each segment is a piece by itself."""
+    """A part for mostly Latin text: each segment is a piece by itself; *size*: octets without what fills the holes."""
 
     encoding: ClassVar = "quoted-printable"
 
-    def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
+    def __init__(self, segments: Sequence[FixedSegment | Hole], size: int) -> None:
+        self.size = size
         lead, rest = _apart(segments)
         self.start = _one_piece([segment.quoted for segment in lead])
         self._rest = [(name, b"".join(segment.quoted for segment in stretch)) for name, stretch in rest]
@@ -103,11 +104,15 @@ class QuotedPrintablePart:
 
 
 class Base64Part:
-    """A part for mostly non-Latin text: where a segment starts within a group depends on what stands before it."""
+    """A part for mostly non-Latin text: where a segment starts within a group depends on what stands before it.
+
+    *size* as above, roughly.
+    """
 
     encoding: ClassVar = "base64"
 
-    def __init__(self, segments: Sequence[FixedSegment | Hole]) -> None:
+    def __init__(self, segments: Sequence[FixedSegment | Hole], size: int) -> None:
+        self.size = size
         lead, rest = _apart(segments)
         start, self._carried = _grouped(lead, b"")
         self.start = _one_piece(start)
@@ -191,8 +196,11 @@ EncodedPart = QuotedPrintablePart | Base64Part
 def encode_part(segments: Sequence[FixedSegment | Hole]) -> EncodedPart:
     """Return *segments* in the encoding that makes less of them: base64 where little is Latin."""
     fixed = [segment for segment in segments if isinstance(segment, FixedSegment)]
-    quoted_size = sum(len(segment.quoted) for segment in fixed)
-    grouped_size = sum(len(segment.raw) for segment in fixed) * len(base64_piece(bytes(BASE64_LINE_BYTES)))
-    if grouped_size < quoted_size * BASE64_LINE_BYTES:
-        return Base64Part(segments)
-    return QuotedPrintablePart(segments)
+    quoted_size = sum([len(segment.quoted) for segment in fixed])
+    grouped_size = sum([len(segment.raw) for segment in fixed]) * len(_FULL_LINE) // BASE64_LINE_BYTES
+    if grouped_size < quoted_size:
+        return Base64Part(segments, grouped_size)
+    return QuotedPrintablePart(segments, quoted_size)
+
+
+_FULL_LINE = base64_piece(bytes(BASE64_LINE_BYTES))

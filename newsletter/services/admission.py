@@ -5,8 +5,8 @@ locked: a claim then asks three rows that are not there.
 """
 
 import random
-from collections.abc import Collection, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -22,6 +22,7 @@ from newsletter.services.guard import may_claim, watch
 from newsletter.storage import limits, relays, stops
 from newsletter.storage.engine import database_now
 from newsletter.storage.limits import Account
+from newsletter.storage.relays import RelayRecord
 
 log = structlog.get_logger()
 
@@ -71,18 +72,51 @@ def _is_ours(app: App, name: str) -> bool:
         return state is BreakerState.CLOSED
 
 
-def admit(tx: Transaction, relay: Relay, pool: Pool, most: int) -> Allowance:
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What may be claimed in one transaction, and what `charge` needs to know for it.
+
+    *record*: what is known of the relay; None: it never failed. *accounts*: the limits that hold, locked; None: not
+    asked yet.
+    """
+
+    allowance: Allowance
+    relay: Relay
+    record: RelayRecord | None = None
+    accounts: Sequence[Account] | None = None
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether a limit leaves nothing for now, be it of one provider alone."""
+        return bool(self.accounts) and 0 in (self.allowance.total, *self.allowance.by_provider.values())
+
+
+def admit(tx: Transaction, relay: Relay, pool: Pool, most: int) -> Admission:
     """Say how much may be claimed in this transaction for *relay*, *most* at most.
 
     Locks what `charge` changes until the transaction ends, and only that: a limit is exact, however many workers
     claim. Transactional mail waits for no limit, but for a relay that is left alone.
     """
     if not may_claim(tx):
-        return Allowance(0)
-    most = min(most, _most_by_breaker(tx, relay, most))
+        return Admission(Allowance(0), relay)
+    record = relays.load_relays(tx.session, [relay.name]).get(relay.name)
+    if record and record.breaker.open_until is not None:
+        record = relays.lock_relay(tx.session, relay.name)
+        most = min(most, _most_by_breaker(record, database_now(tx.session), most))
     if pool is Pool.TRANSACTIONAL or most == 0:
-        return Allowance(most)
+        return Admission(Allowance(most), relay, record)
     accounts = _accounts(tx, relay)
+    return Admission(_allowance(tx, accounts, most), relay, record, accounts)
+
+
+def _most_by_breaker(record: RelayRecord, now: datetime, most: int) -> int:
+    state = record.breaker.state(now)
+    if state is BreakerState.HALF_OPEN:
+        return 0 if record.breaker.probed and not may_probe(record.breaker, now) else 1
+    return most if state is BreakerState.CLOSED else 0
+
+
+def _allowance(tx: Transaction, accounts: Collection[Account], most: int) -> Allowance:
     if not accounts:
         return Allowance(most)
     now = database_now(tx.session)
@@ -95,18 +129,6 @@ def admit(tx: Transaction, relay: Relay, pool: Pool, most: int) -> Allowance:
         else:
             most = min(most, allowed)
     return Allowance(most, by_provider)
-
-
-def _most_by_breaker(tx: Transaction, relay: Relay, most: int) -> int:
-    known = relays.load_relays(tx.session, [relay.name]).get(relay.name)
-    if known is None or known.breaker.open_until is None:
-        return most
-    breaker = relays.lock_relay(tx.session, relay.name).breaker
-    now = database_now(tx.session)
-    state = breaker.state(now)
-    if state is BreakerState.HALF_OPEN:
-        return 0 if breaker.probed and not may_probe(breaker, now) else 1
-    return most if state is BreakerState.CLOSED else 0
 
 
 def _accounts(tx: Transaction, relay: Relay) -> list[Account]:
@@ -141,17 +163,17 @@ def _allowed(account: Account, under_way: Mapping[str, int], now: datetime) -> i
     return min(allowed)
 
 
-def charge(tx: Transaction, relay: Relay, pool: Pool, claimed: Mapping[str, int]) -> None:
+def charge(tx: Transaction, admission: Admission, claimed: Mapping[str, int]) -> None:
     """Note what was claimed, by provider, in the transaction of `admit`. Transactional mail is charged too."""
-    del pool  # of whichever it is, the relay and the provider get the mail
     total = sum(claimed.values())
     if total == 0:
         return
-    known = relays.load_relays(tx.session, [relay.name]).get(relay.name)
-    if known is not None and known.breaker.open_until is not None:
+    relay, record, accounts = admission.relay, admission.record, admission.accounts
+    if record and record.breaker.open_until is not None:
         probe_until = database_now(tx.session) + PROBE * tx.settings.wait_factor
-        relays.save_breaker(tx.session, relay.name, replace(known.breaker, probe_until=probe_until, probed=True))
-    accounts = _accounts(tx, relay)
+        relays.save_breaker(tx.session, relay.name, replace(record.breaker, probe_until=probe_until, probed=True))
+    if accounts is None:
+        accounts = _accounts(tx, relay)
     now = database_now(tx.session) if accounts else None
     for each in accounts:
         mails = claimed.get(each.limit.name, 0) if each.limit.is_provider else total

@@ -24,8 +24,8 @@ from newsletter.storage.engine import Session
 from newsletter.storage.ledger import Claimed
 from newsletter.storage.variants import Variant
 
-VARIANTS_KEPT = 200
-"""Prepared variants in memory; fan-out queues deliveries in order of variant, so few are met at a time."""
+MOST_KEPT_BYTES = 24 * 1024 * 1024
+"""Of prepared variants in memory; fan-out queues deliveries in order of variant, so few are met at a time."""
 
 
 class EditionNotMailableError(PermanentError):
@@ -54,6 +54,7 @@ class MailBuilder:
     _blocks: dict[tuple[int, str], Mapping[str, Block]] = field(default_factory=dict)
     _loaded: dict[int, Variant] = field(default_factory=dict)
     _prepared: dict[int, PreparedMessage] = field(default_factory=dict)
+    _kept_bytes: int = 0
     _not_mailable: dict[int, EditionNotMailableError] = field(default_factory=dict)
     _whys: dict[tuple[int, int, str], str] = field(default_factory=dict)
 
@@ -66,10 +67,8 @@ class MailBuilder:
 
         What was claimed before is to be built before: it may be forgotten.
         """
-        if len(self._prepared) > VARIANTS_KEPT:
-            self._loaded.clear()
-            self._prepared.clear()
-            self._whys.clear()
+        if self._kept_bytes > MOST_KEPT_BYTES:
+            self._forget()
         wanted = {each.variant_id for each in claimed if each.variant_id is not None}
         for variant in variants.load_variants(session, wanted - self._prepared.keys()).values():
             self._load(session, variant)
@@ -143,6 +142,12 @@ class MailBuilder:
             signer=self._signer,
         )
 
+    def _forget(self) -> None:
+        self._loaded.clear()
+        self._prepared.clear()
+        self._whys.clear()
+        self._kept_bytes = 0
+
     def _load(self, session: Session, variant: Variant) -> None:
         """Keep *variant*, with what to prepare it of; or why it cannot be prepared, as the others are sound."""
         try:
@@ -160,7 +165,8 @@ class MailBuilder:
             return self._prepared[variant_id]
         if variant := self._loaded.pop(variant_id, None):
             try:
-                self._prepared[variant_id] = self._prepare(variant)
+                self._prepared[variant_id] = prepared = self._prepare(variant)
+                self._kept_bytes += prepared.size
             except NewsletterError as error:
                 self._not_mailable[variant_id] = EditionNotMailableError(variant.edition_id, error)
         if not_mailable := self._not_mailable.get(variant_id):

@@ -26,7 +26,7 @@ from newsletter.storage.ledger import Claimed
 
 log = structlog.get_logger()
 
-MOST_CLAIMED = 200
+MOST_CLAIMED = 400
 """Deliveries on lease at once; a lease sends nothing, but whoever dies leaves them to be found."""
 MADE_AT_ONCE = 4
 LOOK_AGAIN_SECONDS = 1.0
@@ -88,12 +88,12 @@ class Supply:
         token = uuid.uuid4().hex
         well_within = self._lease_time.total_seconds() / 4
         try:
-            batch = self._claim(max(at_least, min(MOST_CLAIMED, int(speed * well_within))), token)
+            batch, is_held_back = self._claim(max(at_least, min(MOST_CLAIMED, int(speed * well_within))), token)
         except TransientError as error:
             self.lost, self.is_exhausted, self._claim_again_at = error, True, math.inf
             return
         if not batch:
-            self._wait_for_more(now)
+            self._wait_for_more(now, is_held_back=is_held_back)
             return
         self.is_exhausted, self.may_have_more = False, True
         self._touch(batch)  # a crash in here leaves them leased, to be found out one by one
@@ -111,23 +111,28 @@ class Supply:
         if not self.lost:
             self.is_exhausted, self.may_have_more, self._claim_again_at = False, True, 0.0
 
-    def _claim(self, most: int, token: str) -> list[Claimed]:
+    def _claim(self, most: int, token: str) -> tuple[list[Claimed], bool]:
+        """Claim; say too whether a limit held any back."""
         with self._app.transaction() as tx:
+            admitted = admission.admit(tx, self._relay, self._pool, most)
             batch = ledger.claim(
                 tx.session,
                 pool=self._pool,
-                allowance=admission.admit(tx, self._relay, self._pool, most),
+                allowance=admitted.allowance,
                 worker=self._worker,
                 token=token,
                 lease=self._lease_time,
             )
-            admission.charge(tx, self._relay, self._pool, Counter(each.provider for each in batch))
-        return batch
+            admission.charge(tx, admitted, Counter(each.provider for each in batch))
+        return batch, admitted.is_held_back
 
-    def _wait_for_more(self, now: float) -> None:
-        """Nothing could be claimed: find out whether that is for lack of mail, and when to look again."""
+    def _wait_for_more(self, now: float, *, is_held_back: bool) -> None:
+        """Nothing could be claimed: find out whether that is for lack of mail, and when to look again.
+
+        What was held back a moment ago may be free by now.
+        """
         wait = admission.seconds_until_admitted(self._app, self._relay, self._pool)
-        self.may_have_more = 0 < wait < LONGEST_WAIT_SECONDS
+        self.may_have_more = is_held_back if wait == 0 else wait < LONGEST_WAIT_SECONDS
         self.is_exhausted = not self.may_have_more
         self._claim_again_at = now + (wait if self.may_have_more else LOOK_AGAIN_SECONDS)
 

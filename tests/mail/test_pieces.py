@@ -60,7 +60,7 @@ segments = st.lists(st.one_of(texts, st.sampled_from("abc").map(Hole)), max_size
 @given(segments, lines, lines)
 @pytest.mark.parametrize("kind", [QuotedPrintablePart, Base64Part])
 def test_a_filled_part_decodes_to_its_text_with_the_values_in_place(kind, segments, one, other):
-    part = kind([each if isinstance(each, Hole) else fixed_segment(each) for each in segments])
+    part = kind([each if isinstance(each, Hole) else fixed_segment(each) for each in segments], 0)
 
     for values in ({"a": one, "b": other, "c": ""}, {"a": other, "b": "", "c": one}):  # one part serves many readers
         wanted = "".join(values[each.name] if isinstance(each, Hole) else each for each in segments)
@@ -97,14 +97,14 @@ def test_base64_is_no_longer_than_a_third_and_its_line_ends():
 
 
 def test_a_base64_line_end_is_encoded_as_crlf():
-    part = Base64Part([fixed_segment("а\nб\n")])
+    part = Base64Part([fixed_segment("а\nб\n")], 4)
 
     assert "а\r\nб\r\n".encode() == a2b_base64(b"".join(part.fill({})))
 
 
 def test_a_fixed_segment_is_shared_and_not_encoded_again():
     segment = fixed_segment("Таза суу\n" * 50)
-    one, other = Base64Part([Hole("a"), segment]), Base64Part([segment, Hole("a")])
+    one, other = Base64Part([Hole("a"), segment], 3), Base64Part([segment, Hole("a")], 3)
 
     assert one.fill({"a": b"xyz"})[1] is other.fill({"a": b"x"})[0]
-    assert QuotedPrintablePart([segment]).fill({})[0] is segment.quoted
+    assert QuotedPrintablePart([segment], 3).fill({})[0] is segment.quoted

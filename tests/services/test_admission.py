@@ -41,9 +41,10 @@ def limit(app: App, name: str, **values: float) -> None:
 def claim(app: App, most: int = 100, *, pool: Pool = Pool.BULK, provider: str = "other", relay: Relay = ONE) -> int:
     """Claim as a sender would, as much of one provider as is allowed; return how many."""
     with app.transaction() as tx:
-        allowance = admit(tx, relay, pool, most)
+        admitted = admit(tx, relay, pool, most)
+        allowance = admitted.allowance
         claimed = min(allowance.total, allowance.by_provider.get(provider, allowance.total))
-        charge(tx, relay, pool, {provider: claimed})
+        charge(tx, admitted, {provider: claimed})
         return claimed
 
 
@@ -78,11 +79,11 @@ def test_without_a_limit_all_is_allowed_and_nothing_locked(app: App) -> None:
 
     event.listen(app.database.engine, "after_cursor_execute", listen)
     with app.transaction() as tx:
-        allowance = admit(tx, ONE, Pool.BULK, 500)
-        charge(tx, ONE, Pool.BULK, {"gmail": 400, "other": 100})
+        admitted = admit(tx, ONE, Pool.BULK, 500)
+        charge(tx, admitted, {"gmail": 400, "other": 100})
     event.remove(app.database.engine, "after_cursor_execute", listen)
 
-    assert allowance == Allowance(500)
+    assert admitted.allowance == Allowance(500)
     assert {each.split()[0] for each in statements} <= {"SELECT", "BEGIN"}  # SQLite begins aloud
     with app.reading() as tx:
         assert tx.session.scalars(select(LimitRow)).all() == []
@@ -115,7 +116,7 @@ def test_a_providers_rate_holds_its_own_mail_alone(app: App) -> None:
 
     assert claim(app, provider="gmail") == 2
     with app.transaction() as tx:
-        assert admit(tx, ONE, Pool.BULK, 50) == Allowance(50, {"gmail": 0})
+        assert admit(tx, ONE, Pool.BULK, 50).allowance == Allowance(50, {"gmail": 0})
     assert claim(app, provider="microsoft") == 100
     assert 0 < seconds_until_admitted(app, ONE, Pool.BULK) <= 1
 

@@ -66,10 +66,10 @@ def test_two_senders_together_keep_a_providers_concurrency(newsroom: Newsroom) -
     def claim() -> None:
         for _ in range(5):
             with newsroom.app.transaction() as tx:
-                allowance = admit(tx, relay, Pool.BULK, 10)
+                admitted = admit(tx, relay, Pool.BULK, 10)
                 token = f"{threading.get_ident()}"
-                found = ledger.claim(tx.session, pool=Pool.BULK, allowance=allowance, worker="w", token=token)
-                charge(tx, relay, Pool.BULK, {"other": len(found)})
+                found = ledger.claim(tx.session, pool=Pool.BULK, allowance=admitted.allowance, worker="w", token=token)
+                charge(tx, admitted, {"other": len(found)})
                 claimed.extend(each.id for each in found)
 
     together(claim, claim, claim)
@@ -78,7 +78,7 @@ def test_two_senders_together_keep_a_providers_concurrency(newsroom: Newsroom) -
     with newsroom.app.transaction() as tx:
         [token] = tx.session.scalars(select(DeliveryRow.lease_token).where(DeliveryRow.id == claimed[0]))
         ledger.release(tx.session, claimed[:1], str(token))
-        assert admit(tx, relay, Pool.BULK, 10) == Allowance(10, {"other": 1})
+        assert admit(tx, relay, Pool.BULK, 10).allowance == Allowance(10, {"other": 1})
 
 
 def test_a_canary_over_smtp_lets_the_rest_go_by_itself(mailing_newsroom: Newsroom) -> None:

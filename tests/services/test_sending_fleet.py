@@ -223,12 +223,13 @@ def test_a_stop_gives_back_at_once_what_is_not_begun_though_a_reply_is_awaited(n
     relay = ScriptedRelay(lambda turn: Act.HANG if turn.verb == "DOT" else None)
     stop = threading.Event()
     with relay.running():
-        newsroom.use_relay(f"{relay.url()}&connections=1&timeout=4")
+        newsroom.use_relay(f"{relay.url()}&connections=1&timeout=600")
         with sending_beside(newsroom, stop) as done:
             wait_until(lambda: states(newsroom, edition_id)[S.LEASED] and relay.lines.count("DATA"))
             stop.set()
             wait_until(lambda: not states(newsroom, edition_id)[S.LEASED])
             assert not done
+            relay.reset_connections()
 
 
 @pytest.mark.usefixtures("edition_id")

@@ -9,6 +9,7 @@ from newsroom import Newsroom
 from newsletter.domain.deliveries import DeliveryState, Pool
 from newsletter.errors import InvalidError
 from newsletter.mail.relay import Relay
+from newsletter.services import admission
 from newsletter.services.mailing import MailBuilder
 from newsletter.services.supply import MADE_AT_ONCE, Supply
 
@@ -93,3 +94,26 @@ def test_made_or_not_it_is_given_back(newsroom, edition_id):
 
     assert (0, ("", [])) == (len(supply), supply.take(1))
     assert {S.QUEUED: READERS} == Counter(newsroom.states(edition_id).values())
+
+
+@pytest.mark.usefixtures("edition_id")
+def test_what_a_rate_held_back_and_frees_at_that_moment_is_claimed_next(newsroom, monkeypatch):
+    """Time passes between the claim that finds nothing and the question when there will be more."""
+    slow = Relay.parse("smtp://127.0.0.1:1?rate=0.01")
+    supply = Supply(newsroom.app, slow, Pool.BULK, worker="a sender", journal=None)
+    supply.claim_more(0, at_least=READERS, speed=0)
+    supply.make_some()
+    monkeypatch.setattr(admission, "seconds_until_admitted", lambda *_: 0.0)
+
+    supply.claim_more(0, at_least=READERS, speed=0)
+
+    assert (1, False, True) == (len(supply), supply.is_exhausted, supply.may_have_more)
+
+
+@pytest.mark.usefixtures("edition_id")
+def test_when_all_is_claimed_there_is_no_more(newsroom):
+    supply = supply_of(newsroom)
+    supply.take(READERS)
+    supply.claim_more(time.monotonic(), at_least=1, speed=0)
+
+    assert (True, False) == (supply.is_exhausted, supply.may_have_more)
