@@ -32,7 +32,7 @@ class Particulars:
     """What an edition is about and when it goes out.
 
     *review_until*: when it goes out by itself; None: not before somebody lets it. *readers*: as many as it has by now,
-    while it waits for review.
+    until its mails are made.
     """
 
     list_title: str
@@ -80,7 +80,7 @@ def find_particulars(app: App, edition_id: int) -> Particulars:
             languages,
             edition.review_until if is_waiting else None,
             edition.deadline_at,
-            _count_readers(tx, edition) if is_waiting else 0,
+            _count_readers(tx, edition) if is_waiting or edition.state is EditionState.APPROVED else 0,
         )
 
 

@@ -1,7 +1,8 @@
 """Charts as numbers: what fills a bar, and where columns stand."""
 
 from newsletter.domain.deliveries import DeliveryState
-from newsletter.web.console.charts import HEIGHT, WIDTH, columns, provider_bars
+from newsletter.domain.feed_readers import FeedReaders
+from newsletter.web.console.charts import HEIGHT, WIDTH, columns, provider_bars, reader_bars
 
 
 def test_bars_are_as_long_as_their_share_of_the_longest_and_hold_every_mail():
@@ -29,11 +30,22 @@ def test_columns_share_one_scale_above_and_below_the_line():
     assert HEIGHT * 6 / 8 == chart.line
     assert [HEIGHT * 6 / 8, HEIGHT * 2 / 8] == [each.up_height for each in chart.columns]
     assert [0, HEIGHT * 2 / 8] == [each.down_height for each in chart.columns]
+    assert (6, 2) == (chart.most_up, chart.most_down)
     assert all(0 <= each.x < each.x + each.width <= WIDTH for each in chart.columns)
 
 
 def test_where_nothing_happened_a_line_is_left():
     chart = columns([("9 March", 0, 0)])
 
-    assert (0, 0) == (chart.line, chart.height)
+    assert (0, 0, 0, 0) == (chart.line, chart.height, chart.most_up, chart.most_down)
     assert () == columns([]).columns
+
+
+def test_readers_of_feeds_come_by_services_or_directly():
+    (_, longest), (_, shorter) = reader_bars(
+        [FeedReaders("all-en", {"Feedly": 16, "Inoreader": 4}, 20), FeedReaders("all-ru", {}, 10)]
+    )
+
+    assert [("services", 20), ("direct", 20)] == [(part.name, part.count) for part in longest]
+    assert [("direct", 10)] == [(part.name, part.count) for part in shorter]
+    assert [WIDTH, WIDTH / 4] == [sum(part.width for part in bar) for bar in (longest, shorter)]

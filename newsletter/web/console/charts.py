@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from newsletter.domain.deliveries import ENDED, DeliveryState
+from newsletter.domain.feed_readers import FeedReaders
 
 WIDTH = 600
 """Units of a chart's width; it is as wide as its page."""
@@ -46,6 +47,14 @@ def provider_bars(by_provider: Mapping[str, Mapping[DeliveryState, int]]) -> lis
         counts = {"accepted": accepted, "failed": failed, "doubt": doubt, "rest": rest}
         bars.append(ProviderBar(name, totals[name], totals[name] - rest, stacked(counts, longest)))
     return bars
+
+
+def reader_bars(feeds: Sequence[FeedReaders]) -> list[tuple[FeedReaders, tuple[Part, ...]]]:
+    """Return each feed with its bar: who reads it by services, and who directly; the longest fills the width."""
+    longest = max((each.total for each in feeds), default=0)
+    return [
+        (each, stacked({"services": sum(each.aggregators.values()), "direct": each.direct}, longest)) for each in feeds
+    ]
 
 
 def stacked(counts: Mapping[str, int], longest: int) -> tuple[Part, ...]:

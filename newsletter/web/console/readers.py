@@ -7,7 +7,7 @@ from newsletter.domain.subscriptions import EndReason
 from newsletter.rendering.languages import Language
 from newsletter.services.feed_readers import estimate_readers
 from newsletter.services.growth import Week, measure_growth
-from newsletter.web.console.charts import columns
+from newsletter.web.console.charts import columns, reader_bars
 from newsletter.web.console.desk import Desk, Place
 
 
@@ -43,7 +43,7 @@ def _why(language: Language, reason: str) -> str:
 
 
 def _feeds(desk: Desk) -> Response:
-    return desk.page("feeds", feeds=estimate_readers(desk.app))
+    return desk.page("feeds", feeds=reader_bars(estimate_readers(desk.app)))
 
 
 PLACES = (
