@@ -79,6 +79,7 @@ def _text(text: Translation) -> dict[str, Any]:
 
 
 def topic_facts(topic: Topic, slugs: Mapping[int, str]) -> dict[str, Any]:
+    """Return a topic as `newsletter topics load` reads it."""
     facts = {
         "slug": topic.slug,
         "labels": dict(topic.labels),
@@ -158,6 +159,7 @@ def _adding(found: ListFacts) -> Iterator[str]:
 
 
 def subscriber_row(each: storage.Standing, chosen: NamedFilter, basis: str) -> Sequence[object]:
+    """Return a person's row of a list, in the order of `SUBSCRIBER_COLUMNS`."""
     standing = _standing(each)
     is_suppressed = each.suppression is not None
     return (
@@ -188,6 +190,7 @@ def _standing(each: storage.Standing) -> str:
 
 
 def edition_facts(tx: Transaction, edition: Any) -> dict[str, Any]:
+    """Return an edition with its numbers and articles; nothing reads it back."""
     found = edition_progress(tx, edition)
     return {
         "id": edition.id,
@@ -211,4 +214,5 @@ def edition_facts(tx: Transaction, edition: Any) -> dict[str, Any]:
 
 
 def time_text(at: datetime | None) -> str:
+    """Return a time as all files of an export write it; empty where there is none."""
     return at.isoformat() if at else ""

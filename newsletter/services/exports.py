@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from newsletter.domain.articles import ArticleState
 from newsletter.domain.lists import MailingList
@@ -42,8 +42,6 @@ LARGEST_ARTICLES = 10_000_000
 
 MOST_ROWS = 200_000
 """Rows after which another file of subscribers is begun; imports take five times that."""
-
-Row = TypeVar("Row")
 
 
 @dataclass(slots=True)
