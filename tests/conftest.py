@@ -127,6 +127,13 @@ def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
         yield _url_of(postgres_server, name)
 
 
+@pytest.fixture(scope="module")
+def postgres_url_of_module(postgres_server: str, postgres_template: str) -> Iterator[str]:
+    """As `postgres_url`, for all tests of a file."""
+    with _scratch_database(postgres_server, template=postgres_template) as name:
+        yield _url_of(postgres_server, name)
+
+
 @pytest.fixture
 def broker_url(broker_server: str) -> str:
     """URL of an empty broker, as NEWSLETTER_BROKER_URL takes it."""

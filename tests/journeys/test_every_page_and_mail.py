@@ -32,6 +32,8 @@ from newsletter.web import sign_up, visits
 pytestmark = [pytest.mark.slow, needs_chromium]
 
 DESK = "desk@news.example.org"
+LARGEST_PAGE = 50_000
+"""Bytes, uncompressed."""
 NO_PAGES = {"base", "macros", "parts", "preview_part", "editions", "mailbox", "mailbox-mail"}
 """Templates that are parts of others, and the demo's mailbox."""
 
@@ -74,6 +76,7 @@ class Visitor:
     def see(self, address: str, /, **form: str | list[str]) -> str:
         answer = self.web.post(address, data=form) if form else self.web.get(address)
         assert answer.status_code < 500, (address, form)
+        assert len(answer.content) < LARGEST_PAGE, (address, form)
         if answer.headers["content-type"].startswith("text/html"):
             path = urlsplit(address).path.strip("/").split("/")
             self.pages[f"{len(self.pages):02}-{path[0] or 'home'}-{form.get('action', '') if form else ''}"] = (

@@ -4,6 +4,7 @@ What axe-core says of every page and mail is in test_every_page_and_mail.py.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,24 @@ LARGEST_PAGE = 50_000
 
 @pytest.fixture(scope="module")
 def newsroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReadersNewsroom]:
+    with opened_newsroom(tmp_path_factory.mktemp("home")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def newsroom_on_postgresql(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url_of_module: str
+) -> Iterator[ReadersNewsroom]:
+    with opened_newsroom(tmp_path_factory.mktemp("home"), database_url=postgres_url_of_module) as opened:
+        yield opened
+
+
+@contextmanager
+def opened_newsroom(home: Path, **changes: str) -> Iterator[ReadersNewsroom]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sign_up, "QUICKEST", sign_up.QUICKEST * 0)  # nobody waits here; what is quicker has its own test
         patch.setattr(visits, "ANSWER_SECONDS", 0)
-        with readers_newsroom(tmp_path_factory.mktemp("home"), sign_ups_per_network=500) as opened:
+        with readers_newsroom(home, sign_ups_per_network=500, **changes) as opened:
             yield opened
 
 
@@ -124,8 +139,10 @@ class Reader:
 
 
 @pytest.fixture(params=[(code, *how) for code in LANGUAGES for how in ((True, "phone"), (False, "desktop"))], ids=str)
-def reader(request: pytest.FixtureRequest, newsroom: ReadersNewsroom, chromium: Browser) -> Iterator[Reader]:
+def reader(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Reader]:
+    """Each reader of one of two kinds: with scripts, of the embedded database, or without, of PostgreSQL."""
     code, scripts, size = request.param
+    newsroom = request.getfixturevalue("newsroom" if scripts else "newsroom_on_postgresql")
     viewport = PHONE if size == "phone" else DESKTOP
     context = chromium.new_context(
         java_script_enabled=scripts,
