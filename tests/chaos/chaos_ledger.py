@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
+from chaos_orders import number_of
 from chaos_relay import Taken
 from psycopg.rows import class_row
 
@@ -53,6 +54,11 @@ class Delivery:
     attempts: int
     tries: int
     resends: int
+
+    @property
+    def recipient_number(self) -> int:
+        """The number in the recipient's address."""
+        return number_of(self.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,12 @@ class Moment:
     @property
     def recipient_number(self) -> int:
         """The number in the recipient's address; 0 before there is one."""
-        return int(self.recipient.partition("@")[0].rpartition(".")[2] or 0)
+        return number_of(self.recipient)
+
+
+def number_of(address: str) -> int:
+    """Return the number in a reader's address; 0 in none."""
+    return int(address.partition("@")[0].rpartition(".")[2] or 0)
 
 
 Orders = Callable[[Moment], Answer]
