@@ -50,6 +50,12 @@ app = typer.Typer(no_args_is_help=True, help="Editions: what was, is and will be
 EditionId = Annotated[int, typer.Argument(help="The edition's number, as `newsletter editions list` shows it.")]
 Reason = Annotated[str, typer.Option(help="Why; it is shown, and kept on record.")]
 PREVIEW_LINES = 12
+SPARE = ("variants", "items", "cadence", "mails")
+WHOLE = ("edition", "slot", "cadence", "state")
+"""Columns of which no word is broken, and those that a narrow terminal goes without."""
+
+UID_BEGINNING = 8
+"""Characters of an article's uid that tell it apart."""
 
 
 @app.command("list")
@@ -69,7 +75,7 @@ def list_editions(
         [
             each.edition_id,
             each.list_slug,
-            each.slot_key,
+            _slot(each),
             each.cadence.value,
             _state(each),
             each.items,
@@ -80,7 +86,7 @@ def list_editions(
         for each in found
     ]
     columns = ["edition", "list", "slot", "cadence", "state", "items", "variants", "mails", "sent"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows, whole=("cadence", "state")))
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, whole=WHOLE, spare=SPARE))
 
 
 @app.command()
@@ -91,6 +97,12 @@ def show(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False)
     """
     parts = get_app(context)
     _print_accounts(parts, find_progress(parts, edition_id), as_json=as_json)
+
+
+def _slot(found: Accounts) -> str:
+    """Return the slot; of an edition of one article, the beginning of its uid, which any command takes."""
+    uid, of_article, _ = found.slot_key.partition(":")
+    return f"{uid[:UID_BEGINNING]}…" if of_article else found.slot_key
 
 
 def _state(found: Accounts) -> str:

@@ -60,10 +60,19 @@ def facts_table(facts: Mapping[str, object]) -> Table:
 
 
 def table_of(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, whole: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    whole: Sequence[str] = (),
+    spare: Sequence[str] = (),
 ) -> Table:
-    """Lay out rows under *columns*; numbers stand to the right. *whole*: columns that are never broken over lines."""
-    rows = [list(row) for row in rows]
+    """Lay out rows under *columns*; numbers stand to the right.
+
+    *whole*: columns that are never broken over lines; *spare*: those that a narrow terminal goes without, the first
+    first, before words are broken.
+    """
+    columns, rows = _fitting(columns, list(rows), spare)
     table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for position, column in enumerate(columns):
         is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
@@ -72,6 +81,24 @@ def table_of(
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     return table
+
+
+def _fitting(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], spare: Sequence[str]
+) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
+    """Leave out spare columns as long as there is no room for all."""
+    for name in spare:
+        widths = [max(len(str(_cell(cell))) for cell in column) for column in zip(columns, *rows, strict=True)]
+        if sum(widths) + GAP * (len(widths) - 1) <= console.width:
+            break
+        left_out = columns.index(name)
+        columns = [each for position, each in enumerate(columns) if position != left_out]
+        rows = [[cell for position, cell in enumerate(row) if position != left_out] for row in rows]
+    return columns, rows
+
+
+GAP = 2
+"""Blanks between columns."""
 
 
 def plain(value: Any) -> Any:
