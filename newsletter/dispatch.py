@@ -181,6 +181,20 @@ def make_celery(broker_url: str, *, tick_seconds: float = TICK_SECONDS) -> "Cele
     return celery
 
 
+def probe_broker(broker_url: str) -> str | None:
+    """Connect to the broker once, with a few seconds' patience, and return what went wrong; None: it answers."""
+    try:
+        with make_celery(broker_url).connection_for_write(transport_options=PROBED) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PROBE_SECONDS)
+    except Exception as error:  # noqa: BLE001  whatever the broker's libraries raise, it is what is wrong
+        return str(error) or type(error).__name__
+    return None
+
+
+PROBE_SECONDS = 5
+PROBED = {"socket_connect_timeout": PROBE_SECONDS, "socket_timeout": PROBE_SECONDS}
+
+
 class CeleryDispatcher:
     """Sends doorbells through the broker; one that cannot be reached is logged, and the tick finds the work."""
 

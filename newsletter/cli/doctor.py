@@ -7,7 +7,7 @@ from newsletter.services.checks import Level, examine
 
 
 def doctor(context: typer.Context, as_json: AsJSON = False) -> None:
-    """Check settings, database, clock, tick and relay; nothing is sent or changed. Exit 1 where something is wrong."""
+    """Check settings, database, clock, tick, broker and relay; changes nothing. Exit 1 if anything is wrong."""
     found = list(examine(get_app(context)))
     rows = [[each.level.value, each.check, each.found, each.remedy] for each in found]
     print_facts(found, as_json=as_json, table=table_of(["", "check", "found", "remedy"], rows))

@@ -6,6 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from newsletter.config import Settings
+from newsletter.dispatch import probe_broker
 from newsletter.errors import InvalidError, NewsletterError, TransientError
 from newsletter.mail.session import probe_relay
 from newsletter.services.alarms import find_alarms
@@ -47,6 +48,7 @@ def examine(app: App) -> Iterator[Finding]:
         yield from _database(app)
     except NewsletterError as error:
         yield Finding("database", Level.ERROR, str(error), "start it, or correct NEWSLETTER_DATABASE_URL")
+    yield from _broker(app.settings)
     yield from _relays(app)
 
 
@@ -142,6 +144,15 @@ def _durability(app: App) -> Iterator[Finding]:
     if off:
         told = f"PostgreSQL may forget commits when it loses power, and mail may go twice then; off: {off}"
         yield Finding("durability", Level.ERROR, told, "set them on, for this database and this user too")
+
+
+def _broker(settings: Settings) -> Iterator[Finding]:
+    if settings.is_embedded:
+        return
+    if problem := probe_broker(settings.broker_url):
+        yield Finding("broker", Level.ERROR, problem, "start it, or correct NEWSLETTER_BROKER_URL; nothing is lost")
+    else:
+        yield Finding("broker", Level.OK, "answers")
 
 
 def _relays(app: App) -> Iterator[Finding]:

@@ -31,6 +31,22 @@ def test_with_a_tick_all_are_well(app: App, worker: App):
     assert [Level.OK, Level.OK] == [level_of_tick(app), level_of_tick(worker)]
 
 
+def test_a_broker_is_asked_and_one_that_does_not_answer_is_named(worker: App, app: App):
+    (silent,) = (each for each in examine(worker) if each.check == "broker")
+
+    assert Level.ERROR == silent.level
+    assert "127.0.0.1:1" in silent.found
+    assert "NEWSLETTER_BROKER_URL" in silent.remedy
+    assert "broker" not in {each.check for each in examine(app)}, "the embedded service has none"
+
+
+@pytest.mark.slow
+def test_a_broker_that_answers_is_well(app: App, broker_url: str):
+    asking = replace(app, settings=app.settings.model_copy(update={"broker_url": broker_url}))
+
+    assert [Level.OK] == [each.level for each in examine(asking) if each.check == "broker"]
+
+
 def level_of_tick(app: App) -> Level:
     (finding,) = (each for each in examine(app) if each.check == "tick")
     return finding.level
