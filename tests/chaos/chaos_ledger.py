@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 import psycopg
 from chaos_orders import number_of
@@ -38,7 +39,8 @@ delete from stop;
 HASTEN = """
 update delivery set available_at = clock_timestamp() where state = 'queued' and available_at > clock_timestamp()
     and not exists (select from delivery where state in ('leased', 'sending'));
-update delivery set state_at = state_at - %(evidence_wait)s where state = 'in_doubt'
+update delivery set state_at = state_at - %(evidence_wait)s
+    where state = 'in_doubt' and state_at <= clock_timestamp() - %(late_answers)s
     and not exists (select from delivery where state in ('queued', 'leased', 'sending'));
 """
 """What time would bring, once nobody has anything in hand: mail that was put off is due, doubts have waited."""
@@ -106,13 +108,16 @@ class Ledger:
         """Wait until so many deliveries are accepted."""
         self._wait(lambda rows: sum(row.state == "accepted" for row in rows) >= accepted, seconds)
 
-    def wait_until_settled(self, policy: InDoubtPolicy, *, seconds: float) -> None:
-        """Wait until no delivery will move any more; what waits for nothing but time waits no longer."""
+    def wait_until_settled(self, policy: InDoubtPolicy, *, seconds: float, late_answers: timedelta) -> None:
+        """Wait until no delivery will move any more; what waits for nothing but time waits no longer.
+
+        *late_answers*: for so long a sender that lives may still have an answer that it could not record.
+        """
         resends = policy is InDoubtPolicy.RESEND_ONCE
 
         def is_settled(rows: Sequence[Delivery]) -> bool:
             with suppress(psycopg.OperationalError):  # it is being restarted
-                self._execute(HASTEN, {"evidence_wait": EVIDENCE_WAIT})
+                self._execute(HASTEN, {"evidence_wait": EVIDENCE_WAIT, "late_answers": late_answers})
             return all(
                 row.state in SETTLED and not (resends and row.state == "in_doubt" and not row.resends) for row in rows
             )

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import psycopg
 from chaos_ledger import POLL_SECONDS, Account, Ledger
@@ -95,13 +96,21 @@ class Chaos:
                 assert time.monotonic() < deadline
                 time.sleep(POLL_SECONDS)
 
-    def end(self, scenario: str, *, doubts_a_kill: int = CONNECTIONS, other_doubts: int = 0) -> Account:
+    def end(
+        self,
+        scenario: str,
+        *,
+        doubts_a_kill: int = CONNECTIONS,
+        other_doubts: int = 0,
+        late_answers: timedelta = timedelta(),
+    ) -> Account:
         """Wait until all is settled, reconcile, and hold the outcome against what is promised of every scenario.
 
         *doubts_a_kill*: the most that a killed sender may leave in doubt; with its journal one mail a connection.
-        *other_doubts*: what else may be in doubt.
+        *other_doubts*: what else may be in doubt. *late_answers*: see `Ledger.wait_until_settled`.
         """
-        self.ledger.wait_until_settled(self.policy, seconds=SETTLE_SECONDS * max(1, self.scale))
+        seconds = SETTLE_SECONDS * max(1, self.scale)
+        self.ledger.wait_until_settled(self.policy, seconds=seconds, late_answers=late_answers)
         seconds = time.monotonic() - self.started_at
         account = self.ledger.reconcile(self.relay.taken)
         kills = self.processes.kills - self.kills_before
