@@ -48,7 +48,7 @@ def test_recipients_refused_for_now_are_tried_again(chaos: Chaos):
     account = chaos.end("450 to some recipients, then well")
 
     assert account.deliveries == account.states["accepted"]
-    assert 0 < account.tries <= chaos.relay.acts.total()  # on a slow machine some come when their mail is given back
+    assert 20 < account.tries <= chaos.relay.acts.total()  # on a slow machine some come when their mail is given back
 
 
 def test_recipients_refused_for_good_have_failed_and_nobody_else(chaos: Chaos):
