@@ -18,6 +18,8 @@ SMALL_ROUND = 50_000
 """Mails of 8 KB in a round; there are a few more readers, since not all chose something of the week."""
 LARGE_ROUND = 25_000
 REFERENCE_ROUND = 10_000
+CONNECTIONS = 10
+"""Of each process; as many as smtp-source has, a few more than a relay is given unless it says otherwise."""
 REFERENCE = "smtp-source -d -s 10"
 WITHOUT_POSTFIX = "smtplib, connection kept (smtp-source is not installed)"
 GOALS = {
@@ -59,7 +61,7 @@ def _send(
         port = stack.enter_context(postfix.running_sink() if postfix else sink())
         candidates = {"reference": _reference(run, postfix, port, samples)}
         for number, (signed, files) in enumerate(keys.items(), start=1):
-            url = f"smtp://127.0.0.1:{port}?tls=off"
+            url = f"smtp://127.0.0.1:{port}?tls=off&connections={CONNECTIONS}"
             settings = here.settings(name, smtp_url=url, broker=number, dkim_keys=files)
             stack.enter_context(worker(settings))
             edition.queue(run.scaled(2_000))

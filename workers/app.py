@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 from functools import cache
 
 from celery.signals import (
@@ -32,6 +33,9 @@ celery.conf.imports = ("workers.tasks",)
 GC_THRESHOLDS = (20_000, 20, 20)
 """Objects made before a look at the youngest, and such looks before one at older ones; Python has 700, 10, 10."""
 
+NICENESS = 5
+"""Workers give way to the relay, the database and the web server on the same machine: their work can wait."""
+
 stopping = StopFlag()
 """Set when the worker was asked to stop; made before the fork, so that its children see it."""
 
@@ -48,6 +52,11 @@ def _configure_logs(**_: object) -> None:
     configure_logs(as_json=True)
     hear_libraries()  # Celery itself says what becomes of a task that fails, and why a worker gives up
     logging.captureWarnings(capture=True)
+
+
+@worker_process_init.connect
+def _give_way(**_: object) -> None:
+    os.nice(NICENESS)
 
 
 @worker_process_init.connect

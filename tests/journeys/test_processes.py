@@ -166,6 +166,7 @@ def test_a_worker_stopped_in_the_middle_of_a_send_is_followed_by_another(environ
     log = tmp_path / "workers.log"
     with running(environment, "worker", "--concurrency", "1", log=log) as first:
         assert server.mails.wait_for(25, timeout_seconds=60)
+        assert all(_niceness(child) > _niceness(first.pid) for child in _children(first.pid))  # relays come first
         first.send_signal(signal.SIGTERM)
         assert 0 == first.wait(STOP_SECONDS)
     sent_by_first = len(server.mails)
@@ -176,6 +177,16 @@ def test_a_worker_stopped_in_the_middle_of_a_send_is_followed_by_another(environ
     assert {"accepted"} == set(status["deliveries"])
     assert status["deliveries"]["accepted"] == len(server.mails)
     assert len(server.mails) == len({mail.envelope.recipients for mail in server.mails})
+
+
+def _children(pid: int) -> list[int]:
+    found = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    assert found
+    return found
+
+
+def _niceness(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def _wait_until_done(environment: Mapping[str, str]) -> dict[str, object]:
