@@ -225,7 +225,8 @@ class _Sender:
                 break
             self.supply.give_back_old(now)
             self._turn_if_due(now)
-            self._hear(self._fleet.run(0 if self.supply.make_some() else TELL_SECONDS))
+            has_made = self._may_begin(now) and self.supply.make_some()
+            self._hear(self._fleet.run(0 if has_made else TELL_SECONDS))
             if self.failure:
                 break
 
