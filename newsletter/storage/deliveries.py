@@ -12,6 +12,9 @@ from newsletter.storage.base import Base, Code, Identifier, PrimaryKey, one_of
 UNDER_WAY = "state IN ('leased', 'sending', 'in_doubt')"
 """As the partial index says it, so that the index serves; `queued` has one of its own."""
 
+NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_owner": None, "lease_until": None}
+"""What a row that leaves its lease is given."""
+
 
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where), unique=unique)

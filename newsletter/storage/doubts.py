@@ -9,10 +9,9 @@ from sqlalchemy import ColumnElement, TextClause, and_, func, or_, select, text,
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import EditionState
 from newsletter.storage.bulk import chunks, one_of_many
-from newsletter.storage.deliveries import DeliveryRow
+from newsletter.storage.deliveries import NO_LEASE, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
-from newsletter.storage.ledger import NO_LEASE
 
 _S = DeliveryState
 IN_DOUBT = text("state = 'in_doubt'")

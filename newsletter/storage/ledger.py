@@ -10,23 +10,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, insert, or_, select, text, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
 from newsletter.domain.limits import Allowance
 from newsletter.domain.replies import Verdict
 from newsletter.domain.subscriptions import PAUSED
-from newsletter.storage import ledger_postgresql
+from newsletter.storage import ledger_postgresql, ledger_sqlite
 from newsletter.storage.bulk import one_of_many
-from newsletter.storage.deliveries import AttemptRow, DeliveryRow
+from newsletter.storage.deliveries import NO_LEASE, AttemptRow, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
-from newsletter.storage.ledger_lanes import Lane, Share, due_lanes, shares
-from newsletter.storage.lists import ListRow
-from newsletter.storage.stops import StopRow
-from newsletter.storage.subscriptions import SubscriptionRow, is_paused
-from newsletter.storage.suppressions import SuppressionRow
+from newsletter.storage.ledger_conditions import is_replaced, is_subscribed, is_suppressed
+from newsletter.storage.ledger_lanes import Lane, due_lanes, shares
 from newsletter.storage.variants import VariantRow
 
 _S = DeliveryState
@@ -71,7 +68,7 @@ def claim(
     found = shares(_hold_canaries(session, due_lanes(session, pool)), allowance)
     if not found or allowance.total < 1:
         return []
-    take = _claim_on_sqlite if _is_sqlite(session) else ledger_postgresql.claim_shares
+    take = ledger_sqlite.claim_shares if _is_sqlite(session) else ledger_postgresql.claim_shares
     claimed = [
         _to_claimed(row) for row in take(session, found, total=allowance.total, worker=worker, token=token, lease=lease)
     ]
@@ -111,60 +108,6 @@ def _hold_canaries(session: Session, lanes: list[Lane]) -> list[Lane]:
     ]
 
 
-def _claim_on_sqlite(
-    session: Session, shares: Sequence[Share], *, total: int, worker: str, token: str, lease: timedelta
-) -> Sequence[Any]:
-    now = database_now(session)
-    found: list[tuple[int, int]] = []
-    for share in shares:
-        due = (
-            select(DeliveryRow.id, DeliveryRow.lapses)
-            .where(
-                DeliveryRow.state == text("'queued'"),
-                DeliveryRow.edition_id == share.lane.edition_id,
-                DeliveryRow.provider == share.lane.provider,
-                DeliveryRow.available_at <= now,
-            )
-            .order_by(DeliveryRow.available_at, DeliveryRow.id)
-            .limit(min(share.most, total - len(found)))
-        )
-        found += [(delivery_id, lapses) for delivery_id, lapses in session.execute(due)]
-        if len(found) == total:
-            break
-    first_is_suspect = bool(found) and found[0][1] > 1
-    chosen = [found[0][0]] if first_is_suspect else [delivery_id for delivery_id, lapses in found if lapses <= 1]
-    session.execute(
-        update(DeliveryRow)
-        .where(one_of_many(DeliveryRow.id, chosen))
-        .values(state=_S.LEASED, state_at=now, lease_token=token, lease_owner=worker, lease_until=now + lease)
-        .execution_options(synchronize_session=False)
-    )
-    row = DeliveryRow
-    query = (
-        select(
-            row.id,
-            row.purpose,
-            row.edition_id,
-            row.list_id,
-            row.variant_id,
-            row.filter_id,
-            row.language,
-            func.coalesce(row.address, "").label("address"),
-            row.provider,
-            row.mail_token,
-            row.mail_at,
-            row.content,
-            SubscriptionRow.uid.label("subscription_uid"),
-            row.attempts,
-            row.tries,
-        )
-        .outerjoin(SubscriptionRow, SubscriptionRow.id == row.subscription_id)
-        .where(one_of_many(row.id, chosen))
-        .order_by(row.variant_id, row.id)
-    )
-    return session.execute(query).all()
-
-
 def take_turn(
     session: Session,
     *,
@@ -185,7 +128,7 @@ def take_turn(
     statement does what is said above, whatever follows is guarded as all moves are, and is only for what came late or
     is not to be sent.
     """
-    step = _turn_on_sqlite if _is_sqlite(session) else ledger_postgresql.turn
+    step = ledger_sqlite.turn if _is_sqlite(session) else ledger_postgresql.turn
     recorded, cleared = step(session, told=told, next_ids=next_ids, token=token, worker=worker, lease=lease)
     if late := [each for each in told if each.delivery_id not in recorded]:
         _record_late(session, late)
@@ -195,42 +138,6 @@ def take_turn(
         _settle_uncleared(session, [each for each in uncleared if each not in cleared], token, now)
         _record_late(session, _unsent(session, [each for each in uncleared if each not in cleared], token))
     return cleared
-
-
-def _turn_on_sqlite(
-    session: Session, *, told: Sequence[Told], next_ids: Sequence[int], token: str, worker: str, lease: timedelta
-) -> tuple[set[int], dict[int, int]]:
-    now = database_now(session)
-    recorded = _record(session, told, now)
-    if not next_ids:
-        return recorded, {}
-    ahead = (
-        update(DeliveryRow)
-        .where(
-            one_of_many(DeliveryRow.id, next_ids),
-            DeliveryRow.state == _S.LEASED,
-            DeliveryRow.lease_token == token,
-            DeliveryRow.lease_until > now,
-            or_(DeliveryRow.deadline_at.is_(None), DeliveryRow.deadline_at > now),
-            ~select(StopRow.kind).exists(),
-            ~_is_suppressed(),
-            ~_is_replaced(),
-            or_(
-                DeliveryRow.edition_id.is_(None),
-                and_(_edition_is_sending(), _is_subscribed(), ~_is_subscribed(paused=True)),
-            ),
-        )
-        .values(
-            state=_S.SENDING,
-            state_at=now,
-            attempts=DeliveryRow.attempts + 1,
-            lease_owner=worker,
-            lease_until=now + lease,
-        )
-        .returning(DeliveryRow.id, DeliveryRow.attempts)
-        .execution_options(synchronize_session=False)
-    )
-    return recorded, dict(session.execute(ahead).all())
 
 
 def _cleared_before(session: Session, ids: Sequence[int], token: str, now: datetime) -> dict[int, int]:
@@ -275,76 +182,6 @@ def fail_leased(session: Session, delivery_id: int, token: str, reason: str) -> 
         .where(DeliveryRow.id == delivery_id, DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
         .values(state=_S.FAILED, state_at=database_now(session), reason=reason, **NO_LEASE)
     )
-
-
-NO_LEASE: dict[str, Any] = {"lease_token": None, "lease_owner": None, "lease_until": None}
-
-
-def _record(session: Session, told: Sequence[Told], now: datetime) -> set[int]:
-    """Record what belongs to attempts that are under way, and the attempts themselves; return their ids."""
-    begun = {
-        row.id: row
-        for row in session.execute(
-            select(
-                DeliveryRow.id,
-                DeliveryRow.attempts,
-                DeliveryRow.lease_token,
-                DeliveryRow.lease_owner,
-                DeliveryRow.state_at,
-            ).where(one_of_many(DeliveryRow.id, [each.delivery_id for each in told]), DeliveryRow.state == _S.SENDING)
-        )
-    }
-    found = [
-        each
-        for each in told
-        if (row := begun.get(each.delivery_id)) and (each.attempt, each.token) == (row.attempts, row.lease_token)
-    ]
-    for alike in _alike(found):
-        first = alike[0]
-        session.execute(
-            update(DeliveryRow)
-            .where(one_of_many(DeliveryRow.id, [each.delivery_id for each in alike]))
-            .values(
-                state=first.state,
-                state_at=now,
-                available_at=now + first.wait,
-                accepted_at=now if first.state is _S.ACCEPTED else None,
-                reason=first.reason,
-                lapses=0,
-                tries=DeliveryRow.tries + int(first.costs_a_try),
-                **NO_LEASE,
-            )
-            .execution_options(synchronize_session=False)
-        )
-    if found:
-        session.execute(
-            insert(AttemptRow),
-            [
-                {
-                    "delivery_id": each.delivery_id,
-                    "n": each.attempt,
-                    "worker": begun[each.delivery_id].lease_owner,
-                    "lease_token": each.token,
-                    "started_at": begun[each.delivery_id].state_at,
-                    "finished_at": now,
-                    "outcome": each.outcome,
-                    "stage": each.stage,
-                    "code": each.code,
-                    "enhanced": each.enhanced,
-                    "reply": each.reply,
-                }
-                for each in found
-            ],
-        )
-    return {each.delivery_id for each in found}
-
-
-def _alike(told: Iterable[Told]) -> list[list[Told]]:
-    """Group what was told by what it does to the row, so that a micro-batch is one or two UPDATEs."""
-    groups: dict[tuple[object, ...], list[Told]] = {}
-    for each in told:
-        groups.setdefault((each.state, each.wait, each.costs_a_try, each.reason), []).append(each)
-    return list(groups.values())
 
 
 def _record_late(session: Session, told: Iterable[Told]) -> None:
@@ -412,14 +249,14 @@ def accept_late(session: Session, delivery_id: int, attempt: int, *, now: dateti
 def _settle_uncleared(session: Session, ids: Sequence[int], token: str, now: datetime) -> None:
     ours = and_(one_of_many(DeliveryRow.id, ids), DeliveryRow.state == _S.LEASED, DeliveryRow.lease_token == token)
     for condition, state, reason in (
-        (_is_suppressed(), _S.SUPPRESSED, "the address was suppressed after fan-out"),
+        (is_suppressed(), _S.SUPPRESSED, "the address was suppressed after fan-out"),
         (DeliveryRow.deadline_at <= now, _S.EXPIRED, "its deadline passed before it could be sent"),
         (
-            and_(DeliveryRow.edition_id.is_not(None), ~_is_subscribed()),
+            and_(DeliveryRow.edition_id.is_not(None), ~is_subscribed()),
             _S.CANCELLED,
             "the subscription ended while the edition was fanned out",
         ),
-        (and_(DeliveryRow.edition_id.is_not(None), _is_subscribed(paused=True)), _S.CANCELLED, PAUSED),
+        (and_(DeliveryRow.edition_id.is_not(None), is_subscribed(paused=True)), _S.CANCELLED, PAUSED),
     ):
         session.execute(
             update(DeliveryRow)
@@ -442,53 +279,9 @@ def _follow_replaced(session: Session, ours: ColumnElement[bool], now: datetime)
     )
     session.execute(
         update(DeliveryRow)
-        .where(ours, _is_replaced())
+        .where(ours, is_replaced())
         .values(state=_S.CANCELLED, state_at=now, reason=ALL_WITHDRAWN, **NO_LEASE)
         .execution_options(synchronize_session=False)
-    )
-
-
-def _edition_is_sending() -> ColumnElement[bool]:
-    return (
-        select(EditionRow.id)
-        .join(ListRow, ListRow.id == EditionRow.list_id)
-        .where(
-            EditionRow.id == DeliveryRow.edition_id, EditionRow.state == text("'sending'"), ListRow.paused_at.is_(None)
-        )
-        .exists()
-    )
-
-
-def _is_subscribed(*, paused: bool = False) -> ColumnElement[bool]:
-    """Say whether the reader has a confirmed subscription to the list, be it not the one this mail was made for.
-
-    *paused*: one that pauses, such that what it holds back is known by its reason.
-    """
-    return (
-        select(SubscriptionRow.id)
-        .where(
-            SubscriptionRow.subscriber_id == DeliveryRow.subscriber_id,
-            SubscriptionRow.list_id == DeliveryRow.list_id,
-            SubscriptionRow.state == text("'confirmed'"),
-            *((is_paused(),) if paused else ()),
-        )
-        .exists()
-    )
-
-
-def _is_replaced() -> ColumnElement[bool]:
-    return (
-        select(VariantRow.id)
-        .where(VariantRow.id == DeliveryRow.variant_id, VariantRow.replaced_at.is_not(None))
-        .exists()
-    )
-
-
-def _is_suppressed() -> ColumnElement[bool]:
-    return (
-        select(SuppressionRow.id)
-        .where(SuppressionRow.address_hmac == DeliveryRow.address_hmac, SuppressionRow.lifted_at.is_(None))
-        .exists()
     )
 
 

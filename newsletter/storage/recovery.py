@@ -10,11 +10,11 @@ from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState
 from newsletter.domain.editions import EditionState
 from newsletter.domain.lists import InDoubtPolicy
 from newsletter.storage.bulk import insert_into, one_of_many
-from newsletter.storage.deliveries import UNDER_WAY, AttemptRow, DeliveryRow
+from newsletter.storage.deliveries import NO_LEASE, UNDER_WAY, AttemptRow, DeliveryRow
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.heartbeats import beat
-from newsletter.storage.ledger import NO_LEASE, UNKNOWN
+from newsletter.storage.ledger import UNKNOWN
 from newsletter.storage.lists import ListRow
 
 _S = DeliveryState
