@@ -166,7 +166,7 @@ def test_a_bad_day_ends_with_everybody_told_what_concerns_them(desk):
     assert {"shown": 2, "dropped": 1} == Counter(each["why"] for each in told)
     acts = json.loads(desk.run("audit", "--actor", "aida", "--json"))
     did = [each["act"] for each in reversed(acts) if each["about"] in ("edition 1", "edition 2")]
-    assert ["edited", "approved", "paused", "mended", "resumed", "composed", "approved"] == did
+    assert ["opened", "edited", "approved", "paused", "mended", "resumed", "composed", "approved"] == did
 
 
 def wait_for(is_so) -> None:
