@@ -190,6 +190,9 @@ class Settings(BaseSettings):
     review_addresses: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_addresses)] = Field(
         default=(), description="who is told by mail when an edition waits for review; separated by commas"
     )
+    dns_server: str = Field(
+        default="", description="IP address, with :port if it is not 53, that `doctor` asks; empty: the machine's own"
+    )
     return_tags: bool = Field(
         default=False,
         description="envelope senders carry +token, so that a bounce names its mail; for a mailbox that takes +tags",

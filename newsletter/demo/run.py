@@ -153,6 +153,7 @@ def demo_settings(home: Path, *, base_url: str, smtp_url: str) -> Settings:
         keep_addresses_days=180,
         keep_ended_days=400,
         reports_address="",
+        dns_server="",
         review_addresses=(),
         return_tags=False,
         hub="own",

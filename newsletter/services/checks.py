@@ -11,6 +11,7 @@ from newsletter.errors import InvalidError, NewsletterError, TransientError
 from newsletter.mail.session import probe_relay
 from newsletter.services.alarms import find_alarms
 from newsletter.services.context import App
+from newsletter.services.dns_checks import judge_dns
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
 from newsletter.services.sources import list_sources
@@ -50,6 +51,7 @@ def examine(app: App) -> Iterator[Finding]:
         yield Finding("database", Level.ERROR, str(error), "start it, or correct NEWSLETTER_DATABASE_URL")
     yield from _broker(app.settings)
     yield from _relays(app)
+    yield from _dns(app)
 
 
 def _configuration(app: App) -> Iterator[Finding]:
@@ -116,6 +118,7 @@ def _database(app: App) -> Iterator[Finding]:
     if not is_schema_current(app):
         yield Finding("schema", Level.ERROR, "not that of this release", "run `newsletter db upgrade`")
         return
+    yield Finding("schema", Level.OK, "that of this release")
     yield Finding("database", Level.OK, app.database.engine.dialect.name)
     with app.reading() as tx:
         drift = abs(database_now(tx.session) - tx.now)
@@ -123,6 +126,8 @@ def _database(app: App) -> Iterator[Finding]:
         senders = [each.from_address for each in load_lists(tx.session)]
     if drift > DRIFT_ALLOWED:
         yield Finding("clock", Level.WARNING, f"{drift} apart from the database's", "set both by NTP, or drop --now")
+    else:
+        yield Finding("clock", Level.OK, "as the database's")
     if age is None or age > LATE_AFTER:
         told = "never ticked" if age is None else f"last tick {age.total_seconds():.0f} s ago"
         remedy = "run `newsletter up`" if app.settings.is_embedded else "run `newsletter tick` and a worker for it"
@@ -132,7 +137,10 @@ def _database(app: App) -> Iterator[Finding]:
         yield Finding("tick", Level.OK, f"{age.total_seconds():.0f} s ago")
     yield from _signatures_of_lists(app.settings, senders)
     yield from _durability(app)
-    for alarm in find_alarms(app):
+    alarms = find_alarms(app)
+    if not alarms:
+        yield Finding("queues", Level.OK, "nothing waits that should have gone")
+    for alarm in alarms:
         level = Level.ERROR if alarm.is_urgent else Level.WARNING
         yield Finding(alarm.name.value.replace("_", " "), level, alarm.found, alarm.remedy)
     yield from _sources(app)
@@ -164,3 +172,14 @@ def _relays(app: App) -> Iterator[Finding]:
             yield Finding("relay", Level.OK, f"{relay.name} answers")
         except TransientError as error:
             yield Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")
+
+
+def _dns(app: App) -> Iterator[Finding]:
+    try:
+        with app.reading() as tx:
+            senders = [each.from_address for each in load_lists(tx.session)]
+    except NewsletterError:
+        senders = []  # what is wrong with the database is told above
+    for check, judged in judge_dns(app.settings, senders, app.relays):
+        level = Level.ERROR if judged.is_serious else Level.WARNING if judged.remedy else Level.OK
+        yield Finding(check, level, judged.found, judged.remedy)
