@@ -108,8 +108,10 @@ def acknowledge_restore(app: App, *, nothing_lost: bool) -> Restore:
     with app.transaction() as tx:
         known = lineage.load_lineage(tx.session)
         if known is not None:
-            seen = Witness(app.settings.home, known.uid).read() or (0, 0)
-            lineage.begin_epoch(tx.session, max(known.epoch, seen[0]) + 1, lineage.ask_server(tx.session))
+            witness = Witness(app.settings.home, known.uid)
+            epoch = max(known.epoch, (witness.read() or (0, 0))[0]) + 1
+            lineage.begin_epoch(tx.session, epoch, lineage.ask_server(tx.session))
+            witness.write((epoch, 0))  # before anybody can see it: a home without one is taken for another machine
         stops.lift_stop(tx.session, StopKind.RESTORE)
         record_act(
             tx, "acknowledged", "restore", nothing_lost=nothing_lost, in_doubt=found.unsure, lists=list(found.lists)

@@ -16,6 +16,7 @@ from newsletter.config import Settings
 from newsletter.dispatch import RecordingDispatcher
 from newsletter.services.context import App
 from newsletter.services.guard import Witness, may_claim, watch
+from newsletter.services.restores import acknowledge_restore
 from newsletter.services.schema import upgrade_schema
 from newsletter.storage.engine import Database
 from newsletter.storage.lineage import LineageRow, ask_server, load_lineage
@@ -175,6 +176,8 @@ def test_a_file_in_a_new_home_is_noticed(sqlite_app: App, tmp_path: Path) -> Non
     elsewhere = replace(sqlite_app, settings=sqlite_app.settings.model_copy(update={"home": tmp_path / "new"}))
 
     assert not watch(elsewhere)
+    acknowledge_restore(elsewhere, nothing_lost=False)
+    assert [True, True] == [watch(elsewhere), watch(elsewhere)]
 
 
 @pytest.fixture
