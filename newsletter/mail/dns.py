@@ -1,17 +1,20 @@
 """Questions to the DNS, each with an end in time; nothing here judges what is answered."""
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from dns.exception import DNSException
 from dns.inet import is_address
 from dns.rdatatype import RdataType
-from dns.resolver import NXDOMAIN, NoAnswer, Resolver
+from dns.resolver import NXDOMAIN, NoAnswer, NoNameservers, Resolver
 from dns.reversename import from_address
 
 from newsletter.errors import InvalidError, TransientError
 
 LONGEST_QUESTION_SECONDS = 3.0
+LONGEST_SECONDS = 15.0
+"""For all questions together."""
 
 
 class Names:
@@ -27,7 +30,7 @@ class Names:
             self._resolver = Resolver(configure=not server)
         except DNSException as error:
             raise TransientError("this machine knows no name server") from error
-        self._resolver.lifetime = LONGEST_QUESTION_SECONDS
+        self._ends_at = time.monotonic() + LONGEST_SECONDS
         if server:
             address, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
             if not is_address(address) or (port and not port.isdecimal()):
@@ -63,9 +66,14 @@ class Names:
         return [each.target.to_text(omit_final_dot=True).lower() for each in found]
 
     def _ask(self, name: str, kind: RdataType) -> list[Any]:
+        left = self._ends_at - time.monotonic()
+        if left <= 0:
+            raise TransientError(f"name servers took {LONGEST_SECONDS:.0f} seconds for the questions before {name}")
         try:
-            return list(self._resolver.resolve(name, kind))
+            return list(self._resolver.resolve(name, kind, lifetime=min(left, LONGEST_QUESTION_SECONDS)))
         except (NXDOMAIN, NoAnswer):
             return []
+        except NoNameservers as error:
+            raise TransientError(f"name servers fail at {name}") from error
         except DNSException as error:
             raise TransientError(f"no name server answered for {name}") from error

@@ -180,6 +180,9 @@ def _dns(app: App) -> Iterator[Finding]:
             senders = [each.from_address for each in load_lists(tx.session)]
     except NewsletterError:
         senders = []  # what is wrong with the database is told above
-    for check, judged in judge_dns(app.settings, senders, app.relays):
-        level = Level.ERROR if judged.is_serious else Level.WARNING if judged.remedy else Level.OK
-        yield Finding(check, level, judged.found, judged.remedy)
+    try:
+        for check, judged in judge_dns(app.settings, senders, app.relays):
+            level = Level.ERROR if judged.is_serious else Level.WARNING if judged.remedy else Level.OK
+            yield Finding(check, level, judged.found, judged.remedy)
+    except InvalidError as error:
+        yield Finding("DNS", Level.ERROR, str(error), "correct it, or leave it out")

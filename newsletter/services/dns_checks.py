@@ -1,6 +1,6 @@
 """DNS checks: what `newsletter doctor` finds out of SPF, DKIM, DMARC and reverse addresses."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import ip_address
 
 from newsletter.config import Settings
@@ -24,31 +24,46 @@ from newsletter.services.signing import signer_of
 def judge_dns(settings: Settings, senders: Collection[str], relays: Sequence[Relay]) -> Iterator[tuple[str, Judgement]]:
     """Yield the name of each check and what it found; *senders*: the From addresses of lists.
 
-    Where nobody answers the first question, that is all there is to say: no check here makes mail wait.
+    Where nobody answers the first question, that is all there is to say: a machine may have no network.
 
     Raises:
         InvalidError: NEWSLETTER_DNS_SERVER is no address.
     """
     froms = sorted({split_address(each)[1].lower() for each in (settings.sender, *senders)})
-    asked = [domain for domain in froms if not is_reserved(domain)]
-    if not asked:
+    if all(map(is_reserved, froms)):
         yield "DNS", Judgement(f"skipped: {', '.join(froms)} can be nobody's domain")
         return
+    has_network = False
     try:
         names = Names(settings.dns_server)
-        yield from _spf(settings, names)
-        yield from _dkim(settings, senders, names)
-        for domain in asked:
-            yield "DMARC", _dmarc(settings, domain, names)
-        for relay in relays:
-            yield from _reverse(settings, relay, names)
+        for each in _questions(settings, senders, relays, names):
+            yield each
+            has_network = True
     except TransientError as error:
-        yield "DNS", Judgement(f"skipped: {error}")
+        yield "DNS", Judgement(f"skipped: {error}", "look at the domain's name servers" if has_network else "")
 
 
-def _spf(settings: Settings, names: Names) -> Iterator[tuple[str, Judgement]]:
-    domain = split_address(settings.return_base)[1].lower()
-    if not is_reserved(domain):
+def _questions(
+    settings: Settings, senders: Collection[str], relays: Sequence[Relay], names: Names
+) -> Iterator[tuple[str, Judgement]]:
+    yield from _spf(settings, senders, names)
+    yield from _dkim(settings, senders, names)
+    for domain in _domains((settings.sender, *senders)):
+        yield "DMARC", _dmarc(settings, domain, names)
+    for relay in relays:
+        yield from _reverse(settings, relay, names)
+
+
+def _domains(addresses: Iterable[str]) -> list[str]:
+    """Return the domains of *addresses* that may be somebody's."""
+    found = {split_address(each)[1].lower() for each in addresses}
+    return sorted(each for each in found if not is_reserved(each))
+
+
+def _spf(settings: Settings, senders: Collection[str], names: Names) -> Iterator[tuple[str, Judgement]]:
+    """Ask for the domains of envelope senders, as `mailing.MailBuilder.return_path` has them."""
+    own = settings.return_base if settings.return_tags else settings.return_path
+    for domain in _domains([own] if own else (settings.sender, *senders)):
         yield "SPF", judge_spf(domain, names.texts(domain))
 
 

@@ -22,6 +22,7 @@ from newsletter.services.context import App
 from newsletter.services.dns_checks import judge_dns
 
 PAPER = "paper.kg"
+BROKEN = "a zone that cannot be read"
 
 
 @contextmanager
@@ -55,7 +56,10 @@ def _answer(asked: bytes, zone: Mapping[tuple[str, str], tuple[str, ...]]) -> by
     answer = dns.message.make_response(query)
     answer.flags |= dns.flags.RA
     name, kind = query.question[0].name, query.question[0].rdtype.name
-    if records := zone.get((name.to_text(omit_final_dot=True).lower(), kind)):
+    records = zone.get((name.to_text(omit_final_dot=True).lower(), kind))
+    if records == (BROKEN,):
+        answer.set_rcode(2)  # SERVFAIL
+    elif records:
         answer.answer.append(dns.rrset.from_text(name, 60, "IN", kind, *records))
     elif not any(known == name.to_text(omit_final_dot=True).lower() for known, _ in zone):
         answer.set_rcode(3)  # there is no such name
@@ -151,6 +155,29 @@ def test_doctor_says_how_bad_it_is(paper):
         found = {each.check: each.level for each in examine(asking)}
 
     assert (Level.OK, Level.WARNING, Level.ERROR) == (found["DKIM record"], found["SPF"], found["DMARC"])
+
+
+def test_a_zone_that_its_servers_cannot_read_is_told_from_having_no_network(paper):
+    zone = zone_of(paper)
+    zone[f"_dmarc.{PAPER}", "TXT"] = (BROKEN,)
+    with name_server(zone) as server:
+        found = findings(paper, server)
+
+    assert f"fail at _dmarc.{PAPER}" in found["DNS"].found
+    assert "name servers" in found["DNS"].remedy
+
+
+def test_all_questions_together_have_an_end(paper, monkeypatch):
+    monkeypatch.setattr(questions, "LONGEST_SECONDS", 0)
+    with name_server(zone_of(paper)) as server:
+        assert "skipped: name servers took" in findings(paper, server)["DNS"].found
+
+
+def test_doctor_goes_on_where_the_name_server_is_no_address(paper):
+    wrong = paper.settings.model_copy(update={"dns_server": "a-name"})
+    found = {each.check: each.level for each in examine(replace(paper, settings=wrong, relays=()))}
+
+    assert Level.ERROR == found["DNS"]
 
 
 @pytest.mark.parametrize("server", ["a-name", "127.0.0.1:x", "300.1.1.1"])
