@@ -91,8 +91,9 @@ class Journal:
         self.flush()
 
     def let_go(self) -> None:
-        """Note that it is done; written with what is noted next, since to be suspected for longer does no harm."""
+        """Note that it is done."""
         self._lines.append("let go\n")
+        self.flush()
 
     def dot(self, ref: int, attempt: int) -> None:
         """Note that an attempt's dot may leave from now on.

@@ -149,8 +149,12 @@ class Supply:
             return False
         some = [lease.unmade.popleft() for _ in range(min(MADE_AT_ONCE, len(lease.unmade)))]
         self._touch(some)
-        for delivery in some:
-            self._make(delivery, lease)
+        try:
+            for delivery in some:
+                self._make(delivery, lease)
+        except TransientError:
+            self._let_go()  # it was not these mails
+            raise
         self._let_go()
         if not lease:
             self._leases.remove(lease)
