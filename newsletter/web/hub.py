@@ -51,8 +51,10 @@ async def _read_form(receive: Receive) -> dict[str, str]:
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidError("the form ended before its end")
         body += message.get("body", b"")
-        more = message.get("more_body", False) and message["type"] == "http.request"
+        more = message.get("more_body", False)
         if len(body) > LARGEST_FORM:
             raise HTTPException(413)
     try:

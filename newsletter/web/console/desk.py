@@ -26,7 +26,8 @@ log = structlog.get_logger()
 CONSOLE = "/console"
 COOKIE = "newsletter_console"
 FORBIDDEN, TOO_MANY, SERVER_ERROR = 403, 429, 500
-LARGEST_ID = 2**63 - 1
+LONGEST_ID = 18
+"""Digits; what has more is no number that a database gave."""
 
 PAGES: tuple[tuple[str, str, Role], ...] = (
     ("overview", CONSOLE, Role.EDITOR),
@@ -41,6 +42,11 @@ PAGES: tuple[tuple[str, str, Role], ...] = (
     ("record", f"{CONSOLE}/record", Role.EDITOR),
 )
 """What the menu leads to, for whom."""
+
+
+def is_id(text: str) -> bool:
+    """Say whether *text* may be a number that a database gave."""
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +82,8 @@ class Desk:
             NotFoundError: it is none that anything could have.
         """
         text = str(self.visit.request.path_params[name])
-        if not text.isascii() or not text.isdigit() or int(text[:30]) > LARGEST_ID:
-            raise NotFoundError(f"there is no {name} {text}")
+        if not is_id(text):
+            raise NotFoundError(f"there is no {name} {text[:30]}")
         return int(text)
 
     def moment(self, name: str) -> datetime | None:

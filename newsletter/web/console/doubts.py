@@ -5,7 +5,7 @@ from starlette.responses import Response
 from newsletter.domain.staff import Role
 from newsletter.errors import InvalidError
 from newsletter.services.doubts import Settled, Settlement, settle
-from newsletter.web.console.desk import LARGEST_ID, Desk, Place
+from newsletter.web.console.desk import Desk, Place, is_id
 
 
 def _settle_edition(desk: Desk) -> Response:
@@ -17,7 +17,7 @@ def _settle_edition(desk: Desk) -> Response:
 
 def _settle_mail(desk: Desk) -> Response:
     mail = desk.value("mail")
-    if not mail.isascii() or not mail.isdigit() or int(mail[:30]) > LARGEST_ID:
+    if not is_id(mail):
         raise InvalidError(desk.visit.language.gettext("Say which mail, by its number."))
     settled = settle(desk.app, _how(desk), why=desk.value("why"), ids=[int(mail)])
     return desk.to("/mails/story", of=mail, done=_done(settled))
