@@ -130,12 +130,16 @@ class Chaos:
         return account
 
     def _check_that_the_edition_ends(self, account: Account) -> None:
-        """A day later, when no more evidence is waited for, the edition is done and its accounts balance."""
+        """A day later, when no more evidence is waited for, the edition is done and its accounts balance.
+
+        In the hour before a slot a worker whose clock is ahead opens the next one, which is not ours.
+        """
         with psycopg.connect(self.ledger.url) as connection:
             connection.execute("update delivery set state_at = state_at - %s", [HOLD_AFTER])
+            [(ours,)] = connection.execute("select distinct edition_id from chaos_delivery").fetchall()
         finish_editions(self.app)
         with self.app.reading() as tx:
-            [progress] = [edition_progress(tx, each) for each in list_editions(tx.session) if not each.skip_reason]
+            [progress] = [edition_progress(tx, each) for each in list_editions(tx.session) if each.id == ours]
         assert EditionState.DONE is progress.state
         assert progress.adds_up
         assert account.states == {state.value: count for state, count in progress.deliveries.items()}
