@@ -1,15 +1,13 @@
 """What the DNS says of a newsroom that sends mail: whether those who receive it can believe what we are.
 
-Each judgement takes the texts of TXT records as they were found, and says what to publish where they will not do.
+Each judgement takes what was found, and says what to publish where it will not do.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MOST_SPF_LOOKUPS = 10
-"""Terms that make a receiver ask again; past these it gives up. RFC 7208 §4.6.4."""
-_ASKING_TERMS = ("include", "a", "mx", "ptr", "exists", "redirect")
+from newsletter.domain.spf import MOST_LOOKUPS, MOST_VOID_LOOKUPS, Policy, Result, Verdict
+
 _POLICIES = frozenset({"none", "quarantine", "reject"})
 RESERVED_DOMAINS = ("example", "test", "invalid", "localhost", "example.com", "example.net", "example.org")
 """Names that never belong to anybody; RFC 2606, RFC 6761."""
@@ -30,25 +28,70 @@ def is_reserved(domain: str) -> bool:
     return "." not in name or any(name == each or name.endswith(f".{each}") for each in RESERVED_DOMAINS)
 
 
-def judge_spf(domain: str, texts: Sequence[str]) -> Judgement:
-    """Judge the record that says which servers may send for the envelope sender's *domain*; RFC 7208."""
-    records = [each for each in texts if each.lower() == "v=spf1" or each.lower().startswith("v=spf1 ")]
-    if not records:
-        remedy = f'publish a TXT record at {domain} that names your relay, such as "v=spf1 mx -all"'
-        return Judgement(f"no SPF record at {domain}", remedy, is_serious=True)
-    if len(records) > 1:
-        return Judgement(f"{len(records)} SPF records at {domain}", "keep one: two count as none", is_serious=True)
-    terms = records[0].lower().split()[1:]
-    if "all" in terms or "+all" in terms:
-        remedy = 'end it with "-all" or "~all"'
-        return Judgement(f"{domain} lets everybody send in its name: {records[0]}", remedy, is_serious=True)
-    asking = sum(re.split("[:=/]", term.lstrip("+-~?"))[0] in _ASKING_TERMS for term in terms)
-    if asking > MOST_SPF_LOOKUPS:
-        remedy = f"leave {MOST_SPF_LOOKUPS} at most: receivers give up after those"
-        return Judgement(f"{asking} terms of {domain}'s SPF record ask further", remedy, is_serious=True)
-    if not ({"-all", "~all"} & set(terms) or any(term.startswith("redirect=") for term in terms)):
-        return Judgement(f"{domain}'s SPF record forbids nobody: {records[0]}", 'end it with "-all" or "~all"')
-    return Judgement(f"{domain}: {records[0]}")
+def judge_spf(policy: Policy) -> Judgement:
+    """Judge the policy that says which servers may send for the envelope sender's domain; RFC 7208."""
+    domain = policy.domain
+    remedy = _spf_remedy(policy)
+    if remedy:
+        return Judgement(*remedy, is_serious=True)
+    skipped = [term.text for term in policy.all_terms if not term.is_evaluated]
+    if policy.ending not in ("-", "~") and not skipped:
+        return Judgement(f"{domain}'s SPF record forbids nobody: {policy.text}", 'end it with "-all" or "~all"')
+    told = f"; not evaluated: {', '.join(skipped)}" if skipped else ""
+    return Judgement(f"{domain}: {policy.text} ({policy.lookup_count} of {MOST_LOOKUPS} lookups{told})")
+
+
+def _spf_remedy(policy: Policy) -> tuple[str, str] | None:
+    """Return why receivers refuse by *policy* or can make nothing of it, and what to do; None: they can."""
+    if policy.problem:
+        remedy = f'publish one TXT record at {policy.domain} that names your relay, such as "v=spf1 mx -all"'
+        return policy.problem, "correct it: until then it counts for nothing" if policy.text else remedy
+    for term in policy.all_terms:
+        if term.policy and term.policy.problem:
+            found = f"{policy.domain}'s SPF record counts for nothing: {term.text}, but {term.policy.problem}"
+            return found, f"correct {term.text} or take it out"
+    if policy.lets_everybody:
+        found = f"{policy.domain} lets everybody send in its name: {policy.text}"
+        return found, 'end it with "-all" or "~all", and include nobody who does not'
+    if policy.lookup_count > MOST_LOOKUPS:
+        found = f"{policy.domain}'s SPF record asks further more than {MOST_LOOKUPS} times, with what it includes"
+        return found, f"leave {MOST_LOOKUPS} at most, since receivers give up after those; ip4: and ip6: ask nobody"
+    if policy.void_count > MOST_VOID_LOOKUPS:
+        voids = ", ".join(term.text for term in policy.all_terms if term.void_count)
+        found = f"{policy.void_count} lookups of {policy.domain}'s SPF record find nothing: {voids}"
+        return found, f"take out what is gone: receivers give up after {MOST_VOID_LOOKUPS}"
+    return None
+
+
+def judge_relay(policy: Policy, host: str, address: str, verdict: Verdict, *, logs_in: bool) -> Judgement:
+    """Judge what becomes of mail that leaves from *address* of the relay *host*.
+
+    Whether it does is not to be seen from here: a relay may hand on to others. One that wants a user and a password
+    (*logs_in*) is mostly a mail service, which delivers from addresses of its own and has its customers include them.
+    """
+    domain = policy.domain
+    if verdict.result is Result.PASS:
+        by = verdict.by + (f" of {verdict.included_by}" if verdict.included_by else "")
+        return Judgement(f"{domain} lets {address} of {host} send, by {by}")
+    if verdict.result is Result.UNKNOWN:
+        told = f"whether {domain} lets {address} of {host} send hangs on {verdict.by}, which is not evaluated here"
+        return Judgement(told)
+    found = f"{domain} does not let {address} of {host} send: {policy.text}"
+    term = f"ip{6 if ':' in address else 4}:{address}"
+    if not policy.lets_somebody:
+        return Judgement(f"{found}, nor anybody", f"add {term}, or what {host} tells its customers", is_serious=True)
+    if logs_in and policy.includes:
+        others = " and ".join(policy.includes)
+        return Judgement(f"{found}; right if {host} hands mail on from servers of {others}")
+    return Judgement(found, f"add {term}, unless {host} hands mail on to servers that the record names")
+
+
+def judge_hello(name: str, addresses: Sequence[str]) -> Judgement:
+    """Judge the name that relays are greeted by, which should lead to an address; RFC 5321 §2.3.5, §4.1.4."""
+    if not addresses:
+        remedy = f"give {name} an address in the DNS, or set NEWSLETTER_MAIL_DOMAIN to a name that has one"
+        return Judgement(f"relays are greeted as {name}, which has no address: some refuse that", remedy)
+    return Judgement(f"{name} is {', '.join(addresses)}")
 
 
 def judge_dkim(name: str, value: str, texts: Sequence[str]) -> Judgement:
@@ -96,14 +139,16 @@ def judge_dmarc(domain: str, found_at: str, texts: Sequence[str], *, signed_by: 
     return Judgement(f"{domain}: p={policy}" + (f", by _dmarc.{found_at}" if found_at != domain else ""))
 
 
-def judge_reverse(host: str, address: str, names: Sequence[str], addresses_of_names: Sequence[str]) -> Judgement:
-    """Judge whether *address* of a relay of ours has a name that leads back to it, as receivers ask of a server."""
+def judge_reverse(
+    host: str, address: str, names: Sequence[str], addresses_of_names: Sequence[str], *, is_serious: bool
+) -> Judgement:
+    """Judge whether *address* of a relay that delivers has a name that leads back to it, as receivers ask of it."""
     if not names:
         remedy = f"have whoever runs {address}'s network name it {host}"
-        return Judgement(f"{address} of {host} has no name in the DNS", remedy, is_serious=True)
+        return Judgement(f"{address} of {host} has no name in the DNS", remedy, is_serious)
     if address not in addresses_of_names:
         remedy = f"give {names[0]} the address {address}, or name {address} {host}"
-        return Judgement(f"{address} is named {', '.join(names)}, which does not lead back", remedy, is_serious=True)
+        return Judgement(f"{address} is named {', '.join(names)}, which does not lead back", remedy, is_serious)
     return Judgement(f"{address} is {names[0]}")
 
 

@@ -31,6 +31,8 @@ class Names:
         except DNSException as error:
             raise TransientError("this machine knows no name server") from error
         self._ends_at = time.monotonic() + LONGEST_SECONDS
+        self.has_answer = False
+        """Whether anybody has answered anything."""
         if server:
             address, _, port = server.partition(":") if server.count(":") == 1 else (server, "", "")
             if not is_address(address) or (port and not port.isdecimal()):
@@ -56,6 +58,15 @@ class Names:
         """
         return [each.address for kind in (RdataType.A, RdataType.AAAA) for each in self._ask(name, kind)]
 
+    def exchanges(self, name: str) -> Sequence[str]:
+        """Return the servers that take mail for *name*, the preferred first; none where it takes none (RFC 7505).
+
+        Raises:
+            TransientError: as `texts`.
+        """
+        found = sorted(self._ask(name, RdataType.MX), key=lambda each: each.preference)
+        return [host for each in found if (host := each.exchange.to_text(omit_final_dot=True).lower()) != "."]
+
     def names(self, address: str) -> Sequence[str]:
         """Return the names of an IP address, without their last dots.
 
@@ -70,10 +81,12 @@ class Names:
         if left <= 0:
             raise TransientError(f"name servers took {LONGEST_SECONDS:.0f} seconds for the questions before {name}")
         try:
-            return list(self._resolver.resolve(name, kind, lifetime=min(left, LONGEST_QUESTION_SECONDS)))
+            found = list(self._resolver.resolve(name, kind, lifetime=min(left, LONGEST_QUESTION_SECONDS)))
         except (NXDOMAIN, NoAnswer):
-            return []
+            found = []
         except NoNameservers as error:
             raise TransientError(f"name servers fail at {name}") from error
         except DNSException as error:
             raise TransientError(f"no name server answered for {name}") from error
+        self.has_answer = True
+        return found

@@ -39,8 +39,12 @@ class Envelope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a relay offered in its answer to EHLO; *size* is the octets it takes, 0 if it does not say."""
+    """What a relay offered in its answer to EHLO; *size* is the octets it takes, 0 if it does not say.
 
+    *own_name* is what it calls itself, in lower case; empty where that is no domain name.
+    """
+
+    own_name: str = ""
     pipelining: bool = False
     starttls: bool = False
     smtputf8: bool = False
@@ -50,10 +54,12 @@ class Capabilities:
 
     @classmethod
     def read(cls, lines: Sequence[str]) -> "Capabilities":
-        """Read the lines of a reply to EHLO; the first of them is only a greeting."""
+        """Read the lines of a reply to EHLO; the first of them is only a greeting, with the relay's name."""
+        named = re.match(r"[a-z0-9.-]+(?!\S)", lines[0][4:].lower()) if lines else None
         words = (line[4:].upper().replace("AUTH=", "AUTH ").split() for line in lines[1:])
         offered = {each[0]: each[1:] for each in words if each}
         return cls(
+            own_name=named[0] if named else "",
             pipelining="PIPELINING" in offered,
             starttls="STARTTLS" in offered,
             smtputf8="SMTPUTF8" in offered,

@@ -73,14 +73,15 @@ def open_connection(
     )
 
 
-def probe_relay(relay: Relay, *, hello_name: str = "") -> None:
-    """Open a session with *relay* and leave it again; blocks.
+def probe_relay(relay: Relay, *, hello_name: str = "") -> str:
+    """Open a session with *relay* and leave it again; blocks. Returns the name it has for itself, or none.
 
     Raises:
         RelayUnavailableError: as `open_connection`.
     """
     connection = finish(open_connection(relay, find_relay(relay), hello_name=hello_name))
     finish(connection.quit())
+    return connection.capabilities.own_name
 
 
 class _Opening:

@@ -1,6 +1,6 @@
 """Checks: what `newsletter doctor` looks at; each answers ok, warning or error, with the remedy."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -8,6 +8,7 @@ from enum import StrEnum
 from newsletter.config import Settings
 from newsletter.dispatch import probe_broker
 from newsletter.errors import InvalidError, NewsletterError, TransientError
+from newsletter.mail.relay import Relay
 from newsletter.mail.session import probe_relay
 from newsletter.services.alarms import find_alarms
 from newsletter.services.context import App
@@ -50,8 +51,9 @@ def examine(app: App) -> Iterator[Finding]:
     except NewsletterError as error:
         yield Finding("database", Level.ERROR, str(error), "start it, or correct NEWSLETTER_DATABASE_URL")
     yield from _broker(app.settings)
-    yield from _relays(app)
-    yield from _dns(app)
+    probed = {relay: _probe(relay, app.settings) for relay in app.relays}
+    yield from _relays(probed)
+    yield from _dns(app, {relay: said if isinstance(said, str) else "" for relay, said in probed.items()})
 
 
 def _configuration(app: App) -> Iterator[Finding]:
@@ -163,25 +165,32 @@ def _broker(settings: Settings) -> Iterator[Finding]:
         yield Finding("broker", Level.OK, "answers")
 
 
-def _relays(app: App) -> Iterator[Finding]:
-    if not app.relays:
+def _probe(relay: Relay, settings: Settings) -> str | TransientError:
+    """Return what *relay* calls itself, or why it cannot be had."""
+    try:
+        return probe_relay(relay, hello_name=settings.domain)
+    except TransientError as error:
+        return error
+
+
+def _relays(probed: Mapping[Relay, str | TransientError]) -> Iterator[Finding]:
+    if not probed:
         yield Finding("relay", Level.WARNING, "none: mail waits in the queue", "set NEWSLETTER_SMTP_URL")
-    for relay in app.relays:
-        try:
-            probe_relay(relay, hello_name=app.settings.domain)
+    for relay, said in probed.items():
+        if isinstance(said, TransientError):
+            yield Finding("relay", Level.ERROR, str(said), "start it, or correct NEWSLETTER_SMTP_URL")
+        else:
             yield Finding("relay", Level.OK, f"{relay.name} answers")
-        except TransientError as error:
-            yield Finding("relay", Level.ERROR, str(error), "start it, or correct NEWSLETTER_SMTP_URL")
 
 
-def _dns(app: App) -> Iterator[Finding]:
+def _dns(app: App, relays: Mapping[Relay, str]) -> Iterator[Finding]:
     try:
         with app.reading() as tx:
             senders = [each.from_address for each in load_lists(tx.session)]
     except NewsletterError:
         senders = []  # what is wrong with the database is told above
     try:
-        for check, judged in judge_dns(app.settings, senders, app.relays):
+        for check, judged in judge_dns(app.settings, senders, relays):
             level = Level.ERROR if judged.is_serious else Level.WARNING if judged.remedy else Level.OK
             yield Finding(check, level, judged.found, judged.remedy)
     except InvalidError as error:
