@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.edition_checks import print_findings
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, parse_instant, print_facts
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, parse_instant, point_to, print_facts
 from newsletter.embedded import answer_doorbells
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services import editions as editions_service
@@ -130,7 +130,7 @@ def _let_go(parts: App, found: Announced, *, yes: bool, draft: bool, at: datetim
     wants = yes or (not draft and not as_json and sys.stdin.isatty() and _agrees(found, at))
     if draft or not wants:
         if not as_json:
-            console.print(f"It waits:  newsletter editions approve {found.edition_id}", style="yellow")
+            point_to("It waits:", f"newsletter editions approve {found.edition_id}", style="yellow")
         return
     if at:
         editions_service.schedule_edition(parts, found.edition_id, at)

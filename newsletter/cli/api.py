@@ -43,7 +43,8 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
     rows = [
         [each.name, each.source, _when(each.created_at), _when(each.used_at), _when(each.revoked_at)] for each in found
     ]
-    print_facts(found, as_json=as_json, table=table_of(["client", "source", "added", "used", "revoked"], rows))
+    columns = ["client", "source", "added", "used", "revoked"]
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, spare=["added"]))
 
 
 @app.command()

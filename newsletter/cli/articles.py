@@ -15,7 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from newsletter.cli.explaining import story_table
-from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
+from newsletter.cli.output import (
+    AsJSON,
+    console,
+    errors,
+    facts_table,
+    get_app,
+    next_page,
+    plain,
+    point_to,
+    print_facts,
+    table_of,
+)
 from newsletter.domain.article_edits import LACKS_BODY, LACKS_DATE, LACKS_TITLE
 from newsletter.domain.articles import ArticleState, Event, Kind
 from newsletter.domain.prose import shorten
@@ -36,6 +47,8 @@ UID_SHOWN = 8
 """Letters of a uid in tables; a command takes as many as make it unambiguous."""
 TITLE_SHOWN = 60
 MOST_LISTED = 1000
+SPARE = ("in", "kind", "topics; what it lacks")
+"""Columns that a list on a narrow terminal goes without."""
 
 Uid = Annotated[str, typer.Argument(help="The article's uid, or its first letters, as `articles list` shows them.")]
 _COMPLETED_BY = {LACKS_TITLE: "--title", LACKS_DATE: "--date", LACKS_BODY: "--summary"}
@@ -122,11 +135,11 @@ def _import_files(
 
 def _print_outcomes(outcomes: Sequence[ImportOutcome], summary: dict[str, int], *, is_one_file: bool) -> None:
     rows = [_outcome_row(outcome, is_one_file=is_one_file) for outcome in outcomes]
-    console.print(table_of(["item", "result", "uid", "title", "remarks"], rows))
+    console.print(table_of(["item", "result", "uid", "title, and remarks"], rows))
     told = ", ".join(f"{count} {result}" for result, count in summary.items() if count)
     console.print(f"{len(outcomes)} item{'s'[: len(outcomes) != 1]}: {told or 'nothing in it'}.")
     if held := [outcome for outcome in outcomes if outcome.lacks and outcome.article_uid]:
-        console.print(f"Complete a draft:  newsletter articles publish {_completion(held[0])}")
+        point_to("Complete a draft:", f"newsletter articles publish {_completion(held[0])}")
 
 
 def _watch(
@@ -184,9 +197,9 @@ def list_(
          _title(each.title or f"({each.translations[each.language].summary})"), _in_line(each)]
         for each in found
     ]  # fmt: skip
-    console.print(table_of(["uid", "state", "kind", "date", "in", "title", "topics; what it lacks"], rows))
+    console.print(table_of(["uid", "state", "kind", "date", "in", "title", "topics; what it lacks"], rows, spare=SPARE))
     if page.next_before:
-        console.print(f"More:  newsletter articles list --before {page.next_before}", style="dim")
+        point_to("More:", next_page(context, before=_short(page.next_before)), style="dim")
 
 
 @app.command()
@@ -310,7 +323,7 @@ def list_topics(context: typer.Context, as_json: AsJSON = False) -> None:
          "applied" if topic.applies_rules else "suggested"]
         for depth, topic in _as_tree(topics)
     ]  # fmt: skip
-    console.print(table_of(["topic", "label", "rules", "what they find is"], rows))
+    console.print(table_of(["topic", "label", "rules", "what they find is"], rows, whole=["topic"]))
 
 
 def _topic_facts(topic: Topic, slugs: dict[int, str]) -> dict[str, object]:
@@ -340,7 +353,7 @@ def _outcome_row(outcome: ImportOutcome, *, is_one_file: bool) -> list[object]:
         *([f"lacks {'; '.join(outcome.lacks)}"] if outcome.lacks else []),
         *outcome.warnings,
     ]
-    return [place, result, _short(outcome.article_uid), _title(outcome.title), "\n".join(remarks)]
+    return [place, result, _short(outcome.article_uid), "\n".join([_title(outcome.title), *remarks])]
 
 
 def _completion(held: ImportOutcome) -> str:

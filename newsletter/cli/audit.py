@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, parse_instant, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, get_app, next_page, parse_instant, plain, point_to, print_facts, table_of
+from newsletter.domain.audit import Act
 from newsletter.services.audit import MOST_LISTED, list_acts
 
 _FIELDS = ("id", "at", "actor", "act", "about")
@@ -17,7 +18,7 @@ def audit(
         datetime | None, typer.Option(parser=parse_instant, metavar="TIME", help="From this time on.")
     ] = None,
     actor: Annotated[str | None, typer.Option(help="Only what this person did.")] = None,
-    about: Annotated[str | None, typer.Option(help="Only about this: 'edition 12', or all of a noun: edition.")] = None,
+    about: Annotated[str | None, typer.Option(help="Only about this: 'edition 12', or of a noun all: edition.")] = None,
     before: Annotated[int | None, typer.Option(help="Go on before this number, the last one shown.")] = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=MOST_LISTED)] = 50,
     as_json: AsJSON = False,
@@ -38,14 +39,17 @@ def audit(
             each.id,
             f"{each.at.astimezone(zone):%Y-%m-%d %H:%M:%S}",
             each.actor,
-            each.act,
-            each.about,
-            "; ".join(f"{name} {plain(value)}" for name, value in each.details.items()),
+            _told(each),
         ]
         for each in found
     ]
-    columns = ["number", "when", "who", "did", "about", "details"]
+    columns = ["number", "when", "who", "what"]
     facts = [{**{name: getattr(each, name) for name in _FIELDS}, "details": dict(each.details)} for each in found]
     print_facts(facts, as_json=as_json, table=table_of(columns, rows))
     if len(found) == limit and not as_json:
-        console.print(f"More:  newsletter audit --before {found[-1].id}", style="dim")
+        point_to("More:", next_page(context, before=found[-1].id), style="dim")
+
+
+def _told(act: Act) -> str:
+    details = "; ".join(f"{name} {plain(value)}" for name, value in act.details.items())
+    return f"{act.act} {act.about}" + (f": {details}" if details else "")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, print_facts
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, point_to, print_facts
 from newsletter.embedded import answer_doorbells
 from newsletter.services.restores import Restore, acknowledge_restore, examine_restore
 from newsletter.services.schema import upgrade_schema
@@ -64,7 +64,7 @@ def acknowledge(
     if as_json:
         print_facts(done, as_json=True)
     else:
-        console.print("Mail goes on. What waits for you:  newsletter sending status")
+        point_to("Mail goes on. What waits for you:", "newsletter sending status")
 
 
 def _show_restore(found: Restore, *, nothing_lost: bool) -> None:

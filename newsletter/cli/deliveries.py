@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, next_page, point_to, print_facts, table_of
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.providers import PROVIDERS
 from newsletter.domain.replies import Verdict
@@ -71,9 +71,9 @@ def list_all(
         for each in found
     ]
     columns = ["delivery", "list", "edition", "address", "state", "last answer"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, spare=["list"]))
     if len(found) == limit and not as_json:
-        console.print(f"There may be more:  --after {found[-1].id}", style="dim")
+        point_to("There may be more:", next_page(context, after=found[-1].id), style="dim")
 
 
 def _answer(mail: MailRecord) -> str:
@@ -107,7 +107,7 @@ def show(
 def _print_story(parts: App, story: Story) -> None:
     mail, zone = story.mail, parts.settings.zone_info
     what = f"{mail.list_slug} {mail.slot_key} (edition {mail.edition_id})" if mail.edition_id else mail.purpose
-    console.print(f"delivery {mail.id} · {what} · {mail.state.value}", style="bold", soft_wrap=True)
+    console.print(f"delivery {mail.id} · {what} · {mail.state.value}", style="bold")
     told = {
         "to": mail.address or "erased",
         "provider": mail.provider,
@@ -128,16 +128,13 @@ def _print_story(parts: App, story: Story) -> None:
         took = (attempt.finished_at - attempt.started_at).total_seconds()
         console.print(
             f"  {attempt.n}. {_time(attempt.started_at, zone)}  {attempt.outcome}{where}"
-            f"{f': {said}' if said else ''} ({took:.1f} s, {_by(attempt.worker)})",
-            soft_wrap=True,
+            f"{f': {said}' if said else ''} ({took:.1f} s, {_by(attempt.worker)})"
         )
     for report in story.reports:
-        console.print(
-            f"  {_time(report.reported_at, zone)}  reported {report.outcome} by {report.source}", soft_wrap=True
-        )
+        console.print(f"  {_time(report.reported_at, zone)}  reported {report.outcome} by {report.source}")
     if mail.state is DeliveryState.IN_DOUBT:
-        console.print(
-            f"Nobody knows whether it arrived. Look for the Message-ID in the relay's log, then:  "
+        point_to(
+            "Nobody knows whether it arrived. Look for the Message-ID in the relay's log, then:",
             f"newsletter deliveries settle {mail.id} --accepted|--resend|--failed --why '…'",
             style="yellow",
         )

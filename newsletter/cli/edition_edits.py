@@ -129,15 +129,15 @@ def _print(found: EditionDiff, *, as_json: bool) -> None:
         return
     automatic = {each.uid: each for each in found.automatic}
     rows = [[each.number, _how(each, automatic), each.kind, each.title, each.uid[:8]] for each in found.edited]
-    console.print(table_of(["item", "change", "kind", "title", "uid"], rows))
+    console.print(table_of(["item", "change", "kind", "title", "uid"], rows, spare=["kind"]))
     kept = {each.uid for each in found.edited}
     for each in found.automatic:
         if each.uid not in kept:
-            console.print(f"without: {each.title} ({each.uid[:8]})", style="red", soft_wrap=True)
+            console.print(f"without: {each.title} ({each.uid[:8]})", style="red")
     if not found.changes:
         console.print("Nothing was changed; it is the automatic edition.", style="dim")
     for change in found.changes:
-        console.print(_told(change), style="dim", soft_wrap=True)
+        console.print(_told(change), style="dim")
 
 
 def _how(item: ItemFacts, automatic: dict[str, ItemFacts]) -> str:

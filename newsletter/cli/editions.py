@@ -17,6 +17,7 @@ from newsletter.cli.output import (
     get_app,
     parse_instant,
     plain,
+    point_to,
     print_facts,
     table_of,
 )
@@ -223,7 +224,7 @@ def status(
         print_facts(found, as_json=True)
         return
     for line in lines_of(found, width=console.width):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
@@ -245,7 +246,7 @@ def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
     }
     console.print(facts_table({name: value for name, value in told.items() if value not in (None, {})}))
     if following := _FOLLOWING.get(found.state):
-        console.print(f"{following} {found.edition_id}", style="yellow")
+        point_to(following[0], f"{following[1]} {found.edition_id}", style="yellow")
 
 
 def _readers(parts: App, found: Accounts) -> dict[str, object]:
@@ -270,8 +271,8 @@ def _blame(found: Accounts) -> str | None:
 
 _WHY = {EditionState.PAUSED: "paused, since", EditionState.CANCELLED: "cancelled, since"}
 _FOLLOWING = {
-    EditionState.REVIEW: "Let it go:  newsletter editions approve",
-    EditionState.PAUSED: "Go on:  newsletter editions resume",
+    EditionState.REVIEW: ("Let it go:", "newsletter editions approve"),
+    EditionState.PAUSED: ("Go on:", "newsletter editions resume"),
 }
 
 
@@ -365,7 +366,7 @@ def _see_through(parts: App, edition_id: int, *, wait: bool, as_json: bool) -> N
         )
     if found.state is EditionState.SENDING and not as_json:
         for why in follow_edition(parts, found.edition_id).held_by:
-            console.print(f"! {why}", style="yellow", soft_wrap=True)
+            console.print(f"! {why}", style="yellow")
 
 
 def _start(parts: App, plan: SendPlan, *, is_draft: bool, at: datetime | None, yes: bool, canary: str) -> int:
@@ -412,9 +413,9 @@ def _send_articles(parts: App, slug: str, *, dry_run: bool, yes: bool, as_json: 
 
 
 def _show_articles(plan: ArticlesPlan) -> None:
-    console.print(f"{plan.list_slug}, at once: {len(plan.titles):,} articles, {plan.readers:,} readers", soft_wrap=True)
+    console.print(f"{plan.list_slug}, at once: {len(plan.titles):,} articles, {plan.readers:,} readers")
     for title in plan.titles[:PREVIEW_LINES]:
-        console.print(f"  · {title}", style="dim", soft_wrap=True)
+        console.print(f"  · {title}", style="dim")
     if len(plan.titles) > PREVIEW_LINES:
         console.print(f"  … and {len(plan.titles) - PREVIEW_LINES} more", style="dim")
     if not plan.titles:
@@ -433,7 +434,7 @@ def _show_plan(parts: App, plan: SendPlan) -> None:
         "items": plan.items,
         "mails": _pace(parts, plan.readers) if plan.readers else None,
     }
-    console.print(facts_table(told))
+    console.print(facts_table({name: value for name, value in told.items() if value}))
     for title in plan.titles[:PREVIEW_LINES]:
         console.print(f"  · {title}", style="dim")
     if len(plan.titles) > PREVIEW_LINES:
@@ -481,7 +482,7 @@ def follow(parts: App, edition_id: int, *, quiet: bool = False) -> None:
         if parts.settings.is_embedded:
             errors.print("Stopping, once the mails under way are recorded; Ctrl-C again breaks off.")
         _end_work(parts, stop, worker)
-        errors.print(_interrupted(parts, edition_id), soft_wrap=True)
+        errors.print(_interrupted(parts, edition_id))
         raise typer.Exit(INTERRUPTED) from None
     finally:
         _end_work(parts, stop, worker)

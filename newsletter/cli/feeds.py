@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from newsletter.cli.output import AsJSON, console, errors, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, get_app, point_to, print_facts, table_of
 from newsletter.errors import PermanentError
 from newsletter.services import feeds as service
 from newsletter.services.feeds import FeedBuilt, FeedFacts
@@ -32,7 +32,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
     with get_app(context).reading() as tx:
         found = service.list_feeds(tx)
     if not as_json and not found:
-        console.print("There are no feeds yet. Make them with:  newsletter feeds rebuild")
+        point_to("There are no feeds yet. Make them with:", "newsletter feeds rebuild")
         return
     rows = [
         [
@@ -45,7 +45,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
         ]
         for each in found
     ]
-    table = table_of(["feed", "title", "entries", "changed", "size", "state"], rows)
+    table = table_of(["feed", "title", "entries", "changed", "size", "state"], rows, spare=["title", "size", "changed"])
     print_facts([_facts(each) for each in found], as_json=as_json, table=table)
 
 
@@ -69,7 +69,8 @@ def rebuild(
         [each.slug, each.entry_count, len(each.changed), "failed" if each.has_failed else each.problem or "built"]
         for each in built
     ]
-    print_facts(built, as_json=as_json, table=table_of(["feed", "entries", "changed documents", "outcome"], rows))
+    columns = ["feed", "entries", "changed documents", "outcome"]
+    print_facts(built, as_json=as_json, table=table_of(columns, rows, spare=["changed documents"]))
     if failed := [each for each in built if each.has_failed]:
         reasons = "; ".join(f"{each.slug}: {each.problem}" for each in failed)
         raise PermanentError(f"{len(failed)} of {len(built)} feeds keep their last documents: {reasons}")
@@ -98,7 +99,7 @@ def open_again(
     Example:  newsletter feeds open topic-water-en
     """
     service.open_feed(get_app(context), slug)
-    console.print(f"{slug} will be built with the next tick, or by:  newsletter feeds rebuild")
+    point_to(f"{slug} will be built with the next tick, or by:", "newsletter feeds rebuild")
 
 
 @app.command()

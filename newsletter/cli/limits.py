@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, get_app, point_to, print_facts, table_of
 from newsletter.domain.limits import Limit
 from newsletter.services.limits import clear_limit, list_limits, set_limit
 from newsletter.services.relays import list_relays
@@ -36,7 +36,7 @@ def set_one(
     Example:  newsletter limits set smtp.example.org:587 --rate 14
     """
     set_limit(get_app(context), Limit(name, rate, concurrency, per_connection))
-    console.print(f"{name} is limited. Take it away with:  newsletter limits clear {name}")
+    point_to(f"{name} is limited. Take it away with:", f"newsletter limits clear {name}")
 
 
 @app.command("list")
@@ -56,7 +56,8 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
         for each in found
     ]
     columns = ["name", "rate", "concurrency", "per connection", "allowed now", "under way", "set by"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    table = table_of(columns, rows, spare=["set by", "per connection"])
+    print_facts(found, as_json=as_json, table=table)
 
 
 @app.command()
@@ -94,6 +95,6 @@ def list_relays_(context: typer.Context, as_json: AsJSON = False) -> None:
         for each in found
     ]
     columns = ["relay", "weight", "state", "failures", "last failure"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, spare=["weight"]))
     if not found and not as_json:
         console.print("Set NEWSLETTER_SMTP_URL; until then mail waits in the queue.", style="yellow")

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, point_to, print_facts, table_of
 from newsletter.domain.canaries import DEFAULT_LIMIT_PERCENT
 from newsletter.domain.lists import (
     WEEKDAYS,
@@ -129,7 +129,7 @@ def add(
     added = service.add_list(parts, draft)
     _print(service.show_list(parts, added.slug), as_json=as_json)
     if not as_json:
-        console.print(f"\nNext:  newsletter subscribers import FILE.csv --list {slug} --basis '…'", style="dim")
+        point_to("\nNext:", f"newsletter subscribers import FILE.csv --list {slug} --basis '…'", style="dim")
 
 
 @app.command("list")
@@ -149,7 +149,8 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
         for each in found
     ]
     columns = ["list", "title", "cadences", "when", "languages", "readers", "waiting"]
-    print_facts([_facts(each) for each in found], as_json=as_json, table=table_of(columns, rows))
+    table = table_of(columns, rows, spare=["languages", "waiting", "cadences", "when"])
+    print_facts([_facts(each) for each in found], as_json=as_json, table=table)
 
 
 @app.command()
@@ -199,7 +200,7 @@ def pause(
     Example:  newsletter lists pause weekly --reason "its sender's domain has lapsed"
     """
     stops.pause_list(get_app(context), slug, reason=reason)
-    console.print(f"Mail of {slug} waits. Let it go on with:  newsletter lists resume {slug}")
+    point_to(f"Mail of {slug} waits. Let it go on with:", f"newsletter lists resume {slug}")
 
 
 @app.command()

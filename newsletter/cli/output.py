@@ -1,6 +1,7 @@
 """What all commands share: the console, facts as a table or as JSON, and this process's parts."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -10,14 +11,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console, JustifyMethod
+from rich.cells import cell_len
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
-from rich.text import Text
 
+from newsletter.cli import tables
 from newsletter.services.context import App
 
-console = Console(highlight=False, markup=False)
-errors = Console(stderr=True, highlight=False, markup=False)
+WIDE = 100_000
+"""Columns of what is no terminal: a pipe or a file gets a line a row, for programs that look through lines."""
+
+
+class _Console(Console):
+    """Where commands print: as wide as the terminal, or as COLUMNS says, or as long as lines are."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """Return columns and lines."""
+        found = super().size
+        is_known = self.is_terminal or "COLUMNS" in self._environ
+        return found if is_known else ConsoleDimensions(WIDE, found.height)
+
+
+console = _Console(highlight=False, markup=False)
+errors = _Console(stderr=True, highlight=False, markup=False)
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print the facts as JSON, for scripts.")]
 
@@ -49,56 +66,37 @@ def print_facts(facts: object, *, as_json: bool, table: Table | None = None) -> 
         console.print(facts_table(plain(facts)))
 
 
-def facts_table(facts: Mapping[str, object]) -> Table:
-    """Lay out one thing's facts, a line each."""
-    grid = Table(box=None, show_header=False, pad_edge=False)
-    grid.add_column(style="dim", no_wrap=True)
-    grid.add_column()
-    for name, value in facts.items():
-        grid.add_row(name.replace("_", " "), _cell(value))
-    return grid
+def point_to(words: str, command: str, *, style: str = "") -> None:
+    """Say what can be done next; a command that has no room beside the words gets a line of its own, to be copied."""
+    line = f"{words}  {command}"
+    fits = cell_len(line) <= console.width
+    console.print(line if fits else f"{words}\n  {command}", style=style or None, soft_wrap=True)
+
+
+def next_page(context: typer.Context, **place: object) -> str:
+    """Return the command as it was given, with another *place* to begin at."""
+    words = [context.command_path]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        is_given = getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"
+        if (value := place.get(name, context.params.get(name) if is_given else None)) is not None:
+            values = value if isinstance(value, list | tuple) else [value]
+            words += [f"{parameter.opts[0]} {shlex.quote(str(plain(each)))}" for each in values]
+    return " ".join(words)
+
+
+facts_table = tables.facts_table
 
 
 def table_of(
     columns: Sequence[str],
     rows: Iterable[Sequence[object]],
     *,
-    title: str | None = None,
     whole: Sequence[str] = (),
     spare: Sequence[str] = (),
 ) -> Table:
-    """Lay out rows under *columns*; numbers stand to the right.
-
-    *whole*: columns that are never broken over lines; *spare*: those that a narrow terminal goes without, the first
-    first, before words are broken.
-    """
-    columns, rows = _fitting(columns, list(rows), spare)
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for position, column in enumerate(columns):
-        is_number = bool(rows) and all(isinstance(row[position], int | float) for row in rows)
-        justify: JustifyMethod = "right" if is_number else "left"
-        table.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    return table
-
-
-def _fitting(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], spare: Sequence[str]
-) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-    """Leave out spare columns as long as there is no room for all."""
-    for name in spare:
-        widths = [max(len(str(_cell(cell))) for cell in column) for column in zip(columns, *rows, strict=True)]
-        if sum(widths) + GAP * (len(widths) - 1) <= console.width:
-            break
-        left_out = columns.index(name)
-        columns = [each for position, each in enumerate(columns) if position != left_out]
-        rows = [[cell for position, cell in enumerate(row) if position != left_out] for row in rows]
-    return columns, rows
-
-
-GAP = 2
-"""Blanks between columns."""
+    """Lay out rows under *columns* as the terminal has room; `tables` says how."""
+    return tables.lay_out(columns, rows, room=console.width, whole=whole, spare=spare)
 
 
 def plain(value: Any) -> Any:
@@ -122,19 +120,3 @@ _WRITTEN: tuple[tuple[type, Callable[[Any], object]], ...] = (
     (timedelta, timedelta.total_seconds),
     (Path, str),
 )
-
-
-def _cell(value: object) -> str | Text:
-    if isinstance(value, Text):
-        return value
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, Mapping):
-        value = [f"{name} {_cell(each)}" for name, each in value.items()]
-    if isinstance(value, list | tuple):
-        return ", ".join(str(_cell(each)) for each in value) or "–"
-    return str(value)

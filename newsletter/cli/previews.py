@@ -72,7 +72,7 @@ def preview(
         take_picture(view.html, png, width=_PIXELS[width], is_dark=dark)
         console.print(f"{view.subject} → {png}", soft_wrap=True)
     if not html and not png:
-        console.print(view.subject, style="bold", soft_wrap=True)
+        console.print(view.subject, style="bold")
         typer.echo(view.text)
 
 
@@ -93,7 +93,7 @@ def send_a_test(
     if as_json:
         print_facts({"edition_id": edition_id, "sent_to": sent}, as_json=True)
     else:
-        console.print(f"Sent to {', '.join(sent)}.", soft_wrap=True)
+        console.print(f"Sent to {', '.join(sent)}.")
 
 
 def _view(parts: App, edition_id: int, language: str | None, address: str | None, wanted: NamedFilter) -> View:

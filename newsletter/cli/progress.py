@@ -196,7 +196,7 @@ def _watch(
                 found = follow_edition(parts, edition_id)
                 idle = is_alone and check_readiness(parts).is_tick_late
             except TransientError as error:
-                errors.print(f"{error}; looking again in a moment", soft_wrap=True)
+                errors.print(f"{error}; looking again in a moment")
                 time.sleep(FRAME_SECONDS * 4)
                 continue
             done = is_done(found)

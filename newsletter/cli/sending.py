@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, print_facts
+from newsletter.cli.output import AsJSON, console, get_app, point_to, print_facts
 from newsletter.domain.deliveries import Pool
 from newsletter.embedded import answer_doorbells
 from newsletter.services import stops
@@ -23,7 +23,7 @@ def pause(
     Example:  newsletter sending pause --reason "the wrong list was imported"
     """
     stops.pause_sending(get_app(context), reason=reason)
-    console.print("All sending is stopped. Let it go on with:  newsletter sending resume")
+    point_to("All sending is stopped. Let it go on with:", "newsletter sending resume")
 
 
 @app.command()
@@ -60,6 +60,6 @@ def _print(found: SendingStatus) -> None:
         told = f"its oldest mail has been due for {age.total_seconds():,.0f} s" if age else "nothing is due"
         console.print(f"  {pool.value}: {told}")
     for holds in found.holds:
-        console.print(f"! {holds}", style="yellow", soft_wrap=True)
+        console.print(f"! {holds}", style="yellow")
     if not found.holds:
         console.print("Nothing holds any mail back.")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, point_to, print_facts, table_of
 from newsletter.domain.articles import Kind
 from newsletter.domain.sources import SourceState
 from newsletter.errors import TransientError
@@ -64,7 +64,7 @@ def add(
     if not as_json:
         if name is None:
             console.print("\nIt is called after its host; remove it and add it with --name for another.", style="dim")
-        console.print(f"\nIt is polled with the next tick. At once:  newsletter sources poll {poll.slug}", style="dim")
+        point_to("\nIt is polled with the next tick. At once:", f"newsletter sources poll {poll.slug}", style="dim")
 
 
 @app.command("list")
@@ -76,7 +76,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
         for each in found
     ]
     columns = ["source", "title", "articles", "state", "polled", "problem"]
-    print_facts([_facts(each) for each in found], as_json=as_json, table=table_of(columns, rows))
+    print_facts([_facts(each) for each in found], as_json=as_json, table=table_of(columns, rows, spare=["title"]))
 
 
 @app.command()

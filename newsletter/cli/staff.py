@@ -39,7 +39,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
         for each in found
     ]
     columns = ["account", "role", "added", "signed in last", "disabled"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    print_facts(found, as_json=as_json, table=table_of(columns, rows, spare=["added"]))
 
 
 @app.command()

@@ -8,7 +8,18 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from newsletter.cli.output import AsJSON, console, errors, facts_table, get_app, plain, print_facts, table_of
+from newsletter.cli.output import (
+    AsJSON,
+    console,
+    errors,
+    facts_table,
+    get_app,
+    next_page,
+    plain,
+    point_to,
+    print_facts,
+    table_of,
+)
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
 from newsletter.ingest.foreign_subscribers import ForeignFile, read_foreign_file
@@ -132,9 +143,10 @@ def list_some(
         for each in found
     ]
     columns = ["number", "address", "list", "state", "cadence", "language", "articles"]
-    print_facts(found, as_json=as_json, table=table_of(columns, rows))
+    table = table_of(columns, rows, spare=["language", "cadence", "articles"])
+    print_facts(found, as_json=as_json, table=table)
     if len(found) == limit and not as_json:
-        console.print(f"More:  newsletter subscribers list --after {found[-1].id}", style="dim")
+        point_to("More:", next_page(context, after=found[-1].id), style="dim")
 
 
 @app.command()

@@ -40,14 +40,18 @@ def load_acts(
     before: int | None = None,
     limit: int,
 ) -> list[Act]:
-    """Return acts, the last first; *about* exactly or, without a name, all of one noun; *before*: an id."""
+    """Return acts, the last first.
+
+    *about*: exactly this, an article by the beginning of its uid, or without a name all of one noun; *before*: an id.
+    """
     query = select(ActRow).order_by(ActRow.id.desc()).limit(limit)
     if since is not None:
         query = query.where(ActRow.at >= since)
     if actor is not None:
         query = query.where(ActRow.actor == actor)
     if about is not None:
-        named = ActRow.about == about
+        is_article = about.startswith("article ")  # of which the beginning of a uid is enough
+        named = ActRow.about.startswith(about, autoescape=True) if is_article else ActRow.about == about
         query = query.where(named if " " in about else named | ActRow.about.startswith(f"{about} ", autoescape=True))
     if before is not None:
         query = query.where(ActRow.id < before)

@@ -50,6 +50,7 @@ def test_an_article_tells_who_changed_it_and_why(newsroom):
     withdraw_article(newsroom.app, uid, reason="it was wrong")
 
     assert ["retagged", "published", "withdrawn"] == [act for _, act in acts(newsroom, f"article {uid}")]
+    assert acts(newsroom, f"article {uid}") == acts(newsroom, f"article {uid[:8]}"), "the beginning of a uid is enough"
     assert "it was wrong" == list_acts(newsroom.app, about="article")[0].details["reason"]
 
 
