@@ -30,14 +30,16 @@ MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     _S.SENDING: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.IN_DOUBT}),
     _S.IN_DOUBT: frozenset({_S.ACCEPTED, _S.QUEUED, _S.FAILED, _S.EXPIRED}),
     _S.ACCEPTED: frozenset(),
-    _S.FAILED: frozenset(),
+    _S.FAILED: frozenset({_S.QUEUED}),  # by a person, see `newsletter.services.resending`
     _S.SUPPRESSED: frozenset(),
     _S.CANCELLED: frozenset(),
     _S.EXPIRED: frozenset(),
 }
 """What may follow each state; queued and leased become accepted by a late reply to an attempt given up."""
 
-ENDED = tuple(state for state, following in MOVES.items() if not following)
+ENDED = (_S.ACCEPTED, _S.FAILED, _S.SUPPRESSED, _S.CANCELLED, _S.EXPIRED)
+"""States that need nothing more of the senders."""
+
 NOT_RECEIVED = (_S.CANCELLED, _S.EXPIRED, _S.FAILED, _S.SUPPRESSED)
 """States in which the reader certainly did not get the edition."""
 

@@ -32,7 +32,7 @@ MOVES: Mapping[EditionState, frozenset[EditionState]] = {
     EditionState.PAUSED: frozenset(
         {EditionState.APPROVED, EditionState.SENDING, EditionState.DONE, EditionState.CANCELLED}
     ),
-    EditionState.DONE: frozenset(),
+    EditionState.DONE: frozenset({EditionState.SENDING}),  # by a person, to send again what failed
     EditionState.SKIPPED: frozenset({EditionState.PLANNED}),  # by a person, when there is something to send after all
     EditionState.CANCELLED: frozenset(),
 }

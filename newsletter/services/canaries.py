@@ -14,18 +14,20 @@ from newsletter.storage.canaries import CanaryRecord
 log = structlog.get_logger()
 
 
-def begin_canary(tx: Transaction, edition_id: int) -> None:
+def begin_canary(tx: Transaction, edition_id: int, *, mails: int | None = None) -> None:
     """Hold back all but the first of an edition that is about to be sent, if it or its list asks for that.
 
-    A small edition goes at once: holding back half of it would spare little.
+    A small edition goes at once: holding back half of it would spare little. *mails*: how many are to be sent; None:
+    those that are queued.
     """
     found = canaries.load_canary(tx.session, edition_id)
     canary = parse_canary(found.told) if found and found.told else None
     if canary is None:
         canaries.end_canary(tx.session, edition_id)
         return
-    waiting = ledger.counts_by_state(tx.session, edition_id).get(DeliveryState.QUEUED, 0)
-    size = canary.size(waiting)
+    if mails is None:
+        mails = ledger.counts_by_state(tx.session, edition_id).get(DeliveryState.QUEUED, 0)
+    size = canary.size(mails)
     if size is None:
         canaries.end_canary(tx.session, edition_id)
     else:

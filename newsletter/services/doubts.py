@@ -123,7 +123,7 @@ def _move(tx: Transaction, ids: Collection[int], how: Settlement, why: str) -> i
         return doubts.accept_doubted(tx.session, ids)
     if how is Settlement.RESEND:
         return doubts.requeue_doubted(tx.session, ids)
-    return doubts.fail_doubted(tx.session, ids, f"settled by {tx.actor}: {why[:400]}")
+    return doubts.fail_doubted(tx.session, ids, by=tx.actor, why=why[:400])
 
 
 def read_relay_log(app: App, path: Path) -> dict[str, Taken]:

@@ -28,7 +28,7 @@ from newsletter.services.stops import LONGEST_REASON, NO_REASON, pause_edition_i
 from newsletter.storage import articles as article_store
 from newsletter.storage import canaries as canary_store
 from newsletter.storage import editions as edition_store
-from newsletter.storage import fanout, ledger, recovery
+from newsletter.storage import fanout, ledger, recovery, resends
 from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
 from newsletter.storage import variants as variant_store
@@ -37,6 +37,7 @@ from newsletter.storage.engine import Session, database_now
 log = structlog.get_logger()
 
 CANCELLED = "the edition was cancelled"
+RESEND_CANCELLED = "it was to be sent again, and that was cancelled"
 
 
 def new_nonce() -> str:
@@ -269,12 +270,17 @@ def resume_edition(app: App, edition_id: int, *, canary: str = "") -> None:
 def cancel_edition(app: App, edition_id: int, *, reason: str = "") -> int:
     """End an edition: what is not sent yet never will be. Return how many deliveries that cancelled.
 
-    *reason* is kept and shown. The items are free again for later editions only for readers who did not get them.
+    *reason* is kept and shown. The items are free again for later editions only for readers who did not get them. One
+    that was done, and is open for mails that are sent again, ends as done: only these are cancelled.
     """
     with app.transaction() as tx:
         edition = _load(tx, edition_id)
+        why = reason[:LONGEST_REASON] or NO_REASON
+        if resends.was_done_before(tx.session, edition_id):
+            resends.end_with_this_attempt(tx.session, edition_id)
+            record_act(tx, "cancelled", f"edition {edition_id}", reason=why)
+            return fanout.cancel_edition_deliveries(tx.session, edition_id, RESEND_CANCELLED)
         if edition.state is not EditionState.CANCELLED:
-            why = reason[:LONGEST_REASON] or NO_REASON
             if not edition_store.set_state(
                 tx.session, edition_id, EditionState.CANCELLED, now=tx.now, pause_reason=why, paused_by=tx.actor
             ):
@@ -438,8 +444,8 @@ def finish_editions(app: App) -> list[int]:
             if recovery.has_open(tx.session, edition_id):
                 continue
             edition = _load(tx, edition_id)
-            if edition.fanned_out_at is None:
-                continue
+            if edition.fanned_out_at is None or recovery.has_open(tx.session, edition_id):
+                continue  # the latter: somebody sent failed mails again while we waited for the lock
             progress = edition_progress(tx, edition)
             if not progress.adds_up:
                 log.error("edition_does_not_add_up", edition_id=edition_id, candidates=progress.candidates)

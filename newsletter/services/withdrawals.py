@@ -1,5 +1,6 @@
 """Withdrawals: a withdrawn article leaves everything that has not been sent."""
 
+from newsletter.domain.editions import Edition
 from newsletter.services.context import Transaction
 from newsletter.services.replacements import digest_maker, replace_in_variants
 from newsletter.storage import editions as edition_store
@@ -14,8 +15,13 @@ def withdraw_from_editions(tx: Transaction, article_id: int) -> int:
     whoever composes or fans out at this moment, and is waited for by the next.
     """
     list_store.lock_lists(tx.session)
-    changed = 0
-    for edition in edition_store.editions_holding(tx.session, article_id):
-        edition_store.mark_item_withdrawn(tx.session, edition.id, article_id, now=tx.now)
-        changed += replace_in_variants(tx, digest_maker(tx, edition), article_id, lambda _: None)
-    return changed
+    return sum(
+        withdraw_from_edition(tx, edition, article_id)
+        for edition in edition_store.editions_holding(tx.session, article_id)
+    )
+
+
+def withdraw_from_edition(tx: Transaction, edition: Edition, article_id: int) -> int:
+    """Take an article out of one edition, which the caller has locked, and its list."""
+    edition_store.mark_item_withdrawn(tx.session, edition.id, article_id, now=tx.now)
+    return replace_in_variants(tx, digest_maker(tx, edition), article_id, lambda _: None)

@@ -17,6 +17,9 @@ _S = DeliveryState
 IN_DOUBT = text("state = 'in_doubt'")
 """As the partial index says it, so that the index serves."""
 
+GIVEN_UP_BY = "settled by "
+"""What the reason of a mail begins with that a person gave up, though it may have arrived."""
+
 
 def doubted(session: Session, *, edition_id: int | None = None, after: int = 0, limit: int) -> list[tuple[int, str]]:
     """Return deliveries in doubt as (id, mail token) in order of id, from those behind *after* on."""
@@ -53,9 +56,9 @@ def accept_reported(session: Session, delivery_id: int) -> bool:
     return settled.first() is not None
 
 
-def fail_doubted(session: Session, ids: Collection[int], reason: str) -> int:
+def fail_doubted(session: Session, ids: Collection[int], *, by: str, why: str) -> int:
     """Record that these mails, which are in doubt, came to no good and are not sent again; return how many were."""
-    return _move(session, ids, state=_S.FAILED, state_at=database_now(session), reason=reason)
+    return _move(session, ids, state=_S.FAILED, state_at=database_now(session), reason=f"{GIVEN_UP_BY}{by}: {why}")
 
 
 def requeue_doubted(session: Session, ids: Collection[int]) -> int:

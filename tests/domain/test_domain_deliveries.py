@@ -41,6 +41,7 @@ ALLOWED = {
     (S.IN_DOUBT, S.QUEUED): "resent once",
     (S.IN_DOUBT, S.FAILED): "evidence",
     (S.IN_DOUBT, S.EXPIRED): "settled by staff",
+    (S.FAILED, S.QUEUED): "sent again by staff",
 }
 
 
@@ -50,8 +51,10 @@ def test_every_move_is_allowed_or_refused_on_purpose(before, after):
     assert ((before, after) in ALLOWED) == (after in MOVES[before])
 
 
-def test_nothing_leaves_an_end():
+def test_nothing_leaves_an_end_but_what_failed_and_a_person_sends_again():
     assert {S.ACCEPTED, S.FAILED, S.SUPPRESSED, S.CANCELLED, S.EXPIRED} == set(ENDED)
+    assert {state for state in S if not MOVES[state]} == set(ENDED) - {S.FAILED}
+    assert MOVES[S.FAILED] == {S.QUEUED}
 
 
 def test_doubt_and_acceptance_count_as_received():
