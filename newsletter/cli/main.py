@@ -6,19 +6,17 @@ import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from newsletter import __version__
-from newsletter.bootstrap import build_app
 from newsletter.cli.groups import CommandGroup
 from newsletter.cli.output import errors
-from newsletter.clock import clock_from, system_clock
-from newsletter.config import load_settings
 from newsletter.errors import NewsletterError
-from newsletter.logs import configure_logs
-from newsletter.services.context import App
+
+if TYPE_CHECKING:
+    from newsletter.services.context import App
 
 cli = typer.Typer(
     name="newsletter",
@@ -33,14 +31,18 @@ cli = typer.Typer(
 
 
 class _Parts:
-    """Makes this process's parts on first use, so that help and wrong use cost nothing."""
+    """Makes this process's parts on first use, imports included, so that help and wrong use cost nothing."""
 
     def __init__(self, now: datetime | None, home: Path | None, by: str) -> None:
         self._now, self._home, self._by = now, home, by
         self._app: App | None = None
 
-    def __call__(self) -> App:
+    def __call__(self) -> "App":
         if self._app is None:
+            from newsletter.bootstrap import build_app  # noqa: PLC0415  half a second, which help does not take
+            from newsletter.clock import clock_from, system_clock  # noqa: PLC0415  the same
+            from newsletter.config import load_settings  # noqa: PLC0415  the same
+
             settings = load_settings(**({"home": self._home} if self._home else {}))
             clock = clock_from(self._now) if self._now else system_clock
             self._app = replace(build_app(settings, clock=clock), actor=self._by)
@@ -93,6 +95,8 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    from newsletter.logs import configure_logs  # noqa: PLC0415  help logs nothing
+
     del version
     configure_logs(as_json=not sys.stderr.isatty(), level="info" if verbose else "warning")
     context.obj = _Parts(now, home, " ".join(by.split()) or _account())

@@ -8,7 +8,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.cells import cell_len
@@ -16,7 +16,9 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 
 from newsletter.cli import tables
-from newsletter.services.context import App
+
+if TYPE_CHECKING:
+    from newsletter.services.context import App
 
 WIDE = 100_000
 """Columns of what is no terminal: a pipe or a file gets a line a row, for programs that look through lines."""
@@ -50,7 +52,7 @@ def parse_instant(text: str) -> datetime:
     return instant
 
 
-def get_app(context: typer.Context) -> App:
+def get_app(context: typer.Context) -> "App":
     """Return this process's parts, made on first use with the database brought up to date."""
     app: App = context.obj()
     return app

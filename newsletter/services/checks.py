@@ -13,10 +13,10 @@ from newsletter.mail.session import probe_relay
 from newsletter.services.alarms import find_alarms
 from newsletter.services.context import App
 from newsletter.services.dns_checks import judge_dns
+from newsletter.services.health import HEARTBEAT, LATE_AFTER
 from newsletter.services.schema import is_schema_current
 from newsletter.services.signing import signer_of
 from newsletter.services.sources import list_sources
-from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage import lineage
 from newsletter.storage.engine import database_now
 from newsletter.storage.heartbeats import heartbeat_age

@@ -12,9 +12,13 @@ from newsletter.domain.subscriptions import SubscriptionState
 from newsletter.services.alarms import AlarmName, find_alarms
 from newsletter.services.context import App
 from newsletter.services.relays import list_relays
-from newsletter.services.tick import HEARTBEAT, LATE_AFTER
 from newsletter.storage import measures
 from newsletter.storage.subscriptions import count_subscriptions
+
+HEARTBEAT = "tick"
+
+LATE_AFTER = timedelta(minutes=2)
+"""Eight ticks without a sign of life; a person should look by then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """The tick: every few seconds, from any number of processes, it opens what is due and finds what was forgotten."""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import structlog
 
 from newsletter.dispatch import Doorbell
 from newsletter.services.context import App
 from newsletter.services.editions import open_due_editions, open_immediate_editions
+from newsletter.services.health import HEARTBEAT
 from newsletter.services.pauses import end_pauses
 from newsletter.services.retention import forget_what_is_old
 from newsletter.services.search import index_articles
@@ -17,11 +17,6 @@ from newsletter.services.sweeping import sweep
 from newsletter.storage.heartbeats import beat
 
 log = structlog.get_logger()
-
-HEARTBEAT = "tick"
-
-LATE_AFTER = timedelta(minutes=2)
-"""Eight ticks without a sign of life; a person should look by then."""
 
 
 def tick(app: App) -> None:

@@ -214,7 +214,7 @@ def _parse(arguments: list[str]) -> Any:
     command: Any = typer.main.get_command(cli)
     words = list(arguments)
     while isinstance(command, typer.core.TyperGroup):
-        command = command.get_command(typer.Context(command), words.pop(0))
+        _, command, words = command.resolve_command(typer.Context(command), words)
     return command.make_context(" ".join(arguments), words)
 
 

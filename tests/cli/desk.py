@@ -30,7 +30,7 @@ def _commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, A
     if isinstance(command, TyperGroup):
         context = typer.Context(command)
         for name in command.list_commands(context):
-            yield from _commands(command.get_command(context, name), (*path, name))
+            yield from _commands(command.resolve_command(context, [name])[1], (*path, name))
     else:
         yield " ".join(path), command
 
@@ -63,8 +63,15 @@ class Desk:
 
     def doubt(self) -> None:
         """Let a mail be in doubt, as after a sender that was killed."""
+        self._end_as("in_doubt")
+
+    def fail(self) -> None:
+        """Let a mail have failed, as after a relay that refused it."""
+        self._end_as("failed")
+
+    def _end_as(self, state: str) -> None:
         with sqlite3.connect(self.home / "newsletter.db") as database:
-            database.execute("UPDATE delivery SET state = 'in_doubt', state_at = CURRENT_TIMESTAMP WHERE id = 1")
+            database.execute(f"UPDATE delivery SET state = '{state}', state_at = CURRENT_TIMESTAMP WHERE id = 1")
         database.close()
 
 

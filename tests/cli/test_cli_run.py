@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import threading
 from socket import create_server
 
@@ -118,3 +120,15 @@ def test_a_mistyped_command_is_guessed():
     done = CliRunner().invoke(cli, ["edtions"])
 
     assert (2, True) == (done.exit_code, "Did you mean 'editions'?" in done.stderr)
+
+
+def test_help_starts_without_what_only_commands_need():
+    """It is the first that anybody sees of it; imports are most of what a short command takes."""
+    looks = (
+        "import sys; from typer.testing import CliRunner; from newsletter.cli.main import cli;"
+        "shown = CliRunner().invoke(cli, ['--help']).stdout;"
+        "print('editions' in shown, [name for name in ('sqlalchemy', 'pydantic', 'jinja2') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, check=True).stdout
+
+    assert "True []" == told.strip()
