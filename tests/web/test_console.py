@@ -70,7 +70,7 @@ ROUTES = {
     ("GET", "/console/lists"): "EO",
     ("GET", "/console/feeds"): "EO",
     ("GET", "/console/record"): "EO",
-    ("GET", "/console/mails"): "O",
+    ("GET", "/console/mails"): "EO",
     ("GET", "/console/mails/story"): "O",
     ("POST", "/console/mails/settle"): "O",
     ("GET", "/console/sending"): "O",

@@ -2,7 +2,7 @@
 
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.feed_readers import FeedReaders
-from newsletter.web.console.charts import HEIGHT, WIDTH, columns, provider_bars, reader_bars
+from newsletter.web.console.charts import HEIGHT, LEAST_HEIGHT, WIDTH, columns, provider_bars, reader_bars
 
 
 def test_bars_are_as_long_as_their_share_of_the_longest_and_hold_every_mail():
@@ -27,11 +27,19 @@ def test_no_mails_make_no_bar():
 def test_columns_share_one_scale_above_and_below_the_line():
     chart = columns([("9 March", 6, 0), ("16 March", 2, 2)])
 
-    assert HEIGHT * 6 / 8 == chart.line
-    assert [HEIGHT * 6 / 8, HEIGHT * 2 / 8] == [each.up_height for each in chart.columns]
-    assert [0, HEIGHT * 2 / 8] == [each.down_height for each in chart.columns]
+    unit = (HEIGHT - 2 * LEAST_HEIGHT) / 8
+    assert LEAST_HEIGHT + 6 * unit == chart.line
+    assert [LEAST_HEIGHT + 6 * unit, LEAST_HEIGHT + 2 * unit] == [each.up_height for each in chart.columns]
+    assert [0, LEAST_HEIGHT + 2 * unit] == [each.down_height for each in chart.columns]
+    assert HEIGHT == chart.line + max(each.down_height for each in chart.columns)
     assert (6, 2) == (chart.most_up, chart.most_down)
     assert all(0 <= each.x < each.x + each.width <= WIDTH for each in chart.columns)
+
+
+def test_a_single_failure_beside_a_million_is_seen():
+    [column] = columns([("9 March", 1_000_000, 1)]).columns
+
+    assert LEAST_HEIGHT <= column.down_height < 2 * LEAST_HEIGHT
 
 
 def test_where_nothing_happened_a_line_is_left():

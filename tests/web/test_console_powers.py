@@ -14,7 +14,7 @@ from newsletter.domain.lists import Cadence
 from newsletter.domain.staff import Role
 from newsletter.services import staff
 from newsletter.services.article_imports import import_document
-from newsletter.services.audit import list_acts
+from newsletter.services.audit import list_acts, note_act
 from newsletter.services.context import App
 from newsletter.services.edition_desk import find_particulars, measure_spans, offer_articles
 from newsletter.services.edition_edits import diff_edition
@@ -226,6 +226,26 @@ def test_an_editor_sees_what_became_of_mails_and_settles_none(desk):
     assert (1, 1) == (span.accepted, span.failed)
     assert "Mails over time" in page
     assert "/settle" not in page
+
+
+def test_an_editor_sees_mails_by_provider_and_over_time_and_no_address(desk):
+    app, edition_id = desk
+    sent_with_a_doubt(app, edition_id)
+    asked = f"/console/mails?edition={edition_id}&state=failed"
+    editor, operator = signed_in(app, Role.EDITOR).get(asked).text, signed_in(app, Role.OPERATOR).get(asked).text
+
+    assert "Their mails by receiving provider" in editor
+    assert "at most 1" in editor
+    assert "@gmail.com" not in editor
+    assert "@gmail.com" in operator
+
+
+def test_the_record_is_read_without_a_programming_language(desk):
+    app, _ = desk
+    note_act(app, "imported", "articles", files=["one.json", "two.json"], file_count=2, counts={"new": 1})
+    page = signed_in(app, Role.EDITOR).get("/console/record?about=articles").text
+
+    assert "counts new 1; file count 2; files one.json, two.json" in page
 
 
 def test_other_words_reach_the_draft_and_withdrawal_takes_them_out(desk):

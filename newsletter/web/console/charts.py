@@ -96,13 +96,20 @@ class Columns:
 
 
 HEIGHT = 120.0
+LEAST_HEIGHT = 3.0
+"""What stands for anything at all is seen, however small it is beside the tallest."""
 
 
 def columns(rows: Sequence[tuple[str, int, int]]) -> Columns:
     """Return columns for (label, up, down), in order; the tallest up and down together fill the height."""
     most_up = max((up for _, up, _ in rows), default=0)
     most_down = max((down for _, _, down in rows), default=0)
-    unit = HEIGHT / max(1, most_up + most_down)
+    room = HEIGHT - LEAST_HEIGHT * (bool(most_up) + bool(most_down))
+    unit = room / max(1, most_up + most_down)
+
+    def tall(count: int) -> float:
+        return round(LEAST_HEIGHT + count * unit, 2) if count else 0
+
     step = WIDTH / max(1, len(rows))
     made = [
         Column(
@@ -111,10 +118,10 @@ def columns(rows: Sequence[tuple[str, int, int]]) -> Columns:
             down,
             round(number * step + step * 0.1, 2),
             round(step * 0.8, 2),
-            round(up * unit, 2),
-            round(down * unit, 2),
+            tall(up),
+            tall(down),
         )
         for number, (label, up, down) in enumerate(rows)
     ]
     height = HEIGHT if most_up + most_down else 0
-    return Columns(tuple(made), round(most_up * unit, 2), height, most_up, most_down)
+    return Columns(tuple(made), tall(most_up), height, most_up, most_down)

@@ -35,7 +35,7 @@ PAGES: tuple[tuple[str, str, Role], ...] = (
     ("send", f"{CONSOLE}/send", Role.EDITOR),
     ("compose", f"{CONSOLE}/compose", Role.EDITOR),
     ("articles", f"{CONSOLE}/articles", Role.EDITOR),
-    ("mails", f"{CONSOLE}/mails", Role.OPERATOR),
+    ("mails", f"{CONSOLE}/mails", Role.EDITOR),
     ("sending", f"{CONSOLE}/sending", Role.OPERATOR),
     ("lists", f"{CONSOLE}/lists", Role.EDITOR),
     ("feeds", f"{CONSOLE}/feeds", Role.EDITOR),

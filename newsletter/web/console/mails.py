@@ -1,6 +1,7 @@
 """Mails in the console: what became of each, and of all of them by provider and over time."""
 
 from collections import defaultdict
+from typing import Any
 
 from starlette.responses import Response
 
@@ -19,7 +20,22 @@ ANSWERS = (*(verdict.value for verdict in Verdict), "unknown")
 
 
 def _mails(desk: Desk) -> Response:
-    """Show mails by what became of them, or one reader's, and above them the last editions by provider."""
+    """Show the last editions' mails by provider and over time; to operators single ones too, with their addresses."""
+    language = desk.visit.language
+    outcomes = list_outcomes(desk.app)
+    return desk.page(
+        "mails",
+        bars=provider_bars(_summed(outcomes)),
+        over_time=[(each, desk.time(each.at), *_ends(each)) for each in outcomes],
+        chart=columns(
+            [(language.format_day(each.at, near=desk.app.clock()), *_ends(each)) for each in outcomes],
+        ),
+        **(_single_mails(desk) if desk.is_operator else {}),
+    )
+
+
+def _single_mails(desk: Desk) -> dict[str, Any]:
+    """Return mails by what became of them, as the page's form asks."""
     state, provider, answer = desk.asked("state"), desk.asked("provider"), desk.asked("answer")
     edition, after = desk.asked("edition"), desk.asked("after")
     found = list_mails(
@@ -32,19 +48,14 @@ def _mails(desk: Desk) -> Response:
         limit=PAGE + 1,
     )
     language = desk.visit.language
-    outcomes = list_outcomes(desk.app)
-    return desk.page(
-        "mails",
-        rows=[(each, delivery_state(language, each.state), desk.time(each.state_at)) for each in found[:PAGE]],
-        next_after=found[PAGE - 1].id if len(found) > PAGE else None,
-        states=[(each.value, delivery_state(language, each)) for each in DeliveryState],
-        providers=PROVIDERS,
-        answers=ANSWERS,
-        asked={"state": state, "provider": provider, "answer": answer, "edition": edition},
-        bars=provider_bars(_summed(outcomes)),
-        over_time=[(each, desk.time(each.at), *_ends(each)) for each in outcomes],
-        chart=columns([(str(each.edition_id), *_ends(each)) for each in outcomes]),
-    )
+    return {
+        "rows": [(each, delivery_state(language, each.state), desk.time(each.state_at)) for each in found[:PAGE]],
+        "next_after": found[PAGE - 1].id if len(found) > PAGE else None,
+        "states": [(each.value, delivery_state(language, each)) for each in DeliveryState],
+        "providers": PROVIDERS,
+        "answers": ANSWERS,
+        "asked": {"state": state, "provider": provider, "answer": answer, "edition": edition},
+    }
 
 
 def _whole(text: str) -> int | None:
@@ -82,6 +93,6 @@ def _story(desk: Desk) -> Response:
 
 
 PLACES = (
-    Place("GET", "/mails", Role.OPERATOR, _mails, "mails"),
+    Place("GET", "/mails", Role.EDITOR, _mails, "mails"),
     Place("GET", "/mails/story", Role.OPERATOR, _story, "story"),
 )
