@@ -18,6 +18,7 @@ import pytest
 import redis
 import servers
 from alembic import command
+from running_order import put_in_order
 from sqlalchemy import event, text
 
 from newsletter.clock import Clock, fixed_clock
@@ -75,6 +76,12 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_other_hosts)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let long tests come first; see `running_order`."""
+    put_in_order(items, config)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
-"""What chaos scenarios share: servers that may be killed, one installation, one edition, and the table at the end."""
+"""What chaos scenarios share: servers that may be killed, one installation, one edition, and the table at the end.
+
+All of it lives as long as this folder's tests: workers that wait for nothing still tick sixty times as often as usual.
+"""
 
 import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -25,31 +29,32 @@ MOST_DELIVERIES = 2000
 """What the longest scenario sends, at scale 1."""
 TIMEOUT_SECONDS = 2
 """How long an answer of the relay is waited for."""
+FOLDER = Path(__file__).parent
 OWN_WORKERS = "own_workers"
 """The fixture of scenarios that start other processes than the usual ones."""
 ROW = "chaos"
 """Under this name a scenario's report carries its row, from whatever process ran it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgres() -> Iterator[Postgres]:
     with running(Postgres, "nl-chaos-pg-") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def valkey() -> Iterator[Valkey]:
     with running(Valkey, "nl-chaos-valkey-") as server:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosRelay]:
     with ChaosRelay(tmp_path_factory.mktemp("relay") / "journal") as relay:
         yield relay
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(
     postgres: Postgres, valkey: Valkey, relay: ChaosRelay, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
@@ -66,12 +71,12 @@ def installation(
     return settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ledger(installation: Settings) -> Ledger:
     return Ledger(installation.database_url)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(installation: Settings) -> Iterator[App]:
     """The service in this process, for what no other process does."""
     app = build_app(installation, dispatcher=RecordingDispatcher())
@@ -79,7 +84,7 @@ def app(installation: Settings) -> Iterator[App]:
     app.database.dispose()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(app: App, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
     """Two workers and a beat, which live through all scenarios unless they are killed."""
     with processes(environment_of(app.settings), tmp_path_factory.mktemp("service")) as started:
@@ -96,7 +101,7 @@ class Servers:
     valkey: Valkey
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def servers(relay: ChaosRelay, postgres: Postgres, valkey: Valkey) -> Servers:
     return Servers(relay, postgres, valkey)
 
@@ -110,8 +115,11 @@ def own_workers(service: Processes) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let scenarios with workers of their own come last, since others start theirs anew after each of them."""
-    items.sort(key=lambda item: OWN_WORKERS in getattr(item, "fixturenames", ()))
+    """Let scenarios with workers of their own come last here, since others start theirs anew after each of them."""
+    places = [number for number, item in enumerate(items) if item.path.parent == FOLDER]
+    ours = sorted((items[place] for place in places), key=lambda item: OWN_WORKERS in getattr(item, "fixturenames", ()))
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
 
 
 @pytest.fixture
