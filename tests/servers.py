@@ -21,9 +21,9 @@ import redis
 
 NOBODY = 65534  # PostgreSQL refuses to run as root; any other uid will do, no account is made
 SERVERS_FOLDER = "/tmp"  # short, because a socket's path ends at 107 bytes, and open to every uid
-START_SECONDS = 30
+START_SECONDS = 100
 POLL_SECONDS = 0.01
-STOP_SECONDS = 10
+STOP_SECONDS = 100
 WATCH = """
 home=$1 stop=$2; shift 2
 exec 3<&0
@@ -38,6 +38,8 @@ if [ -e "$home/stopping" ]; then rm -rf "$home" 2>/dev/null; else kill "$watcher
 
 FORGETFUL = {"fsync": "off"}
 """Settings of a server whose data nobody will miss."""
+STOP_POSTGRES = "QUIT"
+"""At once: what it has not written yet goes with its folder."""
 
 
 @contextmanager
@@ -51,7 +53,9 @@ def running_postgres(settings: Mapping[str, str] = FORGETFUL) -> Iterator[str]:
         options = [f"--{name}={value}" for name, value in settings.items()]
         command = [programs / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", *options]
         url = f"postgresql://postgres@/{{database}}?host={home}"
-        with _server(command, home, "INT", lambda: _postgres_answers(url.format(database="postgres")), identity):
+        with _server(
+            command, home, STOP_POSTGRES, lambda: _postgres_answers(url.format(database="postgres")), identity
+        ):
             yield url
 
 

@@ -18,7 +18,7 @@ from newsletter.storage.engine import Database
 from newsletter.storage.lists import FilterRow
 from newsletter.storage.schema import metadata
 
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 RUN_BOTH = """
 import servers, time
 with servers.running_postgres() as postgres, servers.running_valkey() as valkey:

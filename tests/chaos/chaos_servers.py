@@ -56,7 +56,7 @@ class RestartableServer(ABC):
 class Postgres(RestartableServer):
     """A PostgreSQL server."""
 
-    stop_signal = "INT"  # a fast shutdown
+    stop_signal = servers.STOP_POSTGRES
 
     def __init__(self, home: Path) -> None:
         super().__init__(home)
