@@ -5,15 +5,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
-from email.policy import default
 from html import unescape
 
-from newsletter.mail.inspection import problems
+from newsletter.mail.inspection import LENIENT, problems
 
 LINK = re.compile(r"https?://[^\s\"'<>]+")
 VIEW = re.compile(r"/archive/(?P<list>[\w-]+)/(?P<slot>[^/\s\"]+)/(?P<language>[\w-]+)/[0-9a-f]{16}")
 TOKEN = re.compile(r"/(?:unsubscribe|preferences)/([\w-]+)")
-ADDRESS = re.compile(r"[\w.+-]+@readers\.example")
+ADDRESS = re.compile(r"(?<![\w.+-])[\w.+-]+@readers\.example")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def read_mail(content: bytes, uid_of: Mapping[str, str]) -> Mail:
     *uid_of*: which article each link leads to.
     """
     assert [] == problems(content)
-    message = email.message_from_bytes(content, policy=default)
+    message = email.message_from_bytes(content, policy=LENIENT)
     text, html = (message.get_body((kind,)).get_content() for kind in ("plain", "html"))
     in_text, in_html = (
         {uid_of[link] for link in LINK.findall(unescape(part)) if link in uid_of} for part in (text, html)

@@ -52,18 +52,6 @@ def service(app, server):
 
 
 @pytest.mark.slow
-def test_every_reader_of_the_sample_gets_what_they_chose_once(service, server):
-    """Sixty readers, daily and weekly; the next test is the same with five hundred."""
-    app, clock = service
-    wishes = invent_wishes(60, cadences=("weekly", "daily"), seed=1)
-    bring_in(app, SAMPLE)
-    subscribe(app, wishes)
-    replay(app, clock, SAMPLE)
-
-    check_mailboxes(app, received(app, server), wishes, SAMPLE)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("story", STORIES)
 def test_every_one_of_500_readers_gets_what_they_chose_once(service, server, story):
     app, clock = service
