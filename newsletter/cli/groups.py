@@ -65,6 +65,7 @@ MEMBERS = {
         "check": "edition_checks:check",
         "preview": "previews:preview",
         "correct": "announcements:correct",
+        "resend": "resending:resend",
         "test-send": "previews:send_a_test",
     },
     "lists": {"growth": "growth:growth"},

@@ -14,6 +14,7 @@ from newsletter.domain.audit import Act
 from newsletter.domain.feed_readers import FeedReaders
 from newsletter.domain.feeds import Facet, FeedFormat
 from newsletter.domain.lists import Cadence, MailingList
+from newsletter.domain.resends import Hindrance
 from newsletter.domain.staff import Account
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import NotFoundError
@@ -37,6 +38,7 @@ from newsletter.services.limits import LimitFacts
 from newsletter.services.polling import PollReport
 from newsletter.services.progress import EditionStatus
 from newsletter.services.relays import RelayFacts
+from newsletter.services.resending import ResendPlan
 from newsletter.services.restores import Restore
 from newsletter.services.sending_status import SendingStatus
 from newsletter.services.sends import ArticlesPlan, SendPlan
@@ -160,6 +162,11 @@ PRINTED: dict[str, object] = {
     "editions edit": EditionDiff,
     "editions list": list[Progress],
     "editions mend": Shape("Mended", {"edition_id": int, "article": str, "mails_changed": int}),
+    "editions resend": Shape(
+        "Resend",
+        {"failed": int, "sendable": int, "away": dict[Hindrance, int], "queued": int},
+        like=ResendPlan,
+    ),
     "editions show": _ACCOUNTS,
     "editions status": EditionStatus,
     "editions test-send": Shape("TestSent", {"edition_id": int, "sent_to": list[str]}),

@@ -67,7 +67,7 @@ class ResendPlan:
         return sum(each.mails for each in self.alike)
 
     @property
-    def resent(self) -> int:
+    def sendable(self) -> int:
         """How many of them go again."""
         return sum(each.mails for each in self.alike if each.hindrance is None)
 
@@ -153,7 +153,7 @@ def resend_failed(app: App, edition_id: int, choice: ResendChoice = ANY, *, why:
 
 
 def _next_chunk(app: App, plan: ResendPlan, after: int) -> list[int]:
-    if not plan.resent:
+    if not plan.sendable:
         return []
     with app.reading() as tx:
         return resends.failed_ids(tx.session, plan.edition_id, plan.choice, after=after, limit=CHUNK)
@@ -167,7 +167,7 @@ def _queue_again(app: App, plan: ResendPlan, chunk: Sequence[int], why: str) -> 
         if not (ids := resends.resendable(tx.session, chunk, forgotten_before=forgotten_before)):
             return 0
         if edition.state is EditionState.DONE:
-            _open_again(tx, edition, mails=plan.resent)
+            _open_again(tx, edition, mails=plan.sendable)
         deadline_at = _deadline(tx, edition)
         resends.extend_sending(tx.session, edition.id, deadline_at)
         queued = resends.requeue_failed(tx.session, edition.id, ids, deadline_at=deadline_at)

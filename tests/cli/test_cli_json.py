@@ -97,6 +97,8 @@ DAY: tuple[tuple[str, str], ...] = (
     ("deliveries settle", "--from-log {log}"),
     ("deliveries settle", "--from-log {log} --yes"),
     ("deliveries settle", "1 --accepted --why seen"),
+    ("editions resend", "1 --dry-run"),
+    ("editions resend", "1 --why mended --yes"),
     ("editions correct", "1 {other} {letter} --draft"),
     ("compose", "{letter} --list weekly --subject Hello --draft"),
     ("reports read", "{mails}"),
@@ -197,6 +199,8 @@ def prepare(desk: Desk, command: str, typed: str) -> None:
         follow(desk)
     if command == "deliveries settle":
         desk.doubt()
+    if command == "editions resend":
+        desk.fail()
     if (command, typed) == ("db acknowledge-restore", "--dry-run"):
         restore(desk)
 

@@ -208,13 +208,13 @@ def test_who_must_not_get_it_stays_away_and_the_plan_says_why(newsroom: Newsroom
     assert "accepted" == newsroom.states(edition_id)["eva"]
     assert is_right(newsroom, edition_id)
     lift_suppression(newsroom.app, "ann@readers.example")
-    assert 1 == plan_resend(newsroom.app, edition_id).resent
+    assert 1 == plan_resend(newsroom.app, edition_id).sendable
 
 
 def test_who_leaves_after_the_plan_gets_none(newsroom: Newsroom) -> None:
     """An unsubscribe counts from the moment it commits, for mail that is sent again, too."""
     edition_id = a_done_edition(newsroom, 2)
-    assert 2 == plan_resend(newsroom.app, edition_id).resent
+    assert 2 == plan_resend(newsroom.app, edition_id).sendable
     resend_failed(newsroom.app, edition_id, why=WHY)
     unsubscribe(newsroom.app, newsroom.subscription("ann").uid, basis="her link", evidence="mail")
     suppress_address(newsroom.app, "bek@readers.example")
@@ -246,7 +246,7 @@ def test_what_may_have_arrived_is_not_sent_again(newsroom: Newsroom) -> None:
     answer(newsroom, Verdict.RECIPIENT_FAILED)
     plan = plan_resend(newsroom.app, edition_id)
 
-    assert ({Hindrance.MAY_HAVE_COME: 2}, 0, 1) == (dict(plan.away), plan.resent, plan.in_doubt)
+    assert ({Hindrance.MAY_HAVE_COME: 2}, 0, 1) == (dict(plan.away), plan.sendable, plan.in_doubt)
     assert {Cause.GIVEN_UP, Cause.REFUSED} == {each.cause for each in plan.alike}
     assert 0 == resend_failed(newsroom.app, edition_id, why=WHY)
     assert "in_doubt" == tell_story(newsroom.app, str(cai))[0].mail.state
@@ -293,7 +293,7 @@ def test_what_was_withdrawn_since_is_left_out(mailing_newsroom: Newsroom) -> Non
     finish_editions(newsroom.app)
     withdraw_article(newsroom.app, wrong, reason="it was wrong")
     plan = plan_resend(newsroom.app, edition_id)
-    assert (["Wrong"], {Hindrance.WITHDRAWN: 1}, 2) == (plan.without, dict(plan.away), plan.resent)
+    assert (["Wrong"], {Hindrance.WITHDRAWN: 1}, 2) == (plan.without, dict(plan.away), plan.sendable)
 
     assert 2 == resend_failed(newsroom.app, edition_id, why=WHY)
     newsroom.send()
@@ -335,7 +335,7 @@ def test_one_reply_or_one_provider_can_be_chosen(newsroom: Newsroom) -> None:
     newsroom.change(newsroom.deliveries(edition_id)["dan"], provider="gmail")
 
     def chosen(*choice: str | None) -> int:
-        return plan_resend(newsroom.app, edition_id, choose(*choice)).resent
+        return plan_resend(newsroom.app, edition_id, choose(*choice)).sendable
 
     assert (4, 2, 1, 1) == (chosen(), chosen("550"), chosen("551"), chosen("554"))
     assert (2, 1, 1, 0) == (chosen("5.1"), chosen("5.1.1"), chosen("5.4"), chosen("5.7"))
