@@ -16,10 +16,11 @@ from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.ingest.document import Document, Item
 from newsletter.ingest.fields import Defaults, FieldReader
 from newsletter.ingest.markdown import render
-from newsletter.services.article_imports import ImportOutcome, ImportResult, give_keys, import_items, source_slug
+from newsletter.services.article_imports import ImportOutcome, ImportResult, import_items
 from newsletter.services.articles import ArticleFacts, describe_articles, withdraw_article
 from newsletter.services.audit import record_act
 from newsletter.services.context import App
+from newsletter.services.sourced_items import give_keys, source_slug
 from newsletter.storage import api_clients as storage
 from newsletter.storage import articles as article_store
 

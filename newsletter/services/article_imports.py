@@ -1,6 +1,5 @@
 """Imports: files of articles, item by item; a bad item never stops the rest, and repeating one changes nothing."""
 
-import re
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,17 +22,17 @@ from newsletter.domain.arrivals import (
 )
 from newsletter.domain.article_edits import LACKS_DECISION, revised, with_topics
 from newsletter.domain.articles import ArticleRecord, ArticleState, Kind, TopicOrigin
-from newsletter.domain.drafts import Draft, UnusableError, refusal, tidy
-from newsletter.domain.item_keys import alias_keys, digest, distinct_keys, id_key, is_same_item, url_key
-from newsletter.domain.prose import fold, shorten
+from newsletter.domain.drafts import Draft, UnusableError, refusal
+from newsletter.domain.item_keys import digest, id_key, is_same_item, url_key
+from newsletter.domain.prose import shorten
 from newsletter.domain.stories import Likeness, Telling, likeness
 from newsletter.errors import InvalidError
-from newsletter.ingest.document import Document, Item
 from newsletter.ingest.fields import Defaults
 from newsletter.ingest.readers import read_document
 from newsletter.services.article_changes import announce_changes
 from newsletter.services.audit import note_act
 from newsletter.services.context import App, Transaction
+from newsletter.services.sourced_items import SourcedItem, give_keys, source_slug
 from newsletter.services.topics import TopicFinder
 from newsletter.storage import articles as storage
 from newsletter.storage.topics import load_topics
@@ -42,7 +41,6 @@ log = structlog.get_logger()
 
 IMPORT_CHUNK = 100
 """Items in one transaction: nobody waits long for it, and a commit costs more than a few items."""
-LONGEST_SLUG = 80
 FILES_NAMED = 20
 """Of one import, in the record of who did what."""
 ARTICLE_NAMESPACE = uuid.UUID("4f0ad3f1-6a37-5ad4-9a3e-9d0c3b1d8a52")
@@ -149,71 +147,9 @@ def _defaults(app: App, source: str | None, language: str | None, kind: Kind | N
     return Defaults(settings.zone_info, language or settings.default_language, kind or Kind.STORY, source)
 
 
-def source_slug(name: str) -> str:
-    """Return the slug of a source called *name*: small letters, digits and hyphens.
-
-    Raises:
-        InvalidError: no letter or digit is in it.
-    """
-    slug = re.sub(r"[\W_]+", "-", fold(name))[:LONGEST_SLUG].strip("-")
-    if not slug:
-        raise InvalidError(f"the source {name!r} has no letters to make a name of; give another one")
-    return slug
-
-
-@dataclass(frozen=True, slots=True)
-class SourcedItem:
-    """An item of a document with the source and the key it goes by; neither where it was refused.
-
-    *aliases*: names by which it may have come before. *digest*: of the item as its source gave it, where more was
-    added since; None: nothing was. *is_archive*: what is new is not mailed. *is_major*: whoever gives it says that
-    readers should hear of the change; None: the texts decide. *is_partial*: its owner says what changes and nothing
-    else, so that a title without a body is a new title, and no teaser.
-    """
-
-    file: str
-    item: Item
-    source: str = ""
-    key: str = ""
-    warnings: tuple[str, ...] = ()
-    aliases: frozenset[str] = frozenset()
-    digest: str | None = None
-    is_archive: bool = False
-    is_major: bool | None = None
-    is_partial: bool = False
-
-
 def _read(name: str, content: bytes, defaults: Defaults) -> list[SourcedItem]:
     """Read a file and give each item its source and key, before anything is stored."""
     return give_keys(name, read_document(name, content, defaults))
-
-
-def give_keys(name: str, document: Document) -> list[SourcedItem]:
-    """Give each item of a document called *name* its source and key.
-
-    Raises:
-        InvalidError: one says nothing of its source.
-    """
-    items = [replace(item, draft=tidy(item.draft)) if item.draft else item for item in document.items]
-    by_source: dict[str, list[int]] = {}
-    for place, item in enumerate(items):
-        if item.draft:
-            if not item.draft.source:
-                raise InvalidError(f"{name}: nothing says where it comes from; give --source NAME")
-            source_slug(item.draft.source)
-            by_source.setdefault(item.draft.source, []).append(place)
-    sourced = [SourcedItem(name, item, warnings=document.warnings) for item in items]
-    for source_name, places in by_source.items():
-        drafts = [draft for place in places if (draft := items[place].draft)]
-        shared = Counter(alias for draft in drafts for alias in alias_keys(draft))
-        for place, draft, key in zip(places, drafts, distinct_keys(drafts), strict=True):
-            warnings = document.warnings
-            if draft.external_id and key != id_key(draft.external_id):
-                name_shown = shorten(draft.external_id, 60)
-                warnings += (f"other items of the file have the id {name_shown!r} too; give each its own",)
-            aliases = frozenset(alias for alias in alias_keys(draft) if shared[alias] == 1)
-            sourced[place] = SourcedItem(name, items[place], source_name, key, warnings, aliases)
-    return sourced
 
 
 def import_items(

@@ -11,11 +11,11 @@ from newsletter.domain.lists import WEEKDAYS
 from newsletter.domain.subscriptions import EndReason, SubscriptionState
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.domain.topics import Topic
-from newsletter.services.article_imports import source_slug
 from newsletter.services.context import Transaction
 from newsletter.services.editions import edition_progress
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListFacts
+from newsletter.services.sourced_items import source_slug
 from newsletter.storage import exports as storage
 
 SUBSCRIBER_COLUMNS = (

@@ -15,6 +15,12 @@ FEEDS = "application/atom+xml, application/rss+xml, application/feed+json, appli
 PAGES = "text/html, application/xhtml+xml;q=0.9"
 PERMANENT_REDIRECTS = frozenset({301, 308})
 FOUND = 200
+_STATUSES = {
+    401: "its server wants a password (401)",
+    403: "its server refuses us (403)",
+    404: "there is nothing at its address (404)",
+    429: "its server says that we ask too often (429)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,11 @@ def fetch(
         raise TransientError("the server took too long to answer") from error
     except httpx.HTTPError as error:
         raise TransientError(f"the server could not be reached: {error or type(error).__name__}") from error
+
+
+def tell_status(status: int) -> str:
+    """Return what is wrong with a page or a feed whose server answers *status*, in words."""
+    return _STATUSES.get(status, f"its server answers {status}")
 
 
 def post_form(settings: Settings, url: str, form: Mapping[str, str]) -> int:

@@ -12,56 +12,47 @@ from typing import Any
 import structlog
 
 from newsletter.config import Settings
-from newsletter.domain import drafts, item_keys
-from newsletter.domain.articles import ArticleState, Kind
-from newsletter.domain.drafts import UnusableError
+from newsletter.domain.articles import Kind
 from newsletter.domain.prose import normalise, shorten
 from newsletter.domain.sources import (
     SourceState,
     Timing,
     back_off,
-    is_gone,
     next_wait,
     read_timing,
-    suspects,
 )
 from newsletter.errors import ConflictError, InvalidError, NewsletterError
 from newsletter.ingest.aside import SECONDS, aside, end_readers
 from newsletter.ingest.document import Document, FeedFacts, Item
 from newsletter.ingest.feed import read_feed
 from newsletter.ingest.fields import Defaults
-from newsletter.ingest.full_text import LARGEST_PAGE, is_excerpt, with_full_text
 from newsletter.ingest.json_feed import read_json_feed
-from newsletter.services.article_imports import ImportOutcome, ImportResult, SourcedItem, give_keys, import_items
-from newsletter.services.articles import withdraw_article
+from newsletter.services.article_imports import ImportOutcome, ImportResult, import_items
 from newsletter.services.audit import note_act
 from newsletter.services.context import App
-from newsletter.services.fetching import PAGES, Fetched, fetch
+from newsletter.services.departures import withdraw_gone
+from newsletter.services.fetching import FOUND, Fetched, fetch, tell_status
+from newsletter.services.item_choices import Chosen, choose_items
+from newsletter.services.item_pages import complete_texts
 from newsletter.services.source_hubs import tend_hub
+from newsletter.services.sourced_items import SourcedItem, give_keys
 from newsletter.services.sources import find_source
-from newsletter.services.topics import TopicFinder
-from newsletter.storage import articles as article_store
 from newsletter.storage import sources as storage
 from newsletter.storage.engine import database_now
 from newsletter.storage.sources import Poll
-from newsletter.storage.topics import load_topics
 
 log = structlog.get_logger()
 
 LEASE = timedelta(minutes=10)
 """How long one poll may take; far longer than its bounds add up to."""
-PAGES_SECONDS = 60.0
-"""Time for fetching pages in one poll; those left over come in the next, a minute later."""
 LEFT_OVER_WAIT = timedelta(minutes=1)
 MOST_ITEMS = 500
 """Items of a polled document that are looked at; the first ones, which are the newest nearly everywhere."""
-MOST_LOOKS = 5
-"""Pages that are asked in one poll whether they are gone."""
 LONGEST_PROBLEM = 300
 MOST_WARNINGS = 20
 FUTURE = timedelta(minutes=10)
 """A date further ahead than clocks differ is taken for first seen: a feed tells of what was published."""
-NOT_MODIFIED, FOUND, GONE = 304, 200, 410
+NOT_MODIFIED, GONE = 304, 410
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +145,7 @@ class _Visit:
         if answer.status == GONE:
             return self._close()
         if answer.status not in (FOUND, NOT_MODIFIED):
-            return self.fail(_status_problem(answer.status))
+            return self.fail(tell_status(answer.status))
         body_digest = hashlib.sha256(answer.body).hexdigest()
         if answer.status == NOT_MODIFIED or body_digest == poll.body_digest:
             return self._unchanged(answer)
@@ -190,7 +181,7 @@ class _Visit:
         return PollReport(self.poll.slug, "closed", problem)
 
     def _unchanged(self, answer: Fetched) -> PollReport:
-        withdrawn, missing = self._look_for_gone([])
+        withdrawn, missing = self._withdraw_gone([], FeedFacts())
         ttl = self.poll.ttl_seconds
         self.timing = replace(self.timing, ttl=None if ttl is None else timedelta(seconds=ttl))
         has_validators = bool(self.poll.etag or self.poll.last_modified)
@@ -203,11 +194,11 @@ class _Visit:
         document = self._read(answer)
         facts = document.feed or FeedFacts()
         items = give_keys(self.poll.slug, replace(document, items=document.items[:MOST_ITEMS]))
-        chosen = self._choose(items)
-        full, is_left_over = self._with_pages(chosen.items)
-        outcomes = import_items(self.app, [self._dated(each, chosen.known) for each in full])
+        chosen = choose_items(self.app, self.poll, items)
+        full, is_left_over = complete_texts(self.app, self.poll, chosen.items)
+        outcomes = import_items(self.app, [self._dated(each, chosen) for each in full])
         window = [each.key for each in items if each.key]
-        withdrawn, missing = self._look_for_gone(window, facts)
+        withdrawn, missing = self._withdraw_gone(window, facts)
         warnings = _warnings(document, outcomes)
         etag, last_modified = answer.headers.get("etag"), answer.headers.get("last-modified")
         self.timing = replace(self.timing, ttl=facts.ttl)
@@ -257,131 +248,18 @@ class _Visit:
             draft = replace(draft, texts=(replace(draft.own, language=self.poll.language), *draft.texts[1:]))
         return replace(item, draft=replace(draft, topics=(*self.poll.topics, *draft.topics)))
 
-    def _choose(self, items: Sequence[SourcedItem]) -> "_Chosen":
-        """Leave out what was there before us, and categories that are no topics of ours."""
-        with self.app.reading() as tx:
-            names = {name for each in items for name in (each.key, *each.aliases)}
-            known = article_store.known_items(tx.session, self.poll.source_id, names)
-            finder = TopicFinder(load_topics(tx.session))
-            now = tx.now
-        mine = [_with_known_topics(each, finder) for each in items]
-        if self.poll.is_first:
-            chosen = self._choose_first(mine, known, now)
-        else:
-            skipped = frozenset(self.poll.skipped)
-            kept = [each for each in mine if not _was_before(each, known, skipped, self.poll.since, self._settings)]
-            chosen = _Chosen(kept, known, skipped, self.poll.since)
-        is_archive = self.poll.is_first and not self.poll.mails_first
-        return replace(chosen, items=[replace(each, is_archive=is_archive) for each in chosen.items])
-
-    def _choose_first(self, items: Sequence[SourcedItem], known: dict[str, Any], now: datetime) -> "_Chosen":
-        zone = self._settings.zone_info
-        new = [each for each in items if each.item.draft and not _is_known(each, known)]
-        dated = {id(each): each.item.draft.published_at(zone) for each in new if each.item.draft}
-        newest = sorted(range(len(new)), key=lambda place: (-(dated[id(new[place])] or now).timestamp(), place))[
-            : self.poll.first_items
-        ]
-        taken = {id(new[place]) for place in newest}
-        left = frozenset(each.key for each in new if id(each) not in taken)
-        dates = [at for each in new if id(each) in taken and (at := dated[id(each)])]
-        is_dated = len(dates) == len(taken)
-        since = (min(dates) if dates else now) if is_dated and left else None
-        return _Chosen([each for each in items if each.key not in left], known, left, since)
-
-    def _with_pages(self, items: Sequence[SourcedItem]) -> tuple[list[SourcedItem], bool]:
-        """Give items of which a feed has the beginning only the text of their page; say whether some were left over.
-
-        What is known and came again as it was is not fetched again. Dates do not count there: a site that calls each
-        item new each time would have us fetch all its pages.
-        """
-        with self.app.reading() as tx:
-            known = article_store.known_items(tx.session, self.poll.source_id, [each.key for each in items])
-        deadline, made, is_left_over = time.monotonic() + PAGES_SECONDS, [], False
-        for each in items:
-            draft = each.item.draft
-            if draft is None:
-                made.append(each)
-                continue
-            came = item_keys.digest(replace(draft, published=None, updated=None))
-            there = known.get(each.key)
-            is_wanted = self.poll.takes_full_text and is_excerpt(draft) and (there is None or there.digest != came)
-            if is_wanted and time.monotonic() > deadline and not self.poll.is_first:
-                is_left_over = True
-                continue
-            if is_wanted and time.monotonic() <= deadline:
-                draft = self._with_page(draft)
-            made.append(replace(each, item=replace(each.item, draft=draft), digest=came))
-        return made, is_left_over
-
-    def _with_page(self, draft: drafts.Draft) -> drafts.Draft:
-        url = draft.own.url or ""
-        try:
-            page = fetch(self._settings, url, accept=PAGES, most=LARGEST_PAGE)
-            problem = _page_problem(page)
-            if not problem:
-                return drafts.tidy(aside(with_full_text, SECONDS, draft, page.body, charset=page.charset))
-        except (NewsletterError, UnusableError) as error:
-            problem = shorten(normalise(str(error)), 150)
-        except Exception as error:  # a page that breaks us must not cost the source its other items
-            log.exception("page_broke", source=self.poll.slug)
-            problem = f"its page could not be read ({type(error).__name__})"
-        return replace(draft, warnings=(*draft.warnings, f"the feed's excerpt was taken: {problem}"))
-
-    def _dated(self, sourced: SourcedItem, known: dict[str, Any]) -> SourcedItem:
+    def _dated(self, sourced: SourcedItem, chosen: Chosen) -> SourcedItem:
         """Date what is new and has no date, or one to come, by when it was first seen."""
         draft = sourced.item.draft
         if draft is None:
             return sourced
         at, now = draft.published_at(self._settings.zone_info), self.app.clock()
-        is_believed = at is not None and at <= now + FUTURE
-        if is_believed:
+        if at is not None and at <= now + FUTURE:
             return sourced
-        first_seen = None if _is_known(sourced, known) else now
-        return replace(sourced, item=replace(sourced.item, draft=replace(draft, published=first_seen)))
+        return sourced.with_draft(replace(draft, published=None if chosen.knows(sourced) else now))
 
-    def _look_for_gone(self, window: Sequence[str], facts: FeedFacts | None = None) -> tuple[list[str], dict[str, str]]:
-        """Withdraw what is gone at the source; return the uids of what was, and which items are suspected still.
-
-        *window*: keys of the new document; empty: it is the old one.
-        """
-        facts = facts or FeedFacts()
-        missing = {key: since for key, since in self.poll.missing.items() if key not in set(window)}
-        removed = {item_keys.id_key(each): "its feed says that it was removed" for each in facts.removed}
-        for key in suspects(self.poll.window, window, is_complete=facts.is_complete) if window else ():
-            missing.setdefault(key, "")
-        with self.app.reading() as tx:
-            ids = storage.articles_of_keys(tx.session, self.poll.source_id, [*missing, *removed])
-            records = {key: article_store.load_record(tx.session, article_id) for key, article_id in ids.items()}
-        gone = {key: why for key, why in removed.items() if key in records}
-        still: dict[str, str] = {}
-        for looks, (key, since) in enumerate(missing.items()):
-            record = records.get(key)
-            if key in gone or record is None or record.state is not ArticleState.PUBLISHED:
-                continue
-            if looks >= MOST_LOOKS:
-                still[key] = since
-                continue
-            missing_since = datetime.fromisoformat(since) if since else None
-            status = self._page_status(record.own_translation.url)
-            if is_gone(status, missing_since, now=self.asked_at):
-                gone[key] = f"it left its feed, and its page answers {status}"
-            elif status in (0, 404):
-                still[key] = since or self.asked_at.isoformat()
-        withdrawn = []
-        for key, why in gone.items():
-            if records[key].state is ArticleState.PUBLISHED:
-                withdraw_article(self.app, records[key].uid, reason=f"withdrawn at the source: {why}")
-                withdrawn.append(records[key].uid)
-        return list(dict.fromkeys(withdrawn)), still
-
-    def _page_status(self, url: str | None) -> int:
-        """Return what a page answers; 0: nothing. An item without a page cannot be asked, and counts as there."""
-        if not url:
-            return FOUND
-        try:
-            return fetch(self._settings, url, accept=PAGES, reads_body=False).status
-        except NewsletterError:
-            return 0
+    def _withdraw_gone(self, window: Sequence[str], facts: FeedFacts) -> tuple[list[str], dict[str, str]]:
+        return withdraw_gone(self.app, self.poll, window, facts, asked_at=self.asked_at)
 
     def _moved(self) -> dict[str, str]:
         """Return the address to ask from now on, where the old one leads elsewhere for good and that was fine."""
@@ -396,58 +274,7 @@ class _Visit:
         return self.app.settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """The items of a document to take; *skipped*: keys of what was there before us, *since*: when that ends."""
-
-    items: list[SourcedItem]
-    known: dict[str, Any]
-    skipped: frozenset[str]
-    since: datetime | None
-
-
 _FINE: dict[str, Any] = {"failures": 0, "problem": "", "problem_at": None}
-
-
-def _is_known(sourced: SourcedItem, known: dict[str, Any]) -> bool:
-    return sourced.key in known or any(alias in known for alias in sourced.aliases)
-
-
-def _was_before(
-    sourced: SourcedItem, known: dict[str, Any], skipped: frozenset[str], since: datetime | None, settings: Settings
-) -> bool:
-    """Say whether an item was there before we first asked, and was left out then."""
-    draft = sourced.item.draft
-    if draft is None or _is_known(sourced, known):
-        return False
-    at = draft.published_at(settings.zone_info)
-    return sourced.key in skipped or (since is not None and at is not None and at < since)
-
-
-def _with_known_topics(sourced: SourcedItem, finder: TopicFinder) -> SourcedItem:
-    draft = sourced.item.draft
-    if draft is None:
-        return sourced
-    _, unknown = finder.find(draft.topics)
-    kept = tuple(dict.fromkeys(name for name in draft.topics if name not in unknown))
-    return replace(sourced, item=replace(sourced.item, draft=replace(draft, topics=kept)))
-
-
-def _page_problem(page: Fetched) -> str:
-    if page.status != FOUND:
-        return _status_problem(page.status)
-    is_page = page.media_type in ("", "text/html", "application/xhtml+xml")
-    return "" if is_page else f"its page is {shorten(normalise(page.media_type), 60)}"
-
-
-def _status_problem(status: int) -> str:
-    known = {
-        401: "its server wants a password (401)",
-        403: "its server refuses us (403)",
-        404: "there is nothing at its address (404)",
-        429: "its server says that we ask too often (429)",
-    }
-    return known.get(status, f"its server answers {status}")
 
 
 def _counts(outcomes: Sequence[ImportOutcome], withdrawn: int) -> dict[str, int]:

@@ -9,9 +9,9 @@ from newsletter.domain.articles import Kind
 from newsletter.domain.sources import SICK_AFTER, SourceState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError, PermanentError
 from newsletter.network import check_url
-from newsletter.services.article_imports import source_slug
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
+from newsletter.services.sourced_items import source_slug
 from newsletter.services.topics import TopicFinder
 from newsletter.storage import sources as storage
 from newsletter.storage.articles import lock_source

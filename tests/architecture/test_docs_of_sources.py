@@ -6,7 +6,7 @@ from newsletter import network
 from newsletter.domain.arrivals import _CORRECTED
 from newsletter.domain.sources import SICK_AFTER
 from newsletter.ingest import feed
-from newsletter.services import polling
+from newsletter.services import item_pages, polling
 
 GUIDE = " ".join((ROOT / "docs" / "sources.md").read_text().split())
 
@@ -15,7 +15,7 @@ def test_the_limits_are_those_of_the_code():
     said = (
         f"At most {network.MOST_BYTES // 1024**2} MB and {network.TOTAL_SECONDS:.0f} seconds an answer, before and "
         f"after unpacking; {feed.MOST_TAGS:,} tags and 250 levels; {polling.MOST_ITEMS} items looked at; "
-        f"{polling.PAGES_SECONDS:.0f} seconds for pages in one poll"
+        f"{item_pages.PAGES_SECONDS:.0f} seconds for pages in one poll"
     )
 
     assert said in GUIDE

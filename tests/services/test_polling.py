@@ -16,7 +16,7 @@ from newsletter.dispatch import Doorbell, RecordingDispatcher, Ring
 from newsletter.domain.articles import ArticleState, Kind
 from newsletter.domain.sources import SourceState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.services import polling
+from newsletter.services import item_pages, polling
 from newsletter.services.articles import list_articles
 from newsletter.services.context import App
 from newsletter.services.polling import PollReport, poll_source, poll_source_now
@@ -435,10 +435,10 @@ class TestFullText:
         for number in range(1, 4):
             source.put(f"/page?{number}", self.PAGE.replace("A sentence", f"Sentence {number} of its own"))
         source.put("/feed", rss(*excerpts, item(0)), headers={"ETag": '"1"'})
-        monkeypatch.setattr(polling, "PAGES_SECONDS", -1)
+        monkeypatch.setattr(item_pages, "PAGES_SECONDS", -1)
         poll(desk)
         found = poll_of(desk)
-        monkeypatch.setattr(polling, "PAGES_SECONDS", 60)
+        monkeypatch.setattr(item_pages, "PAGES_SECONDS", 60)
 
         assert 1 == len(articles(desk))
         assert found.due_at - found.polled_at <= timedelta(minutes=1)
