@@ -15,7 +15,7 @@ from newsletter.services import feed_readers, staff
 from newsletter.services.audit import list_acts
 from newsletter.services.edition_edits import diff_edition
 from newsletter.services.feed_readers import estimate_readers
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.services.limits import list_limits
 from newsletter.services.reports import find_progress
 from newsletter.services.sending_status import find_sending_status
@@ -84,6 +84,8 @@ ROUTES = {
     ("POST", "/console/editions/{edition}/resume"): "O",
     ("POST", "/console/editions/{edition}/cancel"): "O",
     ("POST", "/console/editions/{edition}/settle"): "O",
+    ("GET", "/console/editions/{edition}/resend"): "O",
+    ("POST", "/console/editions/{edition}/resend"): "O",
 }
 OPEN = {("GET", "/console/sign-in"), ("POST", "/console/sign-in")}
 

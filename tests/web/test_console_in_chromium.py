@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from console_people import CHROMIUM, DESKTOP, PHONE, Person, served, sign_in, started_chromium
 from console_visitors import with_a_draft
 from playwright.sync_api import Browser
+from sqlalchemy import update
 
 from newsletter.domain.staff import Role
 from newsletter.services import staff
@@ -18,6 +19,7 @@ from newsletter.services.audit import list_acts
 from newsletter.services.editions import fan_out_edition
 from newsletter.services.feed_readers import PollNotes
 from newsletter.services.reports import find_progress
+from newsletter.storage.deliveries import DeliveryRow
 
 pytestmark = [
     pytest.mark.slow,
@@ -118,6 +120,13 @@ def test_an_operator_pauses_resumes_and_limits(console):
     person.press("Pause the edition")
     person.reads("Paused. What is at the relay this moment is finished.")
     assert "paused" == find_progress(person.app, edition_id).state
+    with person.app.transaction() as tx:
+        tx.session.execute(update(DeliveryRow).where(DeliveryRow.edition_id == edition_id).values(state="failed"))
+    person.go(f"/console/editions/{edition_id}")
+    person.follow("Send failed mails again")
+    person.fill("What has changed; it is put on record", "the relay was mended")
+    person.press("Send them again")
+    person.reads("They are in the queue again.")
     person.press("Go on")
     person.follow("Mails")
     person.page.get_by_role("link", name=re.compile(r"^\d+$")).last.click()

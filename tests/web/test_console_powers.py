@@ -217,6 +217,40 @@ def test_one_doubt_is_settled_where_its_story_is_told(desk):
     assert ("operator@staff.example", "settled as resend") == (act.actor, act.act)
 
 
+def test_what_failed_is_sent_again_for_a_reason_and_the_page_says_first_who_gets_it(desk):
+    app, edition_id = desk
+    sent_with_a_doubt(app, edition_id)
+    operator, here = signed_in(app, Role.OPERATOR), f"/console/editions/{edition_id}"
+    shown = operator.get(f"{here}/resend").text
+    others = operator.get(f"{here}/resend?code=5.1.1&provider=gmail").text
+    wrong = [operator.post(f"{here}/resend", why=" "), operator.post(f"{here}/resend", why="x", code="high")]
+    answer = operator.post(f"{here}/resend", why="the relay was mended")
+    again = operator.post(f"{here}/resend", why="the relay was mended")
+    [act] = [each for each in list_acts(app, about=f"edition {edition_id}") if each.act == "resent"]
+
+    assert "1 of 1 failed mails can go again." in shown
+    assert "could not be made into a mail" in shown
+    assert "Send them again" in shown
+    assert "Send them again" not in others
+    assert [422, 422] == [each.status_code for each in wrong]
+    assert ["done=resent", "done=resent-none"] == [
+        each.headers["location"].partition("?")[2] for each in (answer, again)
+    ]
+    assert {"queued": 1, "accepted": 1, "in_doubt": 1} == find_progress(app, edition_id).deliveries
+    assert ("operator@staff.example", {"mails": 1, "why": "the relay was mended"}) == (act.actor, act.details)
+
+
+def test_the_page_of_an_edition_leads_operators_to_what_failed(desk):
+    app, edition_id = desk
+    operator, editor = signed_in(app, Role.OPERATOR), signed_in(app, Role.EDITOR)
+    before = operator.get(f"/console/editions/{edition_id}/resend").text
+    sent_with_a_doubt(app, edition_id)
+
+    assert "nothing of it has failed" in before
+    assert "1 mail failed" in operator.get(f"/console/editions/{edition_id}").text
+    assert "1 mail failed" not in editor.get(f"/console/editions/{edition_id}").text
+
+
 def test_an_editor_sees_what_became_of_mails_and_settles_none(desk):
     app, edition_id = desk
     sent_with_a_doubt(app, edition_id)
@@ -369,8 +403,9 @@ def change_everything(app: App, edition_id: int, browser: StaffBrowser) -> dict[
     fan_out_edition(app, edition_id)
     post("pause", f"{here}/pause", reason="a wrong name")
     post("resume", f"{here}/resume")
-    with app.transaction() as tx:
-        tx.session.execute(update(DeliveryRow).where(DeliveryRow.edition_id == edition_id).values(state="in_doubt"))
+    end_as(app, edition_id, DeliveryState.FAILED)
+    post("resend-post", f"{here}/resend", why="the key is right now")
+    end_as(app, edition_id, DeliveryState.IN_DOUBT)
     mail = list_mails(app, edition_id=edition_id)[0].id
     post("settle-mail", "/console/mails/settle", mail=str(mail), how="accepted", why="its log")
     post("correct-post", f"{here}/correct", article=article, **{"subject-en": "Wrong", "text-en": "It is 12."})
@@ -383,6 +418,11 @@ def change_everything(app: App, edition_id: int, browser: StaffBrowser) -> dict[
     post("limit", "/console/sending/limit", name="gmail", rate="2")
     post("free", "/console/sending/free", name="gmail")
     return left
+
+
+def end_as(app: App, edition_id: int, state: DeliveryState) -> None:
+    with app.transaction() as tx:
+        tx.session.execute(update(DeliveryRow).where(DeliveryRow.edition_id == edition_id).values(state=state))
 
 
 CHANGES_NO_NEWSROOM = {"check", "test", "sign-in-post", "sign-out", "sign-out-everywhere", "password"}

@@ -80,6 +80,7 @@ def _edition(desk: Desk) -> Response:
         spans=_spans(desk, edition_id) if status.ended else None,
         states=[(delivery_state(language, each), count) for each, count in sorted(status.deliveries.items())],
         doubts=status.deliveries.get(DeliveryState.IN_DOUBT, 0),
+        failed=status.deliveries.get(DeliveryState.FAILED, 0),
         items=diff_edition(desk.app, edition_id).edited,
         findings=findings,
         errors=sum(each.level is CheckLevel.ERROR for each in findings),

@@ -5,6 +5,7 @@ from newsletter.domain.breakers import BreakerState
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.edition_edits import EditKind
 from newsletter.domain.editions import EditionState, SkipReason
+from newsletter.domain.resends import Cause, Hindrance
 from newsletter.domain.staff import Role
 from newsletter.rendering.languages import Language
 from newsletter.services.explaining import Why
@@ -37,6 +38,30 @@ def delivery_state(language: Language, state: DeliveryState) -> str:
         DeliveryState.CANCELLED: language.gettext("cancelled"),
         DeliveryState.EXPIRED: language.gettext("too late"),
     }[state]
+
+
+def failure_cause(language: Language, cause: Cause) -> str:
+    """Say why a mail failed."""
+    return {
+        Cause.REFUSED: language.gettext("refused"),
+        Cause.POISON: language.gettext("its senders died of it"),
+        Cause.UNMADE: language.gettext("could not be made into a mail"),
+        Cause.GIVEN_UP: language.gettext("was in doubt and given up"),
+    }[cause]
+
+
+def resend_hindrance(language: Language, hindrance: Hindrance) -> str:
+    """Say what keeps a failed mail from being sent again."""
+    return {
+        Hindrance.MAY_HAVE_COME: language.gettext("may have arrived"),
+        Hindrance.FORGOTTEN: language.gettext("the address is erased"),
+        Hindrance.SUPPRESSED: language.gettext("suppressed"),
+        Hindrance.ENDED: language.gettext("the reader has left"),
+        Hindrance.PAUSED: language.gettext("the reader takes a break"),
+        Hindrance.MOVED: language.gettext("the reader has another address"),
+        Hindrance.WITHDRAWN: language.gettext("all in it was withdrawn"),
+        Hindrance.CAME_OTHERWISE: language.gettext("another mail brought it"),
+    }[hindrance]
 
 
 def role_name(language: Language, role: Role) -> str:
