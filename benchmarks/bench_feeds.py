@@ -39,7 +39,8 @@ from newsletter.services.article_imports import import_document
 from newsletter.services.context import App
 from newsletter.services.feed_building import Work, new_document, prepare
 from newsletter.services.feed_documents import DocumentCache, put_together
-from newsletter.services.feeds import note_article_changes, rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
+from newsletter.services.feeds import note_article_changes
 from newsletter.storage.articles import load_articles, lock_source, save_record
 from newsletter.storage.feeds import load_feeds
 from newsletter.storage.topics import load_topics, save_topics

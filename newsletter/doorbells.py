@@ -8,7 +8,7 @@ from newsletter.services.changes import article_changed
 from newsletter.services.composing import compile_edition
 from newsletter.services.context import App
 from newsletter.services.editions import fan_out_edition
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.services.polling import poll_source
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick

@@ -17,7 +17,8 @@ from newsletter.domain.articles import (
 from newsletter.domain.topics import Topic
 from newsletter.services.context import App
 from newsletter.services.feed_documents import read_document
-from newsletter.services.feeds import note_article_changes, rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
+from newsletter.services.feeds import note_article_changes
 from newsletter.services.filters import NamedFilter
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.storage.articles import load_record, lock_source, save_record

@@ -5,7 +5,7 @@ from newsletter.domain.deliveries import Pool
 from newsletter.services.changes import article_changed as answer_article_changed
 from newsletter.services.composing import compile_edition as answer_compile_edition
 from newsletter.services.editions import fan_out_edition as answer_fan_out_edition
-from newsletter.services.feeds import rebuild_feeds as answer_rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds as answer_rebuild_feeds
 from newsletter.services.polling import poll_source as answer_poll_source
 from newsletter.services.sending import send_slice
 from newsletter.services.tick import tick as answer_tick

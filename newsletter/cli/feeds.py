@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from newsletter.cli.output import AsJSON, console, errors, get_app, point_to, print_facts, table_of
 from newsletter.errors import PermanentError
 from newsletter.services import feeds as service
-from newsletter.services.feeds import FeedBuilt, FeedFacts
+from newsletter.services.feed_rebuilding import FeedBuilt, rebuild_feeds
+from newsletter.services.feeds import FeedFacts
 from newsletter.services.websub import list_followers
 
 app = typer.Typer(
@@ -64,7 +65,7 @@ def rebuild(
     Example:  newsletter feeds rebuild topic-climate-action-en all-ru
     """
     with _progress() as watch:
-        built = service.rebuild_feeds(get_app(context), slugs or (), is_forced=not slugs, on_built=watch)
+        built = rebuild_feeds(get_app(context), slugs or (), is_forced=not slugs, on_built=watch)
     rows = [
         [each.slug, each.entry_count, len(each.changed), "failed" if each.has_failed else each.problem or "built"]
         for each in built

@@ -29,7 +29,7 @@ from newsletter.services.edition_edits import EditionDiff
 from newsletter.services.editions import Progress
 from newsletter.services.explaining import ArticleStory, Explanation
 from newsletter.services.exports import ExportReport
-from newsletter.services.feeds import FeedBuilt
+from newsletter.services.feed_rebuilding import FeedBuilt
 from newsletter.services.filters import NamedFilter
 from newsletter.services.folder_watch import WatchedFile
 from newsletter.services.growth import ListGrowth

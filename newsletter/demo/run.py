@@ -31,7 +31,8 @@ from newsletter.ingest.subscriber_csv import read_subscriber_file
 from newsletter.services.articles import ImportOutcome, ImportResult, import_document, list_articles
 from newsletter.services.context import App
 from newsletter.services.editions import Progress
-from newsletter.services.feeds import ensure_feeds, list_feeds, mark_feeds_dirty, rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
+from newsletter.services.feeds import ensure_feeds, list_feeds, mark_feeds_dirty
 from newsletter.services.lists import add_list, list_lists
 from newsletter.services.reports import list_progress
 from newsletter.services.subscriber_imports import ImportReport, import_subscribers

@@ -27,7 +27,8 @@ from newsletter.errors import NotFoundError, TransientError
 from newsletter.services.context import App, Transaction
 from newsletter.services.feed_building import Work, build, build_archive, load_writer, prepare
 from newsletter.services.feed_documents import SWAPS, ServedDocument, put_together, read_document
-from newsletter.services.feeds import add_planned, rebuild_works
+from newsletter.services.feed_rebuilding import rebuild_works
+from newsletter.services.feeds import add_planned
 from newsletter.storage import feeds as storage
 from newsletter.storage.websub import longest_unasked
 

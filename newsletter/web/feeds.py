@@ -37,18 +37,20 @@ from newsletter.services.feed_documents import DocumentCache, ServedDocument
 from newsletter.services.feed_readers import PollNotes
 from newsletter.services.feed_requests import Answer, Archives, Gone, Moved, ToCome, TooMany, query_address
 from newsletter.web import rates
-from newsletter.web.bare_answers import CLOSED, OPEN_TO_ALL, RawHeaders, raw, say, send_answer, sentence
+from newsletter.web.bare_answers import OPEN_TO_ALL, RawHeaders, raw, say, send_answer, sentence
+from newsletter.web.feed_representations import (
+    ARCHIVE_CACHE_CONTROL,
+    PRIVATE_CACHE_CONTROL,
+    Representation,
+    Terms,
+    represent,
+)
 from newsletter.web.hub import HubEndpoint
-from newsletter.web.validators import Coding, choose_coding, http_date, is_not_modified
+from newsletter.web.validators import Coding, choose_coding, is_not_modified
 from newsletter.web.visits import network_of, site_of
 
 log = structlog.get_logger()
 
-CACHE_CONTROL = "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400"
-"""How often to ask again: the only hint that all readers understand (RFC 9111, RFC 5861)."""
-ARCHIVE_CACHE_CONTROL = "public, max-age=86400, stale-if-error=604800"
-"""Archives seldom change; but what was withdrawn must not be shown by caches for a year."""
-PRIVATE_CACHE_CONTROL = "private, max-age=300"
 REDIRECT_CACHE_CONTROL = "public, max-age=86400"
 MISSING_CACHE_CONTROL = "public, max-age=60"
 RETRY_AFTER_SECONDS = "5"
@@ -90,25 +92,6 @@ class FeedsFirst:
             await self._feeds(scope, receive, send)
         else:
             await self._app(scope, receive, send)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """On which terms a document is served: *links* it names, and whether it is its reader's alone."""
-
-    cache_control: str = CACHE_CONTROL
-    links: str = ""
-    is_private: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Representation:
-    """A document in one coding: its entity tag, the headers of a 200 and of a 304, and the bytes."""
-
-    etag: str
-    found: RawHeaders
-    not_modified: RawHeaders
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +309,7 @@ class FeedEndpoint:
         chosen = made.get((coding, is_opened))
         if chosen is None:
             # Somewhere else: to pack a large document takes a few milliseconds, in which others would wait.
-            chosen = await run_in_threadpool(_represent, document, coding, terms(), is_opened=is_opened)
+            chosen = await run_in_threadpool(represent, document, coding, terms(), is_opened=is_opened)
             made[coding, is_opened] = chosen
         known = headers.get(b"if-none-match")
         if known == chosen.etag or is_not_modified(
@@ -358,38 +341,6 @@ class FeedEndpoint:
         await send_answer(send, 200, raw(headers), b"" if is_head else body)
 
 
-def _represent(document: ServedDocument, coding: Coding, terms: Terms, *, is_opened: bool) -> Representation:
-    """Put the headers of one representation together; each coding has an entity tag of its own (8.8.3.3).
-
-    *is_opened*: a person opened it in a browser, which says so. Browsers show what is called a feed as bare text, and
-    what is called XML by its style sheet; so it is called that, for this browser alone and no cache between.
-    """
-    content_type, cache_control = _content_type(document.name), terms.cache_control
-    if is_opened and "+xml" in content_type:
-        content_type, cache_control = "application/xml; charset=utf-8", PRIVATE_CACHE_CONTROL
-    etag = f'"{document.etag}{coding.tag_suffix}"'
-    shared = [
-        ("etag", etag),
-        ("last-modified", http_date(document.last_modified)),
-        ("cache-control", cache_control),
-        ("vary", "Accept-Encoding"),
-        ("content-security-policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'"),
-    ]
-    if terms.links:
-        shared.append(("link", terms.links))
-    shared.extend(CLOSED if terms.is_private else OPEN_TO_ALL)
-    body = _packed(document, coding)
-    packed = [("content-encoding", coding.value)] if coding is not Coding.PLAIN else []
-    content = [("content-type", content_type), ("content-length", str(len(body))), *packed]
-    return Representation(etag, raw((*content, *shared)), raw(shared), body)
-
-
-def _packed(document: ServedDocument, coding: Coding) -> bytes:
-    if coding is Coding.GZIP:
-        return document.gzipped
-    return document.brotli if coding is Coding.BROTLI else document.body
-
-
 def _network(client: Sequence[object] | None) -> str:
     return _network_of_host(client[0] if client else None)
 
@@ -408,16 +359,6 @@ def _read_query(text: str, default_language: str) -> FeedQuery:
         return FeedQuery.parse(text, default_language=default_language)
     except ValueError as error:
         raise InvalidError(str(error)) from error
-
-
-def _content_type(name: str) -> str:
-    suffix = name.rpartition(".")[2]
-    if suffix == "opml":
-        return "text/x-opml; charset=utf-8"
-    if suffix == CALENDAR:
-        return "text/calendar; charset=utf-8"
-    form = FeedFormat(suffix)
-    return form.media_type if form is FeedFormat.JSON else f"{form.media_type}; charset=utf-8"
 
 
 def _preflight_headers() -> RawHeaders:

@@ -11,7 +11,8 @@ from newsletter.demo.run import sample_files
 from newsletter.domain.feeds import LARGEST_DOCUMENT, FeedFormat
 from newsletter.services.article_imports import import_document
 from newsletter.services.feed_documents import read_document
-from newsletter.services.feeds import list_feeds, rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
+from newsletter.services.feeds import list_feeds
 from newsletter.services.topics import load_topic_file
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
 from readers_newsroom import TITLES, ReadersNewsroom, link_in, readers_newsroom, text_of
 
 from newsletter.rendering.languages import Language, load_language
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.web import sign_up, visits
 
 pytestmark = [pytest.mark.slow, needs_chromium]

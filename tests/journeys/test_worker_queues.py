@@ -14,7 +14,7 @@ import pytest
 
 from newsletter.bootstrap import build_app
 from newsletter.config import Settings
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.services.hub import ask_hub
 from newsletter.services.sources import add_source
 from newsletter.services.websub import list_followers

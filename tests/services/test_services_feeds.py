@@ -15,16 +15,10 @@ from newsletter.domain.articles import Kind, TopicMark, TopicOrigin
 from newsletter.domain.feeds import FeedFormat
 from newsletter.errors import NotFoundError, TransientError
 from newsletter.feeds.fragments import FragmentCache, PartCache
-from newsletter.services import feed_building, feed_documents
-from newsletter.services import feeds as service
+from newsletter.services import feed_building, feed_documents, feed_rebuilding
 from newsletter.services.feed_building import build, prepare
-from newsletter.services.feeds import (
-    ensure_feeds,
-    list_feeds,
-    note_article_changes,
-    rebuild_feeds,
-    rebuild_works,
-)
+from newsletter.services.feed_rebuilding import rebuild_feeds, rebuild_works
+from newsletter.services.feeds import ensure_feeds, list_feeds, note_article_changes
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.services.retention import forget_what_is_old
 from newsletter.storage.articles import load_record, save_record
@@ -296,7 +290,7 @@ def test_a_change_noted_for_nothing_changes_no_bytes(newsroom):
 
 
 def test_many_changes_at_once_are_marked_in_portions(newsroom, monkeypatch):
-    monkeypatch.setattr(service, "CHANGES_AT_ONCE", 2)
+    monkeypatch.setattr(feed_rebuilding, "CHANGES_AT_ONCE", 2)
     for number in range(1, 6):
         newsroom.publish(number, topics=("water",) if number == 5 else ())
     newsroom.rebuild()

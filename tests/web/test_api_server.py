@@ -20,7 +20,7 @@ from newsletter.embedded import EmbeddedWorker
 from newsletter.services import api as service
 from newsletter.services.api import add_api_client
 from newsletter.services.context import App
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.web.application import build_web
 
 EXAMPLES = 25

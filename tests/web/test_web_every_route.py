@@ -33,7 +33,7 @@ from newsletter.services.article_imports import import_document
 from newsletter.services.composing import compile_edition
 from newsletter.services.context import App
 from newsletter.services.editions import open_due_editions
-from newsletter.services.feeds import rebuild_feeds
+from newsletter.services.feed_rebuilding import rebuild_feeds
 from newsletter.services.filters import EVERY_ARTICLE
 from newsletter.services.lists import ListDraft, add_list
 from newsletter.services.requests import ask_for_data
