@@ -20,6 +20,10 @@ from prefork import ready_command
 
 from newsletter.demo.mailserver import MailServer
 
+sys.path.append(str(Path(__file__).parents[1] / "mail"))
+
+from smtp_server import ScriptedRelay
+
 pytestmark = pytest.mark.slow
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
@@ -184,6 +188,33 @@ def test_first_day_a_normal_week_moving_in_and_moving_out(desk, server):
     elsewhere.type("newsletter editions approve 1 --yes")
     assert {"accepted": readers} == elsewhere.facts("editions show 1")["deliveries"]
     assert "canary" in elsewhere.type("newsletter audit --about 'edition 1' --json")
+
+
+def test_what_failed_on_a_bad_day_is_sent_again(desk, server):
+    """A relay knows nobody whose number ends in 7; then it does, and everybody has the edition once."""
+    chapters = blocks()
+    for block in chapters["First day"]:
+        desk.type(block)
+    took: Counter[str] = Counter()
+    unknown = re.compile(r"<reader\d*7@")
+    with ScriptedRelay(
+        lambda turn: "550 5.1.1 no such mailbox" if turn.verb == "RCPT" and unknown.search(turn.line) else None
+    ).running() as relay:
+        desk.environment["NEWSLETTER_SMTP_URL"] = relay.url()
+        desk.type("newsletter send weekly --yes --wait")
+        took.update(each.rcpt_to.partition(">")[0].strip("<") for each in relay.accepted)
+    failed = READERS - len(took)
+    assert {"accepted": READERS - failed, "failed": failed} == desk.facts("editions show 1")["deliveries"]
+
+    desk.environment["NEWSLETTER_SMTP_URL"] = server.url
+    told = desk.type(only(chapters["A bad day"], "resend"))
+    took.update(mail.envelope.recipients[0] for mail in server.mails)
+    assert f"{failed} of {failed} failed mails can go again." in told
+    assert f"Queued again: {failed}. Edition 1 is done." in told
+    assert {READERS: {1}} == {len(took): set(took.values())}
+    shown = desk.facts("editions show 1")
+    assert ("done", {"accepted": READERS}, True) == (shown["state"], shown["deliveries"], shown["adds_up"])
+    assert "status page" in desk.type("newsletter audit --about 'edition 1'")
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
