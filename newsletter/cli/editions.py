@@ -187,6 +187,8 @@ def cancel(
 ) -> None:
     """End an edition for good: what is not sent yet never will be.
 
+    One that was done, and of which failed mails are sent again, ends as done.
+
     Example:  newsletter editions cancel 12
     """
     parts = get_app(context)
@@ -197,7 +199,7 @@ def cancel(
         waiting = found.deliveries.get(DeliveryState.QUEUED, 0)
         typer.confirm(f"Cancel edition {edition_id}? Mails not sent yet: {waiting:,}", abort=True, err=True)
     cancelled = editions_service.cancel_edition(parts, edition_id, reason=reason)
-    console.print(f"Edition {edition_id} is cancelled. Mails that will not be sent: {cancelled:,}.")
+    console.print(f"Cancelled. Mails of edition {edition_id} that will not be sent: {cancelled:,}.")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 RESENDABLE_FOR = timedelta(days=30)
@@ -21,7 +21,7 @@ class Cause(StrEnum):
 class Hindrance(StrEnum):
     """What keeps a failed mail from being sent again; the first that holds is told."""
 
-    MAY_HAVE_COME = "may_have_come"  # it was in doubt: a second one could be one too many
+    MAY_HAVE_COME = "may_have_come"  # it was in doubt, or nobody knows after a restore: it could be one too many
     FORGOTTEN = "forgotten"  # its reader was erased, or it is so old that its address is not kept
     SUPPRESSED = "suppressed"
     ENDED = "ended"  # the subscription
@@ -41,6 +41,18 @@ class ResendChoice:
     code: int | None = None
     enhanced: str | None = None
     provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResendBounds:
+    """What is too old to be sent again.
+
+    *forgotten_before*: mails made by then may lose their address while they wait. *unsure_until*: of those that had
+    failed by then nobody knows whether they were sent again since, as after a restore; None: of all it is known.
+    """
+
+    forgotten_before: datetime
+    unsure_until: datetime | None = None
 
 
 _CODE = re.compile(r"[45]\d\d", re.ASCII)

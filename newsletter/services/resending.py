@@ -12,7 +12,7 @@ from newsletter.dispatch import Doorbell
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import Edition, EditionState
 from newsletter.domain.providers import PROVIDERS
-from newsletter.domain.resends import RESENDABLE_FOR, Hindrance, ResendChoice, parse_choice
+from newsletter.domain.resends import RESENDABLE_FOR, Hindrance, ResendBounds, ResendChoice, parse_choice
 from newsletter.domain.schedule import DEADLINE_AFTER
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.services.audit import record_act
@@ -22,7 +22,7 @@ from newsletter.services.guard import watch
 from newsletter.services.mends import mend_in_edition
 from newsletter.services.stops import LONGEST_REASON
 from newsletter.services.withdrawals import withdraw_from_edition
-from newsletter.storage import articles, editions, ledger, lists, resends, stops
+from newsletter.storage import articles, audit, editions, ledger, lists, resends, stops
 from newsletter.storage.engine import database_now
 from newsletter.storage.resends import FailedMails
 from newsletter.storage.stops import StopKind
@@ -117,7 +117,7 @@ def plan_resend(app: App, edition_id: int, choice: ResendChoice = ANY) -> Resend
             slot_key=edition.slot_key,
             state=edition.state,
             choice=choice,
-            alike=resends.count_failed(tx.session, edition_id, choice, forgotten_before=_forgotten_before(tx, edition)),
+            alike=resends.count_failed(tx.session, edition_id, choice, bounds=_bounds(tx, edition)),
             expired=counts.get(DeliveryState.EXPIRED, 0),
             in_doubt=counts.get(DeliveryState.IN_DOUBT, 0),
             without=[titles[each] for each in withdrawn],
@@ -163,8 +163,7 @@ def _queue_again(app: App, plan: ResendPlan, chunk: Sequence[int], why: str) -> 
     """Queue what of *chunk* may be sent now; the first of an edition that was done opens it again."""
     with app.transaction() as tx:
         edition = _lock(tx, plan.edition_id)
-        forgotten_before = _forgotten_before(tx, edition)
-        if not (ids := resends.resendable(tx.session, chunk, forgotten_before=forgotten_before)):
+        if not (ids := resends.resendable(tx.session, chunk, bounds=_bounds(tx, edition))):
             return 0
         if edition.state is EditionState.DONE:
             _open_again(tx, edition, mails=plan.sendable)
@@ -250,6 +249,18 @@ def _deadline(tx: Transaction, edition: Edition) -> datetime:
     return database_now(tx.session) + DEADLINE_AFTER[edition.cadence]
 
 
-def _forgotten_before(tx: Transaction, edition: Edition) -> datetime:
-    """Return when mails were made that may lose their addresses while they wait to be sent again."""
-    return tx.now - timedelta(days=tx.settings.keep_addresses_days) + DEADLINE_AFTER[edition.cadence]
+def _bounds(tx: Transaction, edition: Edition) -> ResendBounds:
+    """Return what of an edition is too old to be sent again.
+
+    After a restore, what had failed may have been sent again in the time that was lost.
+    """
+    kept = timedelta(days=tx.settings.keep_addresses_days)
+    acknowledged = audit.load_acts(tx.session, about="restore", limit=MOST_RESTORES)
+    return ResendBounds(
+        forgotten_before=tx.now - kept + DEADLINE_AFTER[edition.cadence],
+        unsure_until=next((act.at for act in acknowledged if not act.details.get("nothing_lost")), None),
+    )
+
+
+MOST_RESTORES = 100
+"""Acts of the record that are looked at; there is one for each restore."""

@@ -12,7 +12,7 @@ from newsletter.domain.articles import ArticleState
 from newsletter.domain.deliveries import MAX_LAPSES, NOT_RECEIVED, DeliveryState
 from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Verdict
-from newsletter.domain.resends import Cause, Hindrance, ResendChoice
+from newsletter.domain.resends import Cause, Hindrance, ResendBounds, ResendChoice
 from newsletter.storage.articles import ArticleRow
 from newsletter.storage.bulk import one_of_many
 from newsletter.storage.deliveries import AttemptRow, DeliveryRow
@@ -39,13 +39,8 @@ class FailedMails:
     mails: int
 
 
-def count_failed(
-    session: Session, edition_id: int, choice: ResendChoice, *, forgotten_before: datetime
-) -> list[FailedMails]:
-    """Return the failed mails of an edition that *choice* names, by what became of them; the most frequent first.
-
-    *forgotten_before*: mails made by then may lose their address before they could be sent.
-    """
+def count_failed(session: Session, edition_id: int, choice: ResendChoice, *, bounds: ResendBounds) -> list[FailedMails]:
+    """Return the failed mails of an edition that *choice* names, by what became of them; the most frequent first."""
     cause = _cause()
     refused = cause == Cause.REFUSED.value
     each = (
@@ -55,7 +50,7 @@ def count_failed(
             case((refused, AttemptRow.code), else_=null()).label("code"),
             case((refused, AttemptRow.enhanced), else_=null()).label("enhanced"),
             DeliveryRow.provider,
-            _hindrance(forgotten_before).label("hindrance"),
+            _hindrance(bounds).label("hindrance"),
         )
         .subquery()
     )
@@ -73,7 +68,7 @@ def failed_ids(session: Session, edition_id: int, choice: ResendChoice, *, after
     return list(session.scalars(query))
 
 
-def resendable(session: Session, ids: Sequence[int], *, forgotten_before: datetime) -> list[int]:
+def resendable(session: Session, ids: Sequence[int], *, bounds: ResendBounds) -> list[int]:
     """Return which of these deliveries have failed and may be sent again."""
     query = (
         select(DeliveryRow.id)
@@ -81,7 +76,7 @@ def resendable(session: Session, ids: Sequence[int], *, forgotten_before: dateti
         .where(
             one_of_many(DeliveryRow.id, ids),
             DeliveryRow.state == _S.FAILED,
-            _hindrance(forgotten_before).is_(None),
+            _hindrance(bounds).is_(None),
         )
         .order_by(DeliveryRow.id)
     )
@@ -208,14 +203,15 @@ _NOES = (Verdict.RECIPIENT_FAILED, Verdict.CONTENT_REFUSED, Verdict.POLICY_REFUS
 """Answers that end a mail, the last two of those that may not wait."""
 
 
-def _hindrance(forgotten_before: datetime) -> ColumnElement[Any]:
+def _hindrance(bounds: ResendBounds) -> ColumnElement[Any]:
     """Return what keeps a failed mail away, beside its last attempt; NULL: nothing does."""
     reader = SubscriberRow.id == DeliveryRow.subscriber_id
+    unsure = () if bounds.unsure_until is None else (DeliveryRow.state_at <= bounds.unsure_until,)
     moved = select(SubscriberRow.id).where(reader, SubscriberRow.address_hmac != DeliveryRow.address_hmac)
     return case(
-        (or_(_was_given_up(), DeliveryRow.resends > 0), _told(Hindrance.MAY_HAVE_COME)),
+        (or_(_was_given_up(), DeliveryRow.resends > 0, *unsure), _told(Hindrance.MAY_HAVE_COME)),
         (
-            or_(DeliveryRow.address.is_(None), DeliveryRow.mail_at < forgotten_before),
+            or_(DeliveryRow.address.is_(None), DeliveryRow.mail_at < bounds.forgotten_before),
             _told(Hindrance.FORGOTTEN),
         ),
         (is_suppressed(), _told(Hindrance.SUPPRESSED)),

@@ -21,7 +21,7 @@ from newsletter.domain.resends import Cause, Hindrance
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.services import resending
 from newsletter.services.articles import publish_article, withdraw_article
-from newsletter.services.audit import list_acts
+from newsletter.services.audit import list_acts, note_act
 from newsletter.services.doubts import Settlement, settle
 from newsletter.services.editions import cancel_edition, finish_editions, pause_edition, resume_edition
 from newsletter.services.inquiries import tell_story
@@ -260,6 +260,16 @@ def test_what_a_restore_left_in_doubt_and_was_given_up_is_not_sent_again(newsroo
     settle(newsroom.app, Settlement.FAILED, why="nobody knows", ids=[ann.id])
 
     assert {Hindrance.MAY_HAVE_COME: 1} == by_hindrance(newsroom, edition_id)
+
+
+def test_what_had_failed_before_a_restore_may_have_been_sent_again_since(newsroom: Newsroom) -> None:
+    """Unless somebody knows that nothing was lost."""
+    edition_id = a_done_edition(newsroom, 2)
+    note_act(newsroom.app, "acknowledged", "restore", nothing_lost=True)
+    assert {} == by_hindrance(newsroom, edition_id)
+    note_act(newsroom.app, "acknowledged", "restore", nothing_lost=False)
+    assert {Hindrance.MAY_HAVE_COME: 2} == by_hindrance(newsroom, edition_id)
+    assert 0 == resend_failed(newsroom.app, edition_id, why=WHY)
 
 
 def test_a_reader_who_had_an_article_otherwise_gets_it_no_second_time(newsroom: Newsroom) -> None:
