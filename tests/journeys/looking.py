@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.base import AXE_FILE_PATH, AXE_SCRIPT
 from playwright.sync_api import Browser, Page, Route
 
 NAMES = (os.environ.get("CHROMIUM_BIN", ""), "chromium", "chromium-browser", "google-chrome")
@@ -17,6 +17,7 @@ needs_chromium = pytest.mark.skipif(
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
 A_MAIL_IS_NO_PAGE = ("region", "landmark-one-main")
 """Rules of axe-core about a page's landmarks; a mail stands inside its program's."""
+LOOK = 'axe.run({resultTypes: ["violations"]}).then(found => found.violations)'
 SAVED = "http://saved.example/"
 HEADERS = {"content-type": "text/html; charset=utf-8", "content-security-policy": "script-src 'none'"}
 PICTURES = os.environ.get("NEWSLETTER_TEST_PICTURES", "")
@@ -27,7 +28,9 @@ Violations = list[tuple[str, list[str]]]
 
 def violations(page: Page, *, but: tuple[str, ...] = ()) -> Violations:
     """Return what axe-core finds wrong with a page: the rules, each with some of the elements."""
-    found = Axe().run(page).response["violations"]
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(f"{AXE_SCRIPT};0")
+    found = page.evaluate(LOOK)
     return [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in found if each["id"] not in but]
 
 
@@ -37,6 +40,7 @@ class Looker:
     def __init__(self, browser: Browser, *, size: dict[str, int], scheme: str) -> None:
         self._context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]  # of two words
         self._page = self._context.new_page()
+        self._page.add_init_script(path=AXE_FILE_PATH)
         self._page.route("**/*", self._answer)
         self._markup = ""
         self._look = f"{'phone' if size == PHONE else 'desktop'}-{scheme}"

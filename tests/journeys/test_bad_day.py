@@ -10,14 +10,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
 
 import pexpect
 import pytest
-from prefork import ready_command
 
 from newsletter.demo.mailserver import MailServer
 
@@ -78,17 +77,10 @@ class Desk:
         return str(path)
 
 
-@pytest.fixture(scope="module")
-def command(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The command without its start-up, for what a script runs; a terminal runs the installed one."""
-    with ready_command(tmp_path_factory.mktemp("ready")) as folder:
-        yield str(folder / "newsletter")
-
-
 @pytest.fixture
-def desk(environment: dict[str, str], tmp_path: Path, command: str) -> Desk:
+def desk(environment: dict[str, str], tmp_path: Path, programs: Path) -> Desk:
     """A desk with a list that asks for review, three articles and 120 readers."""
-    desk = Desk(environment, tmp_path, command)
+    desk = Desk(environment, tmp_path, str(programs / "newsletter"))
     furnish(desk, READERS)
     return desk
 

@@ -9,7 +9,6 @@ from socket import create_server
 from urllib.error import URLError
 
 import pytest
-from prefork import ready_command
 from test_bad_day import Desk, check_mails, furnish, mails_of, uid_of, wait_for
 from test_processes import running
 
@@ -38,12 +37,12 @@ def environment(home: Path, postgres_url: str, broker_url: str) -> dict[str, str
     }
 
 
-def test_a_bad_day_where_workers_send_ends_with_everybody_told_what_concerns_them(environment, tmp_path):
+def test_a_bad_day_where_workers_send_ends_with_everybody_told_what_concerns_them(environment, tmp_path, programs):
     log = tmp_path / "processes.log"
-    with MailServer() as server, ready_command(tmp_path) as commands:
+    with MailServer() as server:
         port = free_port()
         environment["NEWSLETTER_SMTP_URL"] = server.url
-        desk = Desk(environment, tmp_path, str(commands / "newsletter"))
+        desk = Desk(environment, tmp_path, str(programs / "newsletter"))
         furnish(desk, READERS)
         desk.run("send", "weekly", "--draft")
         assert "Wrong from the start" in desk.run("editions", "preview", "1", "--as", READERS[0])

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prefork import ready_command
 
 from newsletter.demo.mailserver import MailServer
 
@@ -122,13 +121,6 @@ class Desk:
 def server() -> Iterator[MailServer]:
     with MailServer() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Yield a folder with a `newsletter` that starts at once: the document has dozens of commands."""
-    with ready_command(tmp_path_factory.mktemp("programs")) as folder:
-        yield folder
 
 
 @pytest.fixture

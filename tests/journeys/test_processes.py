@@ -32,8 +32,9 @@ def server(tmp_path: Path) -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def environment(postgres_url, broker_url, server, home) -> dict[str, str]:
+def environment(postgres_url, broker_url, server, home, programs) -> dict[str, str]:
     return os.environ | {
+        "PATH": f"{programs}:{os.environ['PATH']}",
         "NEWSLETTER_DATABASE_URL": postgres_url,
         "NEWSLETTER_BROKER_URL": broker_url,
         "NEWSLETTER_SMTP_URL": server.url,
@@ -49,7 +50,7 @@ def run(environment: Mapping[str, str], *arguments: str, now: datetime | None = 
     """Run the command line to its end and return what it printed; a failure shows what it said."""
     at = ["--now", now.isoformat()] if now else []
     done = subprocess.run(
-        [sys.executable, "-m", "newsletter", *at, *arguments],
+        ["newsletter", *at, *arguments],
         env=environment,
         capture_output=True,
         text=True,
