@@ -67,6 +67,7 @@ MEMBERS = {
         "correct": "announcements:correct",
         "resend": "resending:resend",
         "test-send": "previews:send_a_test",
+        "timeline": "timeline:timeline",
     },
     "lists": {"growth": "growth:growth"},
     "feeds": {"readers": "feed_readers:readers"},

@@ -25,6 +25,7 @@ from newsletter.services.articles import ArticleFacts
 from newsletter.services.checks import Finding
 from newsletter.services.doubts import Settled
 from newsletter.services.edition_checks import CheckFinding
+from newsletter.services.edition_desk import Span
 from newsletter.services.edition_edits import EditionDiff
 from newsletter.services.editions import Progress
 from newsletter.services.explaining import ArticleStory, Explanation
@@ -170,6 +171,7 @@ PRINTED: dict[str, object] = {
     "editions show": _ACCOUNTS,
     "editions status": EditionStatus,
     "editions test-send": Shape("TestSent", {"edition_id": int, "sent_to": list[str]}),
+    "editions timeline": list[Span],
     "explain": Explanation,
     "export": ExportReport,
     "feeds followers": [_FOLLOWER],

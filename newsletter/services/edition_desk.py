@@ -18,6 +18,17 @@ from newsletter.storage import lists as list_store
 from newsletter.storage import topics as topic_store
 from newsletter.storage.edition_spans import Span, count_spans
 
+__all__ = [
+    "EditedWords",
+    "Offered",
+    "Particulars",
+    "Span",
+    "find_edited_words",
+    "find_particulars",
+    "measure_spans",
+    "offer_articles",
+]
+
 MOST_OFFERED = 40
 LOOKED_AT = 200
 """Articles, the last received, among which those that may be brought in are looked for."""
@@ -136,8 +147,13 @@ def find_edited_words(app: App, edition_id: int) -> EditedWords:
 
 
 def measure_spans(app: App, edition_id: int) -> list[Span]:
-    """Return how many mails of an edition were accepted, and how many failed, over time; reads each of them."""
+    """Return how many mails of an edition were accepted, and how many failed, over time; reads each of them.
+
+    Raises:
+        NotFoundError: there is no such edition.
+    """
     with app.reading() as tx:
+        _load(tx, edition_id)
         return count_spans(tx.session, edition_id, widths=SPANS, most=MOST_SPANS)
 
 

@@ -13,9 +13,10 @@ from newsletter.storage.engine import Session
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """How many mails were accepted from a moment on, and how many came to another end."""
+    """How many mails were accepted from a moment on, for so many seconds, and how many came to another end."""
 
     begins_at: datetime
+    seconds: int
     accepted: int
     failed: int
 
@@ -38,6 +39,6 @@ def count_spans(session: Session, edition_id: int, *, widths: Sequence[int], mos
     accepted = cast(func.sum(case((is_accepted, 1), else_=0)), Integer)
     query = select(span, accepted, func.count()).where(*ended).group_by(span).order_by(span)
     return [
-        Span(datetime.fromtimestamp(number * width, UTC), good, count - good)
+        Span(datetime.fromtimestamp(number * width, UTC), width, good, count - good)
         for number, good, count in session.execute(query)
     ]

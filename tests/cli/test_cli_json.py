@@ -85,6 +85,7 @@ DAY: tuple[tuple[str, str], ...] = (
     ("send", "weekly --yes"),
     ("lists resume", "weekly"),
     ("editions status", "1 --watch"),
+    ("editions timeline", "1"),
     ("editions show", "1"),
     ("lists add", "now --title Now --from news@example.org --since 2024-01-01T00:00:00+06:00 --cadence immediate"),
     ("subscribers import", "{readers} --list now {basis}"),

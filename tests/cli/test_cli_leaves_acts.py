@@ -10,6 +10,7 @@ READS = {
     *(
         "editions show",
         "editions status",
+        "editions timeline",
         "explain",
         "feeds followers",
         "feeds list",
