@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from newsletter.cli.output import (
 )
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
-from newsletter.ingest.foreign_subscribers import ForeignFile, read_foreign_file
+from newsletter.ingest.foreign_subscribers import ForeignFile, Standing, read_as, read_foreign_file
 from newsletter.ingest.subscriber_csv import SubscriberFile, read_subscriber_file
 from newsletter.services import subscriber_imports, subscribers, suppressions
 from newsletter.services.context import App
@@ -39,12 +40,27 @@ Slug = Annotated[str, typer.Option("--list", help="The list's slug.")]
 REFUSALS_SHOWN = 20
 
 
+class Gone(StrEnum):
+    """How people may have stood elsewhere who are not to be mailed."""
+
+    LEFT = Standing.LEFT.value
+    BOUNCED = Standing.BOUNCED.value
+    COMPLAINED = Standing.COMPLAINED.value
+    BLOCKED = Standing.BLOCKED.value
+
+
 @app.command("import")
 def import_file(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False, readable=True)],
+    file: Annotated[
+        Path, typer.Argument(help="A CSV file, or another tool's export.", exists=True, dir_okay=False, readable=True)
+    ],
     slug: Slug,
     basis: Basis,
+    gone: Annotated[
+        Gone | None,
+        typer.Option("--as", help="They all left, bounced, complained or are blocked: none is to be mailed."),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Of another tool's export: only say what it holds.")
     ] = False,
@@ -53,23 +69,31 @@ def import_file(
 ) -> None:
     """Subscribe the people in a CSV file to a list; nobody who left it or must not be mailed is brought back.
 
-    Exports of listmonk, Mailchimp and Mailman are known by how they are written: who was active there is subscribed
-    with their date, who left stays out, bounced and blocked addresses are suppressed. What it holds is told before
-    anything is changed.
+    Exports of listmonk, Mailchimp (its ZIP) and Mailman are known by how they are written: who was active there is
+    subscribed with their date, who left stays out, bounced and blocked addresses are suppressed. What it holds is told
+    before anything is changed. Where people who left stand in a file of their own, import it first, with --as left.
 
     Columns, in any order: address (or e-mail, адрес, дарек), and if wanted language, cadence, topics, kinds,
     languages; several values in one cell are separated by spaces. Each refused row is reported with its line.
     Repeating it changes nothing.
 
     Example:  newsletter subscribers import readers.csv --list weekly --basis "signed up on paper at the fair, May 2024"
+
+    Example:  newsletter subscribers import gone.csv --as left --list weekly --basis "left our old list"
     """
     parts = get_app(context)
     content = file.read_bytes()
-    if foreign := read_foreign_file(content, name=file.name):
+    if gone:
+        foreign: ForeignFile | None = read_as(content, name=file.name, standing=Standing(gone.value))
+    else:
+        foreign = read_foreign_file(content, name=file.name)
+    if foreign:
         _move_in(parts, slug, foreign, name=file.name, basis=basis, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     if dry_run:
-        raise InvalidError(f"{file.name} is no export of listmonk, Mailchimp or Mailman; --dry-run is for those")
+        raise InvalidError(
+            f"{file.name} is no export of listmonk, Mailchimp or Mailman; --dry-run is for those, or beside --as"
+        )
     found = read_subscriber_file(content, name=file.name)
     line_count = found.text.count("\n") + 1
     with Progress(

@@ -1,21 +1,30 @@
 """Exports of list managers -> rows with standing and dates: listmonk, Mailchimp, Mailman, and our own.
 
-Each is known by how it is written: listmonk's CSV by its columns uuid, attributes and status; Mailchimp's by Email
-Address beside OPTIN_TIME, LEID or MEMBER_RATING, one file each for subscribed, unsubscribed and cleaned addresses;
-Mailman's roster by lines like `Aida <aida@example.org>`; our own by address beside standing and since. Names and other
-columns are left behind: nothing uses them.
+Each is known by how it is written: listmonk's CSV by its columns uuid, attributes and status; Mailchimp's by
+OPTIN_TIME, LEID or MEMBER_RATING, one file each for subscribed, unsubscribed, cleaned and non-subscribed addresses,
+alone or in the ZIP that it gives; Mailman's roster by lines like `Aida <aida@example.org>`; our own by address beside
+standing and since. Names and other columns are left behind: nothing uses them.
 """
 
 import csv
 import io
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from newsletter.errors import InvalidError
-from newsletter.ingest.subscriber_csv import LARGEST_FILE, SubscriberLine, decode_file, split_cell
+from newsletter.ingest.subscriber_csv import (
+    DELIMITERS,
+    LARGEST_FILE,
+    BrokenLine,
+    SubscriberLine,
+    decode_file,
+    read_subscriber_file,
+    split_cell,
+)
 
 
 class Tool(StrEnum):
@@ -25,10 +34,12 @@ class Tool(StrEnum):
     MAILCHIMP = "mailchimp"
     MAILMAN = "mailman"
     OURS = "newsletter"
+    NONE = "addresses"
+    """Any file of addresses, of which somebody says how they stood."""
 
 
 class Standing(StrEnum):
-    """How a person stood there."""
+    """How a person stood there; of two that are said of one, the later here counts."""
 
     ACTIVE = "active"
     WAITING = "waiting"  # never confirmed: they did not agree, and are not brought in
@@ -68,8 +79,13 @@ class ForeignFile:
 
 _LISTMONK = {"uuid", "email", "attributes", "status"}
 _MAILCHIMP = {"leid", "euid", "optin_time", "member_rating"}
+_NEVER_AGREED = re.compile(r"non.?subscribed", re.IGNORECASE)
+"""Mailchimp's file of people who bought or wrote something, and agreed to nothing; only its name tells."""
+
 _OURS = {"address", "standing", "since"}
 _ROSTER = re.compile(r"\s*(?:(?P<name>[^<>@]*)<)?\s*(?P<address>[^\s<>,;]+@[^\s<>,;]+)\s*>?\s*")
+_NAMED = re.compile(r"\s*[^<>@]*<\s*[^\s<>,;]+@[^\s<>,;]+\s*>\s*")
+_ADDRESSES = {"email", "e-mail", "address", "email address", "e-mail address"}
 _LISTMONK_STANDING: Mapping[str, Standing] = {
     "enabled": Standing.ACTIVE,
     "confirmed": Standing.ACTIVE,
@@ -87,32 +103,81 @@ def read_foreign_file(content: bytes, *, name: str) -> ForeignFile | None:
     Raises:
         InvalidError: it is too large or no text, or a row has a status that the tool does not know.
     """
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        return _read_archive(content, name)
     if len(content) > LARGEST_FILE:
         raise InvalidError(f"{name} has {len(content):,} bytes; split it into files of at most {LARGEST_FILE:,}")
     text, _ = decode_file(content, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    header = [cell.strip().lower() for cell in next(csv.reader([first]), [])]
+    delimiter = max(DELIMITERS, key=first.count)  # a spreadsheet saves what was commas with semicolons
+    header = [cell.strip().lower() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    rows = _rows(text, delimiter)
     if set(header) >= _OURS:
-        return ForeignFile(Tool.OURS, tuple(_ours(text, name)))
+        return ForeignFile(Tool.OURS, tuple(_ours(rows, name)))
     if set(header) >= _LISTMONK:
-        return ForeignFile(Tool.LISTMONK, tuple(_listmonk(text, name)))
-    if "email address" in header and set(header) & _MAILCHIMP:
-        return ForeignFile(Tool.MAILCHIMP, tuple(_mailchimp(text)))
-    if "<" in first and _ROSTER.fullmatch(first):
+        return ForeignFile(Tool.LISTMONK, tuple(_listmonk(rows, name)))
+    if len(set(header) & _MAILCHIMP) > 1:
+        return ForeignFile(Tool.MAILCHIMP, tuple(_mailchimp(rows, header, name)))
+    if any(_NAMED.fullmatch(line) for line in text.splitlines()) and not set(header) & _ADDRESSES:
         return ForeignFile(Tool.MAILMAN, tuple(_mailman(text, name)))
     return None
 
 
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""))
+def read_as(content: bytes, *, name: str, standing: Standing) -> ForeignFile:
+    """Read a file, of any tool or a plain one, whose people are all said to stand so, or worse if the file says it.
+
+    Some exports do not tell who left: listmonk's names a person's state, and not that of their subscription.
+
+    Raises:
+        InvalidError: as `read_foreign_file` and `read_subscriber_file`, or a row of a plain file cannot be read.
+    """
+    found = read_foreign_file(content, name=name) or ForeignFile(Tool.NONE, tuple(_plain(content, name)))
+    worse = list(Standing).index
+    lines = (replace(line, standing=max(line.standing, standing, key=worse)) for line in found.lines)
+    return ForeignFile(found.tool, tuple(lines))
+
+
+def _plain(content: bytes, name: str) -> Iterator[ForeignLine]:
+    for line in read_subscriber_file(content, name=name).lines():
+        if isinstance(line, BrokenLine):
+            raise InvalidError(f"{name}, line {line.number}: {line.why}")
+        yield ForeignLine(line.number, line.address, Standing.ACTIVE)
+
+
+def _read_archive(content: bytes, name: str) -> ForeignFile:
+    """Read the exports in a ZIP as one; of one tool, or nobody knows what belongs together."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [each for each in archive.infolist() if each.filename.lower().endswith(".csv")]
+            if sum(each.file_size for each in members) > LARGEST_FILE:
+                raise InvalidError(f"{name} holds more than {LARGEST_FILE:,} bytes; import its files one by one")
+            found = {
+                each.filename: read_foreign_file(archive.read(each), name=f"{name}: {each.filename}")
+                for each in members
+            }
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # broken; with a password; packed oddly
+        raise InvalidError(f"{name} cannot be unpacked: {error}; import its files one by one") from error
+    files = [each for each in found.values() if each is not None]
+    unknown = [member for member, each in found.items() if each is None]
+    if unknown or len({each.tool for each in files}) != 1:
+        told = f"; there is no knowing what {unknown[0]} is" if unknown else ""
+        raise InvalidError(f"{name} is no export of one tool{told}; import its files one by one")
+    return ForeignFile(files[0].tool, tuple(line for each in files for line in each.lines))
+
+
+def _rows(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     header = [cell.strip().lower() for cell in next(reader)]
     for cells in reader:
         if any(cell.strip() for cell in cells):
             yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False))
 
 
-def _listmonk(text: str, name: str) -> Iterator[ForeignLine]:
-    for number, row in _rows(text):
+Rows = Iterator[tuple[int, dict[str, str]]]
+
+
+def _listmonk(rows: Rows, name: str) -> Iterator[ForeignLine]:
+    for number, row in rows:
         status = row.get("status", "").lower()
         subscription = row.get("subscription_status", "").lower()
         standings = [_LISTMONK_STANDING.get(each) for each in (status, subscription) if each]
@@ -123,18 +188,26 @@ def _listmonk(text: str, name: str) -> Iterator[ForeignLine]:
         yield ForeignLine(number, row.get("email", ""), standing, _moment(row.get("created_at", "")), ended_at)
 
 
-def _mailchimp(text: str) -> Iterator[ForeignLine]:
-    for number, row in _rows(text):
+def _mailchimp(rows: Rows, header: list[str], name: str) -> Iterator[ForeignLine]:
+    """Read one of Mailchimp's files: a column UNSUB_TIME or CLEAN_TIME makes all of them people who left, or bounced.
+
+    The column of addresses is the first, whatever its name: it can be changed there.
+    """
+    address = "email address" if "email address" in header else header[0]
+    for number, row in rows:
         since = _moment(row.get("confirm_time", "")) or _moment(row.get("optin_time", ""))
         left, cleaned = row.get("unsub_time"), row.get("clean_time")
-        standing = Standing.LEFT if left else Standing.BOUNCED if cleaned else Standing.ACTIVE
-        ended_at = _moment(left or cleaned or "")
-        yield ForeignLine(number, row.get("email address", ""), standing, since, ended_at)
+        if left is not None and cleaned is not None:  # joined by hand: the one that is filled in counts
+            left, cleaned = left or None, cleaned or None
+        standing = Standing.LEFT if left is not None else Standing.BOUNCED if cleaned is not None else Standing.ACTIVE
+        if _NEVER_AGREED.search(name):
+            standing = Standing.WAITING
+        yield ForeignLine(number, row.get(address, ""), standing, since, _moment(left or cleaned or ""))
 
 
-def _ours(text: str, name: str) -> Iterator[ForeignLine]:
+def _ours(rows: Rows, name: str) -> Iterator[ForeignLine]:
     """Read what `newsletter export` wrote, edited by hand or not."""
-    for number, row in _rows(text):
+    for number, row in rows:
 
         def cell(column: str, row: Mapping[str, str] = row) -> str:
             return row.get(column, "")
@@ -170,8 +243,14 @@ def _mailman(text: str, name: str) -> Iterator[ForeignLine]:
         yield ForeignLine(number, match["address"], Standing.ACTIVE)
 
 
+_GO_TIME = re.compile(r"(?P<time>\S+ [\d:]+)(?P<fraction>\.\d+)? (?P<zone>[+-]\d{4})(?: \S+)*")
+"""As listmonk writes times: 2024-05-06 07:08:09.123456 +0000 UTC."""
+
+
 def _moment(text: str) -> datetime | None:
     """Return the moment that *text* means, in UTC unless it says otherwise; None: none that can be read."""
+    if match := _GO_TIME.fullmatch(text.strip()):
+        text = f"{match['time']}{(match['fraction'] or '')[:7]}{match['zone']}"
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:

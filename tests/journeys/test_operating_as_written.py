@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,11 +30,18 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "operating.md"
 READERS = 40
 WAIT = 600
 LISTMONK = """\
-id,uuid,email,name,attributes,status,created_at,updated_at
-1,u1,emil@readers.example,Emil,{},enabled,2021-05-01T10:00:00Z,2021-05-01T10:00:00Z
-2,u2,faina@readers.example,Faina,{},disabled,2021-06-01T10:00:00Z,2022-01-02T03:04:05Z
-3,u3,gleb@readers.example,Gleb,{},blocklisted,2021-07-01T10:00:00Z,2023-02-03T04:05:06Z
+uuid,email,name,attributes,status,created_at,updated_at
+u1,emil@readers.example,Emil,{},enabled,2021-05-01 10:00:00.123456 +0000 UTC,2021-05-01 10:00:00 +0000 UTC
+u2,faina@readers.example,Faina,{},disabled,2021-06-01 10:00:00 +0000 UTC,2022-01-02 03:04:05 +0000 UTC
+u3,gleb@readers.example,Gleb,{},blocklisted,2021-07-01 10:00:00 +0000 UTC,2023-02-03 04:05:06 +0000 UTC
 """
+HAD_LEFT = "u4,hana@readers.example,Hana,{},enabled,2021-05-01 10:00:00 +0000 UTC,2021-05-01 10:00:00 +0000 UTC\n"
+"""Of listmonk's list alone, which its export of the whole list does not say."""
+MAILCHIMP = {
+    "subscribed": "Email Address,OPTIN_TIME,LEID\ndina@readers.example,2024-05-03 10:00:00,1\n",
+    "unsubscribed": "Email Address,OPTIN_TIME,UNSUB_TIME,LEID\nilya@readers.example,,2024-05-03 10:00:00,2\n",
+    "nonsubscribed": "Email Address,OPTIN_TIME,LEID\njana@readers.example,,3\n",
+}
 MOVED_IN = 3
 """Readers from other tools: one each from Mailchimp, listmonk and Mailman; others had left, or were here already."""
 TITLES = ("A school opens", "Water comes", "A road", "Talks", "A survey")
@@ -135,8 +143,11 @@ def desk(tmp_path: Path, server: MailServer, programs: Path) -> Desk:
     desk.put("articles.json", json.dumps(articles))
     rows = ["aida@example.org", *(f"reader{number}@readers.example" for number in range(READERS - 1))]
     desk.put("readers.csv", "\n".join(["address", *rows]))
-    desk.put("export.csv", "Email Address,OPTIN_TIME,LEID\ndina@readers.example,2024-05-03 10:00:00,1\n")
-    desk.put("listmonk.csv", LISTMONK)
+    with zipfile.ZipFile(desk.folder / "export.zip", "w") as archive:
+        for name, text in MAILCHIMP.items():
+            archive.writestr(f"{name}_email_audience_export_1.csv", text)
+    desk.put("listmonk.csv", LISTMONK + HAD_LEFT)
+    desk.put("unsubscribed.csv", LISTMONK.partition("\n")[0] + "\n" + HAD_LEFT)
     desk.put("members.txt", "Gulnara <gulnara@readers.example>\nreader2@readers.example\n")
     for name in ("move", "survey", "correction"):
         desk.put(f"{name}.md", f"Of the {name}, in a sentence.\n")
