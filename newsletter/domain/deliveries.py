@@ -95,7 +95,7 @@ def sending_lease(longest_reply: timedelta = LONGEST_REPLY, *, wait_factor: floa
 
 SENDING_LEASE = sending_lease()
 
-MICRO_BATCH = {Pool.BULK: 64, Pool.TRANSACTIONAL: 4}
+MICRO_BATCH = {Pool.BULK: 96, Pool.TRANSACTIONAL: 4}
 """Mails that one sender has written ahead at any moment: the most that it leaves in doubt if it is killed and its
 journal is lost with its machine. See ADR 0006 for the measurement."""
 

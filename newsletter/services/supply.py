@@ -26,7 +26,7 @@ from newsletter.storage.ledger import Claimed
 
 log = structlog.get_logger()
 
-MOST_CLAIMED = 400
+MOST_CLAIMED = 1200
 """Deliveries on lease at once; a lease sends nothing, but whoever dies leaves them to be found."""
 MADE_AT_ONCE = 4
 LOOK_AGAIN_SECONDS = 1.0
