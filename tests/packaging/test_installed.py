@@ -5,20 +5,24 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
+import redis
 from contributing import ROOT
 
 import newsletter
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+SAMPLE = ROOT / "newsletter" / "demo" / "newsroom"
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @pytest.mark.slow
-def test_installed_service_does_the_whole_job(built_wheel: Path, tmp_path: Path):
-    """From another folder and with an empty home, every mail is accounted for in each way of counting.
+def test_installed_service_does_the_whole_job(built_wheel: Path, tmp_path: Path, broker_url: str):
+    """From another folder and with an empty home, every mail is accounted for, and doorbells reach a broker.
 
     One test, since it is installed once.
     """
@@ -39,6 +43,22 @@ def test_installed_service_does_the_whole_job(built_wheel: Path, tmp_path: Path)
     assert {"accepted": sum(each["accepted"] for each in lists)} == facts["deliveries"]
     assert facts["deliveries"]["accepted"] == facts["mails_received"] > 0
 
+    assert 0 < _rings_in(broker_url, newsletter_command, tmp_path)
+
+
+def _rings_in(broker_url: str, command: Path, folder: Path) -> int:
+    """Return how many doorbells for feeds reach the broker when an article comes in, as production is set up."""
+    settings = {
+        "NEWSLETTER_DATABASE_URL": f"sqlite:///{folder / 'production.db'}",
+        "NEWSLETTER_BROKER_URL": broker_url,
+        "NEWSLETTER_SECRET_KEY": "an installed service's secret key",
+    }
+    _run([command, "db", "upgrade"], folder, settings)
+    article = SAMPLE / "first-wage.md"
+    _run([command, "articles", "import", article, "--source", "press"], folder, settings)
+    with redis.Redis.from_url(broker_url) as broker:
+        return int(broker.llen("nl:feeds"))
+
 
 def _install(wheel: Path, folder: Path) -> Path:
     """Make an environment of the locked packages and our wheel, as the Dockerfile does; return its Python."""
@@ -51,15 +71,15 @@ def _install(wheel: Path, folder: Path) -> Path:
     return python
 
 
-def _run(command: Sequence[str | Path], folder: Path) -> str:
-    """Run *command* as a person would who has just logged in: an empty home, nothing set up; return what it says."""
+def _run(command: Sequence[str | Path], folder: Path, settings: Mapping[str, str] = NOTHING) -> str:
+    """Run *command* as a person would who has just logged in: an empty home, *settings* alone; return what it says."""
     environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "LANG"))}
     home = folder / "home"
     home.mkdir(exist_ok=True)
     result = subprocess.run(
         command,
         cwd=folder,
-        env={**environment, "HOME": str(home), "PATH": os.defpath},
+        env={**environment, "HOME": str(home), "PATH": os.defpath, **settings},
         capture_output=True,
         text=True,
         check=False,
