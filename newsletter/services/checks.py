@@ -185,13 +185,19 @@ def _relays(probed: Mapping[Relay, str | TransientError]) -> Iterator[Finding]:
 
 def _dns(app: App, relays: Mapping[Relay, str]) -> Iterator[Finding]:
     try:
-        with app.reading() as tx:
-            senders = [each.from_address for each in load_lists(tx.session)]
-    except NewsletterError:
-        senders = []  # what is wrong with the database is told above
-    try:
-        for check, judged in judge_dns(app.settings, senders, relays):
+        for check, judged in judge_dns(app.settings, _senders(app), relays):
             level = Level.ERROR if judged.is_serious else Level.WARNING if judged.remedy else Level.OK
             yield Finding(check, level, judged.found, judged.remedy)
     except InvalidError as error:
         yield Finding("DNS", Level.ERROR, str(error), "correct it, or leave it out")
+
+
+def _senders(app: App) -> list[str]:
+    """Return the From addresses of lists; none where the database cannot say, which is told of elsewhere."""
+    try:
+        if not is_schema_current(app):
+            return []
+        with app.reading() as tx:
+            return [each.from_address for each in load_lists(tx.session)]
+    except NewsletterError:
+        return []

@@ -1,12 +1,14 @@
 """Checks: a worker's health, as docker-compose.yml asks for it, is that somebody ticks."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from newsletter.services.checks import Level, examine
 from newsletter.services.context import App
 from newsletter.services.tick import HEARTBEAT
+from newsletter.storage.engine import connect
 from newsletter.storage.heartbeats import beat
 
 
@@ -45,6 +47,17 @@ def test_a_broker_that_answers_is_well(app: App, broker_url: str):
     asking = replace(app, settings=app.settings.model_copy(update={"broker_url": broker_url}))
 
     assert [Level.OK] == [each.level for each in examine(asking) if each.check == "broker"]
+
+
+def test_a_database_without_tables_is_a_line_with_its_remedy(app: App, tmp_path: Path):
+    empty = connect(f"sqlite:///{tmp_path / 'empty.db'}")
+    try:
+        found = list(examine(replace(app, database=empty)))
+    finally:
+        empty.dispose()
+
+    assert ["run `newsletter db upgrade`"] == [each.remedy for each in found if each.check == "schema"]
+    assert "DNS" in {each.check for each in found}, "the others are looked at still"
 
 
 def level_of_tick(app: App) -> Level:
