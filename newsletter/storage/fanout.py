@@ -4,7 +4,6 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, String, case, delete, func, literal, null, select, text, update
@@ -102,8 +101,10 @@ def forget_half_a_chunk(session: Session, edition: Edition) -> None:
     """Delete what was made for readers beyond the cursor: a chunk failed after half of it was written *beside*.
 
     Who has left or chosen anew since would else be counted wrong. Call it as a fan-out begins or is given up, the
-    edition locked and not sent yet; done again it finds nothing.
+    edition locked and not sent yet; done again it finds nothing. Waits for a half that is still being written, though
+    the connection that asked for it is lost; one that has not begun to write never will.
     """
+    session.execute(select(EditionRow.id).where(EditionRow.id == edition.id).with_for_update())
     beyond = select(EditionRow.fan_out_cursor).where(EditionRow.id == edition.id).scalar_subquery()
     for table in (DeliveryRow, ExclusionRow):
         session.execute(delete(table).where(table.edition_id == edition.id, table.subscription_id > beyond))
@@ -192,7 +193,7 @@ def _fan_out_on_postgresql(
         "are_late": False,
     }
     middle = len(readers) // 2 if beside else 0
-    first = beside(partial(_all_but_latecomers, values=values, readers=readers[:middle])) if beside else None
+    first = beside(_half(session, values, readers[:middle])) if beside else None
     try:
         late = _all_but_latecomers(session, values, readers[middle:])
     finally:  # nothing is written any more when this transaction lets go of the edition
@@ -201,6 +202,28 @@ def _fan_out_on_postgresql(
     if late:
         decide(late)
         session.execute(_CHUNK, values | {"readers": late, "are_late": True})
+
+
+def _half(session: Session, values: Mapping[str, Any], readers: Sequence[int]) -> Callable[[Session], list[int]]:
+    """Return the work of `_all_but_latecomers` for another connection, while the transaction of *session* lasts.
+
+    Where that has ended, its connection lost, nobody waits for this work and its edition may be locked by somebody
+    else: nothing is written. The lock on the edition is what the rows' foreign key takes anyway.
+    """
+    ours = session.scalars(_TRANSACTION).one()
+    lock = select(EditionRow.id).where(EditionRow.id == values["edition"]).with_for_update(read=True, key_share=True)
+
+    def work(alone: Session) -> list[int]:
+        alone.execute(lock)
+        if not alone.scalars(_IS_UNDER_WAY, {"transaction": ours}).one():
+            return []
+        return _all_but_latecomers(alone, values, readers)
+
+    return work
+
+
+_TRANSACTION = text("SELECT CAST(pg_current_xact_id() AS text)")
+_IS_UNDER_WAY = text("SELECT pg_xact_status(CAST(:transaction AS xid8)) = 'in progress'")
 
 
 def _all_but_latecomers(session: Session, values: Mapping[str, Any], readers: Sequence[int]) -> list[int]:
