@@ -17,6 +17,7 @@ from rich.text import Text
 from newsletter.cli.output import AsJSON, console, errors, print_facts, table_of
 from newsletter.cli.run import SERVER, check_port
 from newsletter.demo.calendar import END, ZONE
+from newsletter.demo.desk import open_desk
 from newsletter.demo.run import Demo, DemoFacts, Watch, open_demo, run_demo
 from newsletter.embedded import EmbeddedWorker
 from newsletter.errors import InvalidError, PermanentError
@@ -35,7 +36,8 @@ def demo(
     """Run the whole thing on a sample newsroom: nothing to configure, nothing leaves this machine.
 
     Imports five weeks of articles in three languages, replays the calendar for 300 readers, sends every digest over
-    real SMTP to a mail server of its own, and serves the feeds, the archive, the sign-up page and the mailbox.
+    real SMTP to a mail server of its own, and serves the feeds, the archive, the sign-up page, the mailbox and the
+    staff console.
 
     Example:  newsletter demo --once --json
     """
@@ -144,6 +146,9 @@ def _serve(running: Demo, port: int) -> None:
         ("all feeds", "/feeds.opml"),
     ):
         places.add_row(Text(name, style="dim"), f"{address}{path}")
+    desk = open_desk(running.app)
+    places.add_row(Text("console", style="dim"), f"{address}/console")
+    places.add_row("", f"sign in as {desk.email} with {desk.password}")
     errors.print(Text.assemble(("Where to look", "bold"), " (Ctrl-C stops)"), places, sep="\n")
     web = build_web(running.app, extra_routes=mailbox_routes(running.app.settings, running.mails, ZONE))
     with EmbeddedWorker(running.app):
