@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVarTuple
 
 from sqlalchemy import ForeignKey, Select, Text, func, select, text, tuple_, update
 from sqlalchemy.orm import Mapped, aliased, mapped_column
@@ -18,6 +19,8 @@ from newsletter.storage.editions import EditionItemRow, EditionRow
 from newsletter.storage.engine import Session
 from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.variants import VariantItemRow, VariantRow
+
+Columns = TypeVarTuple("Columns")
 
 
 class AudienceRow(Base):
@@ -47,6 +50,22 @@ class ExclusionRow(Base):
     edition_id: Mapped[int] = mapped_column(Identifier, ForeignKey("edition.id", ondelete="CASCADE"), primary_key=True)
     subscription_id: Mapped[int] = mapped_column(Identifier, ForeignKey("subscription.id"), primary_key=True)
     reason: Mapped[Code]  # nothing_chosen | suppressed | paused | has_one_already
+
+
+def beside_audience(query: Select[*Columns], edition_id: int) -> Select[*Columns]:
+    """Put beside each subscription what an edition holds for it: the row of its filter and language, and its own.
+
+    Its own wins, where it has one; either may be missing.
+    """
+    return query.outerjoin(
+        AudienceRow,
+        (AudienceRow.edition_id == edition_id)
+        & (AudienceRow.filter_id == SubscriptionRow.filter_id)
+        & (AudienceRow.language == SubscriptionRow.language),
+    ).outerjoin(
+        AudienceExceptionRow,
+        (AudienceExceptionRow.edition_id == edition_id) & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +116,11 @@ def latecomers(session: Session, edition: Edition, readers: Sequence[int]) -> li
         .where(DeliveryRow.edition_id == edition.id, DeliveryRow.subscriber_id == SubscriptionRow.subscriber_id)
         .exists()
     )
+    readers_of = select(
+        SubscriptionRow.id, SubscriptionRow.filter_id, SubscriptionRow.language, AudienceRow.edition_id.is_not(None)
+    )
     query = (
-        select(
-            SubscriptionRow.id,
-            SubscriptionRow.filter_id,
-            SubscriptionRow.language,
-            AudienceRow.edition_id.is_not(None),
-        )
-        .outerjoin(
-            AudienceRow,
-            (AudienceRow.edition_id == edition.id)
-            & (AudienceRow.filter_id == SubscriptionRow.filter_id)
-            & (AudienceRow.language == SubscriptionRow.language),
-        )
-        .outerjoin(
-            AudienceExceptionRow,
-            (AudienceExceptionRow.edition_id == edition.id)
-            & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
-        )
+        beside_audience(readers_of, edition.id)
         .where(
             one_of_many(SubscriptionRow.id, readers),
             AudienceRow.edition_id.is_(None)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 
 from newsletter.domain.deliveries import NOT_RECEIVED
 from newsletter.domain.editions import Edition, EditionPurpose
-from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow
+from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow, beside_audience
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionItemRow, EditionRow
 from newsletter.storage.engine import Session
@@ -46,26 +46,18 @@ def share_of(session: Session, edition: Edition, subscriber_id: int) -> Share | 
         )
     ).one_or_none()
     query = (
-        select(
-            SubscriptionRow.id,
-            SubscriptionRow.filter_id,
-            SubscriptionRow.language,
-            SubscriptionRow.cadence,
-            AudienceRow.variant_id,
-            AudienceRow.edition_id,
-            AudienceExceptionRow.variant_id,
-            AudienceExceptionRow.edition_id,
-        )
-        .outerjoin(
-            AudienceRow,
-            (AudienceRow.edition_id == edition.id)
-            & (AudienceRow.filter_id == SubscriptionRow.filter_id)
-            & (AudienceRow.language == SubscriptionRow.language),
-        )
-        .outerjoin(
-            AudienceExceptionRow,
-            (AudienceExceptionRow.edition_id == edition.id)
-            & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
+        beside_audience(
+            select(
+                SubscriptionRow.id,
+                SubscriptionRow.filter_id,
+                SubscriptionRow.language,
+                SubscriptionRow.cadence,
+                AudienceRow.variant_id,
+                AudienceRow.edition_id,
+                AudienceExceptionRow.variant_id,
+                AudienceExceptionRow.edition_id,
+            ),
+            edition.id,
         )
         .order_by(SubscriptionRow.id.desc())
         .limit(1)

@@ -16,7 +16,7 @@ from newsletter.domain.deliveries import DeliveryState, Pool, Purpose
 from newsletter.domain.editions import Edition, EditionPurpose, EditionState
 from newsletter.domain.providers import provider_of
 from newsletter.domain.subscriptions import PAUSED
-from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow, latecomers
+from newsletter.storage.audiences import AudienceExceptionRow, AudienceRow, ExclusionRow, beside_audience, latecomers
 from newsletter.storage.bulk import again_after_deadlock, insert_into, one_of_many
 from newsletter.storage.deliveries import DeliveryRow
 from newsletter.storage.editions import EditionRow
@@ -150,23 +150,12 @@ def _readers(edition: Edition, readers: Sequence[int], *columns: Any) -> Any:
     By id alone: each statement sees what others have committed meanwhile, and who has left since the chunk began
     must still be accounted for. The turn before sending looks again.
     """
-    return (
+    people = (
         select(*columns)
         .select_from(SubscriptionRow)
         .join(SubscriberRow, SubscriberRow.id == SubscriptionRow.subscriber_id)
-        .outerjoin(
-            AudienceRow,
-            (AudienceRow.edition_id == edition.id)
-            & (AudienceRow.filter_id == SubscriptionRow.filter_id)
-            & (AudienceRow.language == SubscriptionRow.language),
-        )
-        .outerjoin(
-            AudienceExceptionRow,
-            (AudienceExceptionRow.edition_id == edition.id)
-            & (AudienceExceptionRow.subscription_id == SubscriptionRow.id),
-        )
-        .where(one_of_many(SubscriptionRow.id, readers))
     )
+    return beside_audience(people, edition.id).where(one_of_many(SubscriptionRow.id, readers))
 
 
 def _fan_out_on_postgresql(
