@@ -118,10 +118,11 @@ def _print_story(parts: App, story: Story) -> None:
         "next try": _time(mail.available_at, zone) if mail.state is DeliveryState.QUEUED else None,
         "never after": _time(mail.deadline_at, zone) if mail.state is DeliveryState.QUEUED else None,
         "sender": mail.lease_owner,
-        "sent again": f"{mail.resends} times" if mail.resends else None,
+        "sent again": f"{again} times" if (again := mail.resends + len(story.resent)) else None,
         "its sender died": f"{mail.lapses} times in a row" if mail.lapses else None,
     }
     console.print(facts_table({name: value for name, value in told.items() if value is not None}))
+    _print_resends(story, 0, zone)
     for attempt in story.attempts:
         said = " ".join(str(word) for word in (attempt.code, attempt.enhanced, attempt.reply) if word)
         where = f" at {attempt.stage.upper()}" if attempt.stage else ""
@@ -130,6 +131,7 @@ def _print_story(parts: App, story: Story) -> None:
             f"  {attempt.n}. {_time(attempt.started_at, zone)}  {attempt.outcome}{where}"
             f"{f': {said}' if said else ''} ({took:.1f} s, {_by(attempt.worker)})"
         )
+        _print_resends(story, attempt.n, zone)
     for report in story.reports:
         console.print(f"  {_time(report.reported_at, zone)}  reported {report.outcome} by {report.source}")
     if mail.state is DeliveryState.IN_DOUBT:
@@ -138,7 +140,15 @@ def _print_story(parts: App, story: Story) -> None:
             f"newsletter deliveries settle {mail.id} --accepted|--resend|--failed --why '…'",
             style="yellow",
         )
+    if mail.state is DeliveryState.FAILED and mail.edition_id:
+        point_to("Whether it can go again:", f"newsletter editions resend {mail.edition_id} --dry-run", style="yellow")
     console.print()
+
+
+def _print_resends(story: Story, after: int, zone: ZoneInfo) -> None:
+    for each in story.resent:
+        if each.after == after:
+            console.print(f"     {_time(each.at, zone)}  sent again by {each.by}: {each.why}")
 
 
 def _by(worker: str) -> str:

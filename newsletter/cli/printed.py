@@ -164,7 +164,7 @@ PRINTED: dict[str, object] = {
     "editions list": list[Progress],
     "editions mend": Shape("Mended", {"edition_id": int, "article": str, "mails_changed": int}),
     "editions resend": Shape(
-        "Resend",
+        "ResendReport",
         {"failed": int, "sendable": int, "away": dict[Hindrance, int], "queued": int},
         like=ResendPlan,
     ),

@@ -1,5 +1,6 @@
 """Audit: puts on record who did what, within the transaction that does it."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,22 @@ from newsletter.storage import audit as storage
 
 MOST_LISTED = 1000
 """Acts in one page of the record."""
+
+
+MOST_NAMED = 20
+"""Deliveries that an act names one by one; of more it tells the first and the last."""
+
+
+def name_deliveries(ids: Sequence[int]) -> dict[str, Any]:
+    """Return how an act names deliveries, at least one, in order of id."""
+    return {"deliveries": list(ids)} if len(ids) <= MOST_NAMED else {"from": ids[0], "to": ids[-1]}
+
+
+def names_delivery(details: Mapping[str, Any], delivery_id: int) -> bool:
+    """Say whether an act may be about a delivery: it names it, or some before and behind it."""
+    if "deliveries" in details:
+        return delivery_id in details["deliveries"]
+    return "from" in details and details["from"] <= delivery_id <= details["to"]
 
 
 def record_act(tx: Transaction, act: str, about: str, *, actor: str | None = None, **details: Any) -> None:

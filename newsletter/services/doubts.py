@@ -11,14 +11,12 @@ from typing import TextIO
 from newsletter.dispatch import Doorbell
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.mail.relay_log import Taken, read_postfix_log
-from newsletter.services.audit import record_act
+from newsletter.services.audit import name_deliveries, record_act
 from newsletter.services.context import App, Transaction
 from newsletter.storage import doubts, fanout, inquiries, ledger
 
 CHUNK = 1000
 """Deliveries settled in one transaction, so that senders do not wait for a large log."""
-
-MOST_NAMED = 20
 
 
 class Settlement(StrEnum):
@@ -97,7 +95,7 @@ def _settle(app: App, ids: Sequence[int], how: Settlement, why: str) -> int:
             moved = _move(tx, chunk, how, why)
             settled += moved
             if moved:
-                named = {"deliveries": list(chunk)} if len(chunk) <= MOST_NAMED else {"from": chunk[0], "to": chunk[-1]}
+                named = name_deliveries(chunk)
                 record_act(tx, f"settled as {how.value}", "deliveries", count=moved, why=why[:500], **named)
             _count_anew(tx, chunk)
             if how is Settlement.RESEND and moved:

@@ -1,29 +1,52 @@
 """Inquiries: what became of a mail, told as one reader's story; nothing here writes."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.errors import NotFoundError
 from newsletter.mail.addresses import parse_address
+from newsletter.services.audit import names_delivery
 from newsletter.services.context import App, Transaction
-from newsletter.storage import inquiries, subscribers
+from newsletter.storage import audit, inquiries, subscribers
 from newsletter.storage.inquiries import AttemptRecord, MailRecord, ReportRecord
 
-__all__ = ["MailRecord", "Story", "list_mails", "tell_story"]
+__all__ = ["RESENT", "MailRecord", "Resend", "Story", "list_mails", "tell_story"]
+
+MOST_ACTS = 1000
+"""Acts about an edition among which its resends are looked for, the newest."""
 
 MOST_TOLD = 50
 """Mails of one reader in a story, the newest; `newsletter deliveries list` pages through all."""
 
 
+RESENT = "resent"
+"""The act of whoever sent failed mails of an edition again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """A person's decision that a mail that had failed goes again; *after* the attempt of this number."""
+
+    at: datetime
+    by: str
+    why: str
+    after: int
+
+
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One mail: as it stands, every attempt at it, every report of it, and its *message_id* for a relay's log."""
+    """One mail: as it stands, every attempt at it, every report of it, and its *message_id* for a relay's log.
+
+    *resent*: when it was sent again after it had failed.
+    """
 
     mail: MailRecord
     message_id: str
     attempts: list[AttemptRecord]
     reports: list[ReportRecord]
+    resent: list[Resend]
 
 
 def list_mails(
@@ -61,8 +84,26 @@ def tell_story(app: App, subject: str) -> list[Story]:
         ids = [mail.id for mail in mails]
         attempts = inquiries.load_attempts(tx.session, ids)
         reports = inquiries.load_reports(tx.session, ids)
+        resent = {mail.id: _resends_of(tx, mail, attempts[mail.id]) for mail in mails}
     domain = app.settings.domain
-    return [Story(mail, f"<{mail.mail_token}@{domain}>", attempts[mail.id], reports[mail.id]) for mail in mails]
+    return [
+        Story(mail, f"<{mail.mail_token}@{domain}>", attempts[mail.id], reports[mail.id], resent[mail.id])
+        for mail in mails
+    ]
+
+
+def _resends_of(tx: Transaction, mail: MailRecord, attempts: Sequence[AttemptRecord]) -> list[Resend]:
+    """Return the resends on record that were of this mail, the first one first: those that something came after."""
+    if mail.edition_id is None:
+        return []
+    acts = audit.load_acts(tx.session, about=f"edition {mail.edition_id}", limit=MOST_ACTS)
+    return [
+        Resend(act.at, act.actor, act.details["why"], sum(each.finished_at <= act.at for each in attempts))
+        for act in reversed(acts)
+        if act.act == RESENT
+        and names_delivery(act.details, mail.id)
+        and (mail.state is not DeliveryState.FAILED or mail.state_at > act.at)
+    ]
 
 
 def _find_mail(tx: Transaction, delivery_id: int) -> MailRecord:

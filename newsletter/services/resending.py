@@ -15,10 +15,11 @@ from newsletter.domain.providers import PROVIDERS
 from newsletter.domain.resends import RESENDABLE_FOR, Hindrance, ResendBounds, ResendChoice, parse_choice
 from newsletter.domain.schedule import DEADLINE_AFTER
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.services.audit import record_act
+from newsletter.services.audit import name_deliveries, record_act
 from newsletter.services.canaries import begin_canary
 from newsletter.services.context import App, Transaction
 from newsletter.services.guard import watch
+from newsletter.services.inquiries import RESENT
 from newsletter.services.mends import mend_in_edition
 from newsletter.services.stops import LONGEST_REASON
 from newsletter.services.withdrawals import withdraw_from_edition
@@ -35,9 +36,6 @@ CHUNK = 2000
 """Deliveries queued again in one transaction, so that nobody waits long for the edition's lock."""
 
 ANY = ResendChoice()
-
-RESENT = "resent"
-"""The act on record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +168,15 @@ def _queue_again(app: App, plan: ResendPlan, chunk: Sequence[int], why: str) -> 
         deadline_at = _deadline(tx, edition)
         resends.extend_sending(tx.session, edition.id, deadline_at)
         queued = resends.requeue_failed(tx.session, edition.id, ids, deadline_at=deadline_at)
-        _record(tx, plan, queued, why)
+        _record(tx, plan, ids, queued, why)
         tx.ring(Doorbell.SEND_BULK)
         return queued
 
 
-def _record(tx: Transaction, plan: ResendPlan, mails: int, why: str) -> None:
+def _record(tx: Transaction, plan: ResendPlan, ids: Sequence[int], mails: int, why: str) -> None:
     choice = plan.choice
     chosen: dict[str, Any] = {"code": choice.code or choice.enhanced, "provider": choice.provider}
-    told = {name: value for name, value in chosen.items() if value is not None}
+    told = {name: value for name, value in chosen.items() if value is not None} | name_deliveries(ids)
     record_act(tx, RESENT, f"edition {plan.edition_id}", mails=mails, why=why[:LONGEST_REASON], **told)
 
 

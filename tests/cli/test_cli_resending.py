@@ -11,6 +11,7 @@ from answering import answer
 from newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
+from newsletter.cli import deliveries
 from newsletter.cli.resending import resend
 from newsletter.dispatch import InProcessDispatcher
 from newsletter.domain.editions import EditionState
@@ -63,6 +64,24 @@ def test_a_dry_run_says_who_goes_again_who_does_not_and_what_to_do_about_them(ne
     assert "2 of 3 failed mails can go again." in told
     assert "newsletter subscribers release ADDRESS" in told
     assert EditionState.DONE is newsroom.state(1)
+
+
+def test_a_mails_story_says_what_can_be_done_and_then_what_was(newsroom):
+    def story() -> str:
+        found = CliRunner(env={"COLUMNS": "100"}).invoke(
+            deliveries.app, ["show", "ann@readers.example"], obj=lambda: newsroom.app
+        )
+        return said(found)
+
+    before = story()
+    with newsroom.relay():
+        said(run(newsroom, "--why", "their server is back", "--yes"))
+    after = story()
+
+    assert "newsletter editions resend 1 --dry-run" in before
+    assert re.search(r"1\. .* 550 .* sent again by the service: their server is back 2\. .* accepted", after)
+    assert "sent again 1 times" in after
+    assert "resend 1 --dry-run" not in after
 
 
 def test_without_a_reason_it_is_wrong_use(newsroom):

@@ -19,7 +19,7 @@ from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Verdict
 from newsletter.domain.resends import Cause, Hindrance
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.services import resending
+from newsletter.services import audit, resending
 from newsletter.services.articles import publish_article, withdraw_article
 from newsletter.services.audit import list_acts, note_act
 from newsletter.services.doubts import Settlement, settle
@@ -112,6 +112,24 @@ def test_what_failed_is_sent_again_by_a_real_relay_and_nobody_gets_two(newsroom:
     ]
     [story] = tell_story(newsroom.app, str(after["ann"].id))
     assert [("recipient_failed", 550), ("accepted", 250)] == [(each.outcome, each.code) for each in story.attempts]
+    assert [("the service", WHY, 1)] == [(each.by, each.why, each.after) for each in story.resent]
+    [other] = tell_story(newsroom.app, str(after["cai"].id))
+    assert [] == other.resent
+
+
+def test_a_story_tells_each_resend_where_it_was_made(newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many at once, of which the record names the first and the last, too; not of who stayed away."""
+    monkeypatch.setattr(audit, "MOST_NAMED", 1)
+    edition_id = a_done_edition(newsroom, 3)
+    suppress_address(newsroom.app, "bek@readers.example")
+    for why in ("the first time", "the second time"):
+        resend_failed(newsroom.app, edition_id, why=why)
+        answer(newsroom, Verdict.RECIPIENT_FAILED, Verdict.RECIPIENT_FAILED)
+        finish_editions(newsroom.app)
+    ann, bek = (tell_story(newsroom.app, f"{name}@readers.example")[0] for name in ("ann", "bek"))
+
+    assert [("the first time", 1), ("the second time", 2)] == [(each.why, each.after) for each in ann.resent]
+    assert [] == bek.resent
 
 
 def test_a_second_run_finds_nothing_and_changes_nothing(newsroom: Newsroom) -> None:
@@ -176,7 +194,8 @@ def test_who_did_it_and_why_is_on_record(newsroom: Newsroom) -> None:
     resend_failed(desk, edition_id, choose("550"), why=WHY)
 
     [act] = [act for act in list_acts(newsroom.app, about=f"edition {edition_id}") if act.act == "resent"]
-    assert ("aida", {"mails": 3, "why": WHY, "code": 550}) == (act.actor, act.details)
+    ids = sorted(newsroom.deliveries(edition_id)[name].id for name in READERS[:3])
+    assert ("aida", {"mails": 3, "why": WHY, "code": 550, "deliveries": ids}) == (act.actor, act.details)
 
 
 def by_hindrance(newsroom: Newsroom, edition_id: int) -> dict[Hindrance, int]:

@@ -237,7 +237,13 @@ def test_what_failed_is_sent_again_for_a_reason_and_the_page_says_first_who_gets
         each.headers["location"].partition("?")[2] for each in (answer, again)
     ]
     assert {"queued": 1, "accepted": 1, "in_doubt": 1} == find_progress(app, edition_id).deliveries
-    assert ("operator@staff.example", {"mails": 1, "why": "the relay was mended"}) == (act.actor, act.details)
+    story = operator.get(f"/console/mails/story?of={act.details['deliveries'][0]}").text
+    assert ("operator@staff.example", "the relay was mended", 1) == (
+        act.actor,
+        act.details["why"],
+        act.details["mails"],
+    )
+    assert "sent again by operator@staff.example: the relay was mended" in story
 
 
 def test_the_page_of_an_edition_leads_operators_to_what_failed(desk):
