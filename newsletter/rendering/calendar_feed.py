@@ -1,35 +1,19 @@
 """Calendars of many events (RFC 5545), which calendar programs follow as readers follow feeds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import icalendar
 
-from newsletter.domain.articles import Event
-from newsletter.rendering.calendar import MAX_LINE, PRODUCT, make_event
+from newsletter.rendering.calendar import MAX_LINE, PRODUCT, CalendarEntry, make_event
 from newsletter.rendering.plain import clean
 
 REFRESH = timedelta(hours=4)
 """How often programs are asked to look again (RFC 7986, 5.7)."""
 KEPT = 2000
 """Events whose lines are kept; an event stands in the calendars of a dozen feeds."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalendarEntry:
-    """An event article in one language; *uid* is the event's for ever."""
-
-    event: Event
-    uid: str
-    title: str
-    summary: str
-    url: str
-    modified_at: datetime
-    revision: int
-    language: str
 
 
 def render_calendar_feed(entries: Sequence[CalendarEntry], *, name: str, url: str, zone: str) -> tuple[bytes, int]:
@@ -65,22 +49,9 @@ _EPOCH = 2020
 @lru_cache(maxsize=KEPT)
 def _lines(entry: CalendarEntry) -> bytes | None:
     try:
-        return bytes(_event(entry).to_ical())
+        return bytes(make_event(entry).to_ical())
     except Exception:  # noqa: BLE001  whatever is wrong with one event, the others must not miss out
         return None
-
-
-def _event(entry: CalendarEntry) -> icalendar.Event:
-    return make_event(
-        entry.event,
-        uid=entry.uid,
-        title=entry.title,
-        summary=entry.summary,
-        url=entry.url,
-        modified_at=entry.modified_at,
-        revision=entry.revision,
-        language=entry.language,
-    )
 
 
 @lru_cache(maxsize=64)

@@ -29,7 +29,8 @@ from newsletter.domain.topics import ancestors
 from newsletter.feeds.document import Entry
 from newsletter.feeds.documents import Recipe, fit_entries, write_documents
 from newsletter.feeds.fragments import FragmentCache
-from newsletter.rendering.calendar_feed import CalendarEntry, render_calendar_feed
+from newsletter.rendering.calendar import CalendarEntry
+from newsletter.rendering.calendar_feed import render_calendar_feed
 from newsletter.services.context import Transaction
 from newsletter.services.feed_writing import FeedWriter
 from newsletter.storage import feed_articles, feed_documents

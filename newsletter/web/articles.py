@@ -8,7 +8,7 @@ from starlette.routing import Route
 from newsletter.domain.articles import Article, Translation
 from newsletter.domain.feeds import Facet
 from newsletter.errors import NotFoundError
-from newsletter.rendering.calendar import render_calendar
+from newsletter.rendering.calendar import CalendarEntry, render_calendar
 from newsletter.rendering.words import kind_name
 from newsletter.services.context import App
 from newsletter.services.feed_writing import event_facts
@@ -98,7 +98,7 @@ def _calendar(visit: Visit) -> Response:
         raise NotFoundError("there is no event to put into a calendar")
     article = found.article
     shown = article.best_translation(visit.language.code)
-    body = render_calendar(
+    entry = CalendarEntry(
         found.article.event,
         uid=f"{article.uid}@{visit.app.settings.domain}",
         title=shown.title,
@@ -109,4 +109,4 @@ def _calendar(visit: Visit) -> Response:
         language=shown.language,
     )
     headers = {"content-disposition": f'attachment; filename="{article.uid}.ics"'}
-    return Response(body, media_type=CALENDAR, headers=headers)
+    return Response(render_calendar(entry), media_type=CALENDAR, headers=headers)

@@ -6,7 +6,7 @@ import icalendar
 import pytest
 
 from newsletter.domain.articles import Event
-from newsletter.rendering.calendar import render_calendar
+from newsletter.rendering.calendar import CalendarEntry, render_calendar
 
 START = datetime(2026, 3, 19, 4, tzinfo=UTC)
 FORUM = Event(START, START + timedelta(hours=6), "Asia/Bishkek", "Hotel; Big", "148 B, Street", "Press office")
@@ -22,7 +22,7 @@ def calendar(event=FORUM, **more):
         "modified_at": datetime(2026, 3, 1, tzinfo=UTC),
         "revision": 1,
     }
-    return render_calendar(event, **(values | more))
+    return render_calendar(CalendarEntry(event, **(values | more)))
 
 
 def read(content):
@@ -97,7 +97,3 @@ def test_a_zone_with_summer_time_brings_its_rules():
 
 def test_utc_needs_no_rules():
     assert b"DTSTART:20260319T040000Z" in calendar(Event(START, None, "UTC"))
-
-
-def test_a_cancelled_event_says_so():
-    assert "CANCELLED" == read(calendar(is_cancelled=True))["status"]
