@@ -4,6 +4,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from newsletter.domain.filters import choose
 from newsletter.domain.lists import MailingList
 from newsletter.domain.subscriptions import (
     Choice,
@@ -18,7 +19,7 @@ from newsletter.domain.subscriptions import (
 )
 from newsletter.errors import ConflictError, NotFoundError
 from newsletter.services.context import App, Transaction
-from newsletter.services.filters import NamedFilter, load_names
+from newsletter.services.filters import EVERY_ARTICLE, NamedFilter, load_names
 from newsletter.storage import lists as list_store
 from newsletter.storage import mailings, requests
 from newsletter.storage import subscribers as subscriber_store
@@ -158,6 +159,8 @@ def add_choice(
 
 def filter_of(tx: Transaction, mailing_list: MailingList, named: NamedFilter) -> int:
     """Return the id of a reader's choice, without what the list never carries."""
+    if named == EVERY_ARTICLE:
+        return list_store.intern_filter(tx.session, choose())
     names = load_names(tx)
     carried = list_store.load_filter(tx.session, mailing_list.filter_id)
     return list_store.intern_filter(tx.session, fit_filter(names.find(named), carried, names.ancestors))
