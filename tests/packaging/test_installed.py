@@ -67,7 +67,8 @@ def _install(wheel: Path, folder: Path) -> Path:
     _run([*PIP, "wheel", "--no-build-isolation", *lock, "--wheel-dir", wheels], folder)
     venv.create(environment, with_pip=False)
     python = environment / "bin/python"
-    _run([*PIP, "--python", python, "install", "--no-index", "--no-deps", *wheels.glob("*.whl"), wheel], folder)
+    install = ["install", "--no-index", "--no-deps", "--no-compile"]  # what is imported is compiled then
+    _run([*PIP, "--python", python, *install, *wheels.glob("*.whl"), wheel], folder)
     return python
 
 
