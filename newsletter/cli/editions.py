@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated
@@ -227,6 +228,7 @@ def status(
         return
     for line in lines_of(found, width=console.width):
         console.print(line)
+    _point_to_failed(edition_id, found.state, found.deliveries)
 
 
 def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
@@ -249,6 +251,12 @@ def _print_accounts(parts: App, found: Accounts, *, as_json: bool) -> None:
     console.print(facts_table({name: value for name, value in told.items() if value not in (None, {})}))
     if following := _FOLLOWING.get(found.state):
         point_to(following[0], f"{following[1]} {found.edition_id}", style="yellow")
+    _point_to_failed(found.edition_id, found.state, found.deliveries)
+
+
+def _point_to_failed(edition_id: int, state: EditionState, deliveries: Mapping[DeliveryState, int]) -> None:
+    if deliveries.get(DeliveryState.FAILED) and state is not EditionState.CANCELLED:
+        point_to("What failed, and whether it can go again:", f"newsletter editions resend {edition_id} --dry-run")
 
 
 def _readers(parts: App, found: Accounts) -> dict[str, object]:

@@ -94,7 +94,7 @@ def _show(parts: App, plan: ResendPlan) -> None:
         console.print(f"They have until {until:%Y-%m-%d %H:%M %Z}.", style="dim")
     for words, titles in (("left out, since withdrawn", plan.without), ("with its new words", plan.mended)):
         for title in titles[:MOST_TITLES]:
-            console.print(f"  · {title}: {words}", style="dim", soft_wrap=True)
+            console.print(f"  · {title}: {words}", style="dim")
         if len(titles) > MOST_TITLES:
             console.print(f"  … and {len(titles) - MOST_TITLES} more {words}", style="dim")
     _say_what_else_can_be_done(plan)
@@ -128,7 +128,6 @@ def _say_what_else_can_be_done(plan: ResendPlan) -> None:
         console.print(
             f"{plan.expired:,} more came too late and are not sent again; what a digest held comes with the next one.",
             style="dim",
-            soft_wrap=True,
         )
 
 
@@ -136,6 +135,6 @@ def _say_how_it_goes(parts: App, edition_id: int, queued: int) -> None:
     found = follow_edition(parts, edition_id)
     console.print(f"Queued again: {queued:,}. Edition {edition_id} is {found.state.value}.")
     for why in found.held_by if found.unsent else ():
-        console.print(f"! {why}", style="yellow", soft_wrap=True)
+        console.print(f"! {why}", style="yellow")
     if found.state is EditionState.SENDING:
         point_to("Follow it:", f"newsletter editions status {edition_id} --watch", style="yellow")

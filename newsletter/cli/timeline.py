@@ -31,7 +31,7 @@ def timeline(context: typer.Context, edition_id: EditionId, as_json: AsJSON = Fa
     if not found:
         console.print("No mail of it has come to an end.")
     for line in lines_of(found, parts.settings.zone_info, width=console.width):
-        console.print(line, soft_wrap=True)
+        console.print(line)
 
 
 def lines_of(spans: Sequence[Span], zone: ZoneInfo, *, width: int) -> list[Text]:

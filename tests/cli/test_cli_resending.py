@@ -11,7 +11,7 @@ from answering import answer
 from newsroom import Newsroom
 from typer.testing import CliRunner, Result
 
-from newsletter.cli import deliveries
+from newsletter.cli import deliveries, editions
 from newsletter.cli.resending import resend
 from newsletter.dispatch import InProcessDispatcher
 from newsletter.domain.editions import EditionState
@@ -82,6 +82,19 @@ def test_a_mails_story_says_what_can_be_done_and_then_what_was(newsroom):
     assert re.search(r"1\. .* 550 .* sent again by the service: their server is back 2\. .* accepted", after)
     assert "sent again 1 times" in after
     assert "resend 1 --dry-run" not in after
+
+
+@pytest.mark.parametrize("command", ["show", "status"])
+def test_an_edition_with_failures_points_to_it_and_one_without_does_not(newsroom, command):
+    def told() -> str:
+        return said(CliRunner(env={"COLUMNS": "120"}).invoke(editions.app, [command, "1"], obj=lambda: newsroom.app))
+
+    before = told()
+    with newsroom.relay():
+        said(run(newsroom, "--why", "their server is back", "--yes"))
+
+    assert "newsletter editions resend 1 --dry-run" in before
+    assert "resend" not in told()
 
 
 def test_without_a_reason_it_is_wrong_use(newsroom):
