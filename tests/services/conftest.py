@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from newsletter.storage.engine import Database
 sys.path.append(str(Path(__file__).parents[1] / "mail"))
 
 from newsroom import Newsroom
+from source_server import SourceServer, running_source
 
 
 @pytest.fixture
@@ -37,3 +39,17 @@ def postgresql_newsroom(
 ) -> Newsroom:
     """The same on PostgreSQL alone, for what cannot happen where there is one writer."""
     return Newsroom(App(settings=settings, database=postgresql_database, clock=clock, dispatcher=dispatcher))
+
+
+@pytest.fixture
+def source() -> Iterator[SourceServer]:
+    """A server of feeds and pages on this machine."""
+    with running_source() as running:
+        yield running
+
+
+@pytest.fixture
+def desk(app: App) -> App:
+    """The app, which may ask loopback: the one network that tests may reach."""
+    settings = app.settings.model_copy(update={"reachable_networks": ("127.0.0.0/8",)})
+    return replace(app, settings=settings)

@@ -3,25 +3,20 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
-from source_server import SourceServer, item, rss, running_source
+from polled import LONG, add, articles, counts, news, poll, poll_of
+from source_server import item, rss
 from sqlalchemy import update
 
 from newsletter.dispatch import Doorbell, RecordingDispatcher, Ring
-from newsletter.domain.articles import ArticleState, Kind
+from newsletter.domain.articles import Kind
 from newsletter.domain.sources import SourceState
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
-from newsletter.services import item_pages, polling
-from newsletter.services.articles import list_articles
-from newsletter.services.context import App
-from newsletter.services.polling import PollReport, poll_source, poll_source_now
+from newsletter.services import polling
+from newsletter.services.polling import poll_source, poll_source_now
 from newsletter.services.sources import (
-    add_source,
     list_sources,
     pause_source,
     remove_source,
@@ -29,121 +24,9 @@ from newsletter.services.sources import (
     ring_due_sources,
     show_source,
 )
-from newsletter.services.topics import load_topic_document
 from newsletter.storage import sources as storage
-from newsletter.storage.articles import visible_articles
 from newsletter.storage.audit import load_acts
-from newsletter.storage.engine import database_now
-from newsletter.storage.sources import Poll, PollRow
-
-LONG = "A sentence of the article that its page has and its feed has not, with words enough. " * 8
-
-
-@pytest.fixture
-def source() -> Iterator[SourceServer]:
-    with running_source() as running:
-        yield running
-
-
-@pytest.fixture
-def desk(app: App) -> App:
-    """The app, which may ask loopback: the one network that tests may reach."""
-    settings = app.settings.model_copy(update={"reachable_networks": ("127.0.0.0/8",)})
-    return replace(app, settings=settings)
-
-
-def poll_of(desk: App, slug: str = "press") -> Poll:
-    with desk.reading() as tx:
-        poll = storage.find_poll(tx.session, slug)
-    assert poll is not None
-    return poll
-
-
-def poll(desk: App, slug: str = "press") -> PollReport:
-    return poll_source_now(desk, slug)
-
-
-def add(desk: App, url: str, **values: Any) -> Poll:
-    return add_source(desk, url, **({"name": "Press"} | values))
-
-
-def articles(desk: App) -> dict[str, Any]:
-    with desk.reading() as tx:
-        return {each.title: each for each in list_articles(tx, limit=500).articles}
-
-
-def news(desk: App) -> list[str]:
-    """Return the titles of what lists would mail."""
-    with desk.reading() as tx:
-        since = tx.now - timedelta(days=30)
-        return sorted(
-            each.best_translation("en").title for each in visible_articles(tx.session, now=tx.now, since=since)
-        )
-
-
-def counts(desk: App) -> dict[str, int]:
-    return poll_of(desk).counts
-
-
-def make_due(desk: App) -> None:
-    with desk.transaction() as tx:
-        tx.session.execute(update(PollRow).values(due_at=database_now(tx.session) - timedelta(seconds=1)))
-
-
-class TestFirstPoll:
-    def test_takes_the_newest_and_mails_nothing(self, desk, source):
-        add(desk, source.put("/feed", rss(*(item(number) for number in range(20)))), first_items=5)
-        report = poll(desk)
-
-        assert ("changed", 5) == (report.result, len(report.outcomes))
-        assert {f"Story number {number}" for number in range(15, 20)} == set(articles(desk))
-        assert [] == news(desk)
-
-    def test_what_was_left_out_never_comes_in_and_what_is_new_is_news(self, desk, source):
-        add(desk, source.put("/feed", rss(*(item(number) for number in range(10)))), first_items=3)
-        poll(desk)
-        source.put(
-            "/feed",
-            rss(item(20), *(item(number) for number in range(10)), item(77, pubDate="Sun, 01 Mar 2026 01:00:00 GMT")),
-        )
-        report = poll(desk)
-
-        assert 4 == len(articles(desk))
-        assert ["Story number 20"] == news(desk)
-        assert {"new": 1, "same": 3} == counts(desk)
-        assert 4 == len(report.outcomes)
-
-    def test_mails_what_was_there_where_staff_ask_for_it(self, desk, source):
-        add(desk, source.put("/feed", rss(item(1), item(2))), mails_first=True)
-        poll(desk)
-
-        assert ["Story number 1", "Story number 2"] == news(desk)
-
-    def test_of_no_items_takes_none(self, desk, source):
-        add(desk, source.put("/feed", rss(item(1), item(2))), first_items=0)
-        poll(desk)
-        source.put("/feed", rss(item(3, pubDate="Mon, 16 Mar 2026 02:00:00 GMT"), item(1), item(2)))
-        poll(desk)
-
-        assert ["Story number 3"] == list(articles(desk))
-
-    def test_gives_articles_what_staff_decided(self, desk, source):
-        topics = b"topics: [{slug: water, labels: {en: Water}}, {slug: rivers, labels: {en: Rivers}}]"
-        load_topic_document(desk, "t.yaml", topics)
-        url = source.put(
-            "/feed",
-            rss(
-                item(1, more="<category>Rivers</category><category>Odd</category>"),
-                channel="<language>en-us</language>",
-            ),
-        )
-        add(desk, url, kind=Kind.PRESS_RELEASE, topics=["Water"], language="ky")
-        (outcome,) = poll(desk).outcomes
-        (article,) = articles(desk).values()
-
-        assert (Kind.PRESS_RELEASE, "ky", "press") == (article.kind, article.default_language, article.source)
-        assert 2 == len(article.counting_topics)
-        assert () == outcome.warnings
+from newsletter.storage.sources import PollRow
 
 
 class TestPollAgain:
@@ -309,149 +192,6 @@ class TestEdits:
         poll(desk)
 
         assert 3 == len(articles(desk))
-
-
-class TestWithdrawnAtTheSource:
-    def test_what_falls_off_the_end_stays(self, desk, source):
-        add(desk, source.put("/feed", rss(*(item(number) for number in range(9, 0, -1)))))
-        poll(desk)
-        source.put("/feed", rss(item(11), item(10), *(item(number) for number in range(9, 3, -1))))
-        report = poll(desk)
-
-        assert () == report.withdrawn
-        assert {} == poll_of(desk).missing
-        assert 11 == len(articles(desk))
-
-    @pytest.mark.parametrize(("status", "is_withdrawn"), [(410, True), (404, False), (200, False), (500, False)])
-    def test_what_left_the_middle_is_looked_at(self, desk, source, status, is_withdrawn):
-        link = source.put("/page", "words", status=status)
-        add(desk, source.put("/feed", rss(item(3), item(2, link=link), item(1))))
-        poll(desk)
-        source.put("/feed", rss(item(3), item(1)))
-        report = poll(desk)
-        article = articles(desk)["Story number 2"]
-
-        assert is_withdrawn is bool(report.withdrawn)
-        assert (ArticleState.WITHDRAWN if is_withdrawn else ArticleState.PUBLISHED) == article.state
-
-    def test_a_page_not_found_twice_in_an_hour_is_gone(self, desk, source):
-        link = source.put("/page", "words", status=404)
-        add(desk, source.put("/feed", rss(item(3), item(2, link=link), item(1)), headers={"ETag": '"1"'}))
-        poll(desk)
-        source.put("/feed", rss(item(3), item(1)), headers={"ETag": '"2"'})
-        poll(desk)
-        assert () == poll(desk).withdrawn
-        with desk.transaction() as tx:
-            before = (database_now(tx.session) - timedelta(hours=2)).isoformat()
-            tx.session.execute(update(PollRow).values(missing={"id:item-2": before}))
-        report = poll(desk)
-
-        assert "unchanged" == report.result
-        assert [articles(desk)["Story number 2"].uid] == list(report.withdrawn)
-        assert "its page answers 404" in articles(desk)["Story number 2"].withdrawal_reason
-
-    def test_a_tombstone_withdraws(self, desk, source):
-        atom = (
-            '<feed xmlns="http://www.w3.org/2005/Atom" xmlns:at="http://purl.org/atompub/tombstones/1.0">'
-            "<title>Press</title><id>tag:x</id>{}</feed>"
-        )
-        entry = (
-            "<entry><id>tag:x,1</id><title>One</title><published>2026-03-13T00:00:00Z</published>"
-            f"<content>{LONG}</content></entry>"
-        )
-        add(desk, source.put("/feed", atom.format(entry)))
-        poll(desk)
-        source.put("/feed", atom.format('<at:deleted-entry ref="tag:x,1" when="2026-03-15T00:00:00Z"/>'))
-        (uid,) = poll(desk).withdrawn
-
-        assert (uid, ArticleState.WITHDRAWN) == (articles(desk)["One"].uid, articles(desk)["One"].state)
-
-    def test_a_feed_whose_ids_all_changed_withdraws_nothing(self, desk, source):
-        gone = source.put("/gone", status=410)
-        add(desk, source.put("/feed", rss(*(item(number, link=gone) for number in range(6)))))
-        poll(desk)
-        source.put("/feed", rss(*(item(number) for number in range(20, 26)), item(5, link=gone)))
-
-        assert () == poll(desk).withdrawn
-
-
-class TestFullText:
-    PAGE = (
-        '<html><head><meta property="og:image" content="/lead.jpg"><meta property="og:image:alt" content="The bridge">'
-        f"</head><body><nav><a href='/'>Home</a></nav><article><h1>A title</h1><p>{LONG}</p></article></body></html>"
-    )
-
-    def test_comes_from_the_page_where_a_feed_has_an_excerpt(self, desk, source):
-        link = source.put("/page", self.PAGE, headers={"Content-Type": "text/html; charset=utf-8"})
-        add(desk, source.put("/feed", rss(item(1, link=link, description="The beginning of it."))))
-        poll(desk)
-        (article,) = articles(desk).values()
-
-        assert "its feed has not" in article.own_translation.body_html
-        assert "Home" not in article.own_translation.body_html
-        assert "The beginning of it." == article.own_translation.summary
-        assert (source.url + "/lead.jpg", "The bridge") == (article.image_url, article.own_translation.image_alt)
-
-    def test_is_fetched_once(self, desk, source):
-        link = source.put("/page", self.PAGE)
-        add(desk, source.put("/feed", rss(item(1, link=link, description="The beginning."))))
-        poll(desk)
-        source.put(
-            "/feed",
-            rss(item(2), item(1, link=link, description="The beginning.", pubDate="Sat, 14 Mar 2026 01:00:00 GMT")),
-        )
-        poll(desk)
-
-        assert 1 == len(source.requests("/page"))
-        assert 2 == len(articles(desk))
-
-    @pytest.mark.parametrize(
-        "page",
-        [
-            pytest.param({"status": 404}, id="none"),
-            pytest.param({"body": "%PDF-1.7", "headers": {"Content-Type": "application/pdf"}}, id="no page"),
-            pytest.param({"body": "<p>Accept our cookies</p>"}, id="nothing on it"),
-            pytest.param({"body": "<div>" * 500 + LONG}, id="too deep"),
-            pytest.param({"body": b"\0\1\2" * 900}, id="binary"),
-            pytest.param({"body": b"x" * 2_000_000}, id="too large"),
-        ],
-    )
-    def test_that_cannot_be_had_leaves_the_excerpt(self, desk, source, page):
-        link = source.put("/page", **page)
-        add(desk, source.put("/feed", rss(item(1, link=link, description="The beginning of it."))))
-        (outcome,) = poll(desk).outcomes
-        (article,) = articles(desk).values()
-
-        assert ArticleState.PUBLISHED == article.state
-        assert "The beginning of it." == article.own_translation.summary
-        assert any("the feed's excerpt was taken" in each for each in outcome.warnings)
-
-    def test_of_slow_pages_is_left_for_the_next_poll(self, desk, source, monkeypatch):
-        """Those that were fetched are published; the rest come a minute later, and none twice."""
-        add(desk, source.put("/feed", rss(item(0))))
-        poll(desk)
-        link = source.put("/page", self.PAGE)
-        excerpts = [item(number, link=f"{link}?{number}", description="Short.") for number in range(1, 4)]
-        for number in range(1, 4):
-            source.put(f"/page?{number}", self.PAGE.replace("A sentence", f"Sentence {number} of its own"))
-        source.put("/feed", rss(*excerpts, item(0)), headers={"ETag": '"1"'})
-        monkeypatch.setattr(item_pages, "PAGES_SECONDS", -1)
-        poll(desk)
-        found = poll_of(desk)
-        monkeypatch.setattr(item_pages, "PAGES_SECONDS", 60)
-
-        assert 1 == len(articles(desk))
-        assert found.due_at - found.polled_at <= timedelta(minutes=1)
-        poll(desk)
-        assert 4 == len(articles(desk))
-        assert 4 == len(source.requests("/page?1") + source.requests("/page?2") + source.requests("/page?3")) + 1
-
-    def test_is_not_fetched_where_staff_do_not_want_it(self, desk, source):
-        link = source.put("/page", self.PAGE)
-        add(desk, source.put("/feed", rss(item(1, link=link, description="Short."))), takes_full_text=False)
-        poll(desk)
-
-        assert [] == source.requests("/page")
 
 
 JSON_FEED = {
