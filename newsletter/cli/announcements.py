@@ -110,7 +110,8 @@ def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError(f"{file} cannot be read: {error}; it must be Markdown in UTF-8") from error
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise InvalidError(f"{file} cannot be read: {why}; name a file of Markdown in UTF-8") from error
 
 
 def _let_go(parts: App, found: Announced, *, yes: bool, draft: bool, at: datetime | None, as_json: bool) -> None:

@@ -1,11 +1,10 @@
 """`newsletter api-clients`: programs that may bring articles in."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, get_app, local, print_facts, table_of
 from newsletter.services import api as service
 
 app = typer.Typer(no_args_is_help=True, help="API clients: programs that may bring articles in, each with a token.")
@@ -41,7 +40,8 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
     """List all clients, revoked ones too."""
     found = service.list_api_clients(get_app(context))
     rows = [
-        [each.name, each.source, _when(each.created_at), _when(each.used_at), _when(each.revoked_at)] for each in found
+        [each.name, each.source, *(local(context, at) for at in (each.created_at, each.used_at, each.revoked_at))]
+        for each in found
     ]
     columns = ["client", "source", "added", "used", "revoked"]
     print_facts(found, as_json=as_json, table=table_of(columns, rows, spare=["added"]))
@@ -55,7 +55,3 @@ def revoke(context: typer.Context, name: Name) -> None:
     """
     service.revoke_api_client(get_app(context), name)
     console.print(f"{name} is not let in any more.")
-
-
-def _when(at: datetime | None) -> str:
-    return "–" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

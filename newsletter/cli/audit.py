@@ -51,5 +51,14 @@ def audit(
 
 
 def _told(act: Act) -> str:
-    details = "; ".join(f"{name} {plain(value)}" for name, value in act.details.items())
+    details = "; ".join(f"{name} {_in_words(plain(value))}" for name, value in act.details.items())
     return f"{act.act} {act.about}" + (f": {details}" if details else "")
+
+
+def _in_words(value: object) -> str:
+    """Write lists and their parts as a person would; what kind a part is of comes first."""
+    if isinstance(value, list):
+        return ", ".join(map(_in_words, value)) or "none"
+    if isinstance(value, dict):
+        return " ".join(_in_words(value[name]) for name in sorted(value, key=lambda name: (name != "kind", name)))
+    return str(value)

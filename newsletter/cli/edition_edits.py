@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, plain, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, get_app, local, plain, print_facts, table_of
 from newsletter.domain.edition_edits import EditKind
 from newsletter.services.edition_edits import (
     Change,
@@ -79,7 +79,7 @@ def edit(
     changes += [_summary(each) for each in summary or ()]
     wanted = [each.strip() for each in (order or "").split(",") if each.strip()]
     changes += [Change(EditKind.ORDER, each, words=str(place)) for place, each in enumerate(wanted, start=1)]
-    _print(edit_edition(get_app(context), edition_id, changes), as_json=as_json)
+    _print(context, edit_edition(get_app(context), edition_id, changes), as_json=as_json)
 
 
 def diff(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False) -> None:
@@ -87,7 +87,7 @@ def diff(context: typer.Context, edition_id: EditionId, as_json: AsJSON = False)
 
     Example:  newsletter editions diff 12
     """
-    _print(diff_edition(get_app(context), edition_id), as_json=as_json)
+    _print(context, diff_edition(get_app(context), edition_id), as_json=as_json)
 
 
 def mend(
@@ -123,7 +123,7 @@ def _summary(text: str) -> Change:
     return Change(EditKind.SUMMARY, match["article"], match["language"], match["words"])
 
 
-def _print(found: EditionDiff, *, as_json: bool) -> None:
+def _print(context: typer.Context, found: EditionDiff, *, as_json: bool) -> None:
     if as_json:
         print_facts(found, as_json=True)
         return
@@ -137,7 +137,7 @@ def _print(found: EditionDiff, *, as_json: bool) -> None:
     if not found.changes:
         console.print("Nothing was changed; it is the automatic edition.", style="dim")
     for change in found.changes:
-        console.print(_told(change), style="dim")
+        console.print(f"{local(context, change.at) or 'not recorded'}  {_told(change)}", style="dim")
 
 
 def _how(item: ItemFacts, automatic: dict[str, ItemFacts]) -> str:
@@ -154,6 +154,5 @@ def _how(item: ItemFacts, automatic: dict[str, ItemFacts]) -> str:
 
 
 def _told(change: EditFacts) -> str:
-    when = f"{change.at:%Y-%m-%d %H:%M} UTC" if change.at else "not recorded"
     what = " ".join(str(part) for part in (plain(change.kind), change.language, change.title) if part)
-    return f"{when}  {change.actor}  {what}" + (f": {change.words}" if change.words else "")
+    return f"{change.actor}  {what}" + (f": {change.words}" if change.words else "")

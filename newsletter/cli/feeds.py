@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from newsletter.cli.output import AsJSON, console, errors, get_app, point_to, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, errors, get_app, local, point_to, print_facts, table_of
 from newsletter.errors import PermanentError
 from newsletter.services import feeds as service
 from newsletter.services.feed_rebuilding import FeedBuilt, rebuild_feeds
@@ -40,7 +40,7 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
             each.feed.slug,
             each.feed.title,
             each.feed.entry_count,
-            f"{each.changed_at:%Y-%m-%d %H:%M} UTC" if each.changed_at else None,
+            local(context, each.changed_at),
             f"{each.size / KIB:,.0f} KB",
             _state(each),
         ]

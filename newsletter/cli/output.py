@@ -68,6 +68,11 @@ def print_facts(facts: object, *, as_json: bool, table: Table | None = None) -> 
         console.print(facts_table(plain(facts)))
 
 
+def local(context: typer.Context, at: datetime | None) -> str | None:
+    """Return a moment as the newsroom's clock has it, with its zone; None: it has not come."""
+    return f"{at.astimezone(get_app(context).settings.zone_info):%Y-%m-%d %H:%M %Z}" if at else None
+
+
 def point_to(words: str, command: str, *, style: str = "") -> None:
     """Say what can be done next; a command that has no room beside the words gets a line of its own, to be copied."""
     line = f"{words}  {command}"

@@ -1,12 +1,11 @@
 """`newsletter sources`: where articles come from; which feeds are polled, and how that goes."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, point_to, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, local, plain, point_to, print_facts, table_of
 from newsletter.domain.articles import Kind
 from newsletter.domain.sources import SourceState
 from newsletter.errors import TransientError
@@ -17,7 +16,6 @@ from newsletter.services.sources import SourceFacts
 app = typer.Typer(no_args_is_help=True, help="Sources: feeds that are polled, and all else that articles come from.")
 
 Slug = Annotated[str, typer.Argument(help="The source's slug, as `sources list` shows it.")]
-NO_NEWS = "–"
 
 
 @app.command()
@@ -60,7 +58,7 @@ def add(
         first_items=first,
         mails_first=mail_first,
     )
-    _print(service.show_source(parts, poll.slug), as_json=as_json)
+    _print(context, service.show_source(parts, poll.slug), as_json=as_json)
     if not as_json:
         if name is None:
             console.print("\nIt is called after its host; remove it and add it with --name for another.", style="dim")
@@ -72,7 +70,14 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
     """List all sources, with what is the matter with those that are polled."""
     found = service.list_sources(get_app(context))
     rows = [
-        [each.count.slug, each.count.title, each.count.article_count, _state(each), _polled(each), _problem(each)]
+        [
+            each.count.slug,
+            each.count.title,
+            each.count.article_count,
+            _state(each),
+            _polled(context, each),
+            _problem(each),
+        ]
         for each in found
     ]
     columns = ["source", "title", "articles", "state", "polled", "problem"]
@@ -85,7 +90,7 @@ def show(context: typer.Context, slug: Slug, as_json: AsJSON = False) -> None:
 
     Example:  newsletter sources show press
     """
-    _print(service.show_source(get_app(context), slug), as_json=as_json)
+    _print(context, service.show_source(get_app(context), slug), as_json=as_json)
 
 
 @app.command()
@@ -113,7 +118,7 @@ def pause(
     """Poll a source no more until it is resumed."""
     parts = get_app(context)
     service.pause_source(parts, slug, reason=reason)
-    _print(service.show_source(parts, slug), as_json=as_json)
+    _print(context, service.show_source(parts, slug), as_json=as_json)
 
 
 @app.command()
@@ -121,7 +126,7 @@ def resume(context: typer.Context, slug: Slug, as_json: AsJSON = False) -> None:
     """Poll a source again, at once; one too that its server had closed."""
     parts = get_app(context)
     service.resume_source(parts, slug)
-    _print(service.show_source(parts, slug), as_json=as_json)
+    _print(context, service.show_source(parts, slug), as_json=as_json)
 
 
 @app.command()
@@ -145,7 +150,7 @@ def _print_report(report: PollReport) -> None:
         console.print(f"{report.source}: nothing new.")
 
 
-def _print(found: SourceFacts, *, as_json: bool) -> None:
+def _print(context: typer.Context, found: SourceFacts, *, as_json: bool) -> None:
     if as_json:
         print_facts(_facts(found), as_json=True)
         return
@@ -163,10 +168,10 @@ def _print(found: SourceFacts, *, as_json: bool) -> None:
             "topics": list(poll.topics),
             "language": poll.language,
             "full text": poll.takes_full_text,
-            "polled": _when(poll.polled_at),
-            "fine": _when(poll.succeeded_at),
-            "changed": _when(poll.changed_at),
-            "next": _when(poll.due_at) if poll.state is SourceState.ACTIVE else None,
+            "polled": local(context, poll.polled_at),
+            "fine": local(context, poll.succeeded_at),
+            "changed": local(context, poll.changed_at),
+            "next": local(context, poll.due_at) if poll.state is SourceState.ACTIVE else None,
             "last document": poll.counts or None,
             "problem": f"{poll.problem} ({poll.failures} in a row)" if poll.problem else None,
             "hub": f"{poll.hub_url} ({poll.hub_state})" if poll.hub_url else None,
@@ -206,9 +211,5 @@ def _problem(found: SourceFacts) -> str:
     return found.poll.problem or found.poll.state_reason
 
 
-def _polled(found: SourceFacts) -> str:
-    return _when(found.poll.polled_at if found.poll else None)
-
-
-def _when(at: datetime | None) -> str:
-    return NO_NEWS if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+def _polled(context: typer.Context, found: SourceFacts) -> str | None:
+    return local(context, found.poll.polled_at) if found.poll else None

@@ -1,11 +1,10 @@
 """`newsletter staff`: who may use the console."""
 
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, get_app, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, get_app, local, print_facts, table_of
 from newsletter.services import staff as service
 from newsletter.services.staff import NewPassword, Role
 
@@ -35,7 +34,11 @@ def list_all(context: typer.Context, as_json: AsJSON = False) -> None:
     """List all accounts, disabled ones too."""
     found = service.list_accounts(get_app(context))
     rows = [
-        [each.email, each.role.value, _when(each.created_at), _when(each.signed_in_at), _when(each.disabled_at)]
+        [
+            each.email,
+            each.role.value,
+            *(local(context, at) for at in (each.created_at, each.signed_in_at, each.disabled_at)),
+        ]
         for each in found
     ]
     columns = ["account", "role", "added", "signed in last", "disabled"]
@@ -100,7 +103,3 @@ def _print_password(made: NewPassword, base_url: str, *, as_json: bool) -> None:
         f"{made.email} may sign in as {made.role.value} at {base_url}/console\nThe password, shown this once:\n"
     )
     console.print(made.password, soft_wrap=True)
-
-
-def _when(at: datetime | None) -> str:
-    return "–" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"

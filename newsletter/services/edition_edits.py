@@ -98,8 +98,7 @@ def edit_edition(app: App, edition_id: int, changes: Sequence[Change]) -> Editio
             )
         edits = [_checked(tx, mailing_list, edition, change) for change in changes]
         storage.add_edits(tx.session, edition_id, edits, actor=tx.actor)
-        told = [{name: value for name, value in _plain(edit).items() if value is not None} for edit in edits]
-        record_act(tx, "edited", f"edition {edition_id}", changes=told)
+        record_act(tx, "edited", f"edition {edition_id}", changes=_for_the_record(tx, edits))
         if edition.state is EditionState.REVIEW:
             compose_again(tx, mailing_list, edition)
         return _diff(tx, edition)
@@ -136,8 +135,20 @@ def diff_edition(app: App, edition_id: int) -> EditionDiff:
         return _diff(tx, _load(tx, edition_id))
 
 
-def _plain(edit: Edit) -> dict[str, object]:
-    return {"kind": edit.kind.value, "article": edit.article_id, "language": edit.language, "words": edit.words}
+def _for_the_record(tx: Transaction, edits: Sequence[Edit]) -> list[dict[str, object]]:
+    """Return changes with the names that staff know articles by."""
+    ids = {edit.article_id for edit in edits if edit.article_id is not None}
+    uids = {each.id: each.uid for each in article_store.load_articles(tx.session, ids)}
+    told = [
+        {
+            "kind": edit.kind.value,
+            "article": uids.get(edit.article_id or 0),
+            "language": edit.language,
+            "words": edit.words,
+        }
+        for edit in edits
+    ]
+    return [{name: value for name, value in each.items() if value is not None} for each in told]
 
 
 def _load(tx: Transaction, edition_id: int, *, for_update: bool = False) -> Edition:

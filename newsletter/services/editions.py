@@ -407,7 +407,7 @@ def edition_progress(tx: Transaction, edition: Edition) -> Progress:
         state=edition.state,
         skip_reason=edition.skip_reason,
         slot_at=edition.slot_at,
-        items=len(edition_store.edition_items(tx.session, edition.id)),
+        items=sum(not taken_out for _, taken_out in edition_store.edition_items(tx.session, edition.id)),
         variants=variant_store.variant_count(tx.session, edition.id),
         candidates=edition.candidate_count,
         deliveries=ledger.counts_by_state(tx.session, edition.id),

@@ -121,7 +121,7 @@ def _told(tx: Transaction, edition: Edition, share: Share) -> str:
     """Say in words what became of a reader's mail."""
     if share.delivery_id is not None:
         fate = edition_shares.fate_of(tx.session, share.delivery_id)
-        return f"{fate.state}" + (f": {fate.reason}" if fate.reason else _at(fate.accepted_at))
+        return f"{fate.state}" + (f": {fate.reason}" if fate.reason else _at(tx, fate.accepted_at))
     if reason := edition_shares.exclusion_of(tx.session, edition.id, share.subscription_id):
         return _EXCLUDED.get(reason, reason)
     if share.variant_id is not None:
@@ -131,8 +131,8 @@ def _told(tx: Transaction, edition: Edition, share: Share) -> str:
     return "they get none: nothing in it is for their choice"
 
 
-def _at(moment: datetime | None) -> str:
-    return f" {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
+def _at(tx: Transaction, moment: datetime | None) -> str:
+    return f" {moment.astimezone(tx.settings.zone_info):%Y-%m-%d %H:%M %Z}" if moment else ""
 
 
 _EXCLUDED: Mapping[str, str] = {

@@ -146,7 +146,7 @@ class TestEditions:
         first = run(newsroom, str(edition_id), of=editions_cli.cancel, answer="y\n")
         second = run(newsroom, str(edition_id), of=editions_cli.cancel, answer="y\n")
 
-        assert "Mails that will not be sent: 2." in first.stdout
+        assert "Mails of edition 2 that will not be sent: 2." in first.stdout
         assert isinstance(second.exception, ConflictError)
         assert "Cancel edition" not in second.stderr
 

@@ -72,6 +72,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory, sqlite_template) -> Iterator[
         desk.home.mkdir()
         (desk.home / "newsletter.db").write_bytes(sqlite_template.read_bytes())
         patch.setenv("NEWSLETTER_SMTP_URL", server.url)
+        patch.setenv("NEWSLETTER_ZONE", "Asia/Bishkek")
         written(desk)
         for typed in FURNISHED_BY:
             done = ran(desk, typed)
@@ -130,14 +131,21 @@ def ran(desk: Desk, typed: str, *, columns: int | None = None) -> Result:
 @pytest.mark.parametrize("typed", LISTINGS)
 def test_a_narrow_terminal_breaks_no_word_and_cuts_no_line(desk, typed):
     """Each word stands there as it does in a pipe; only a slug may go on in the next line, behind a hyphen."""
-    in_a_pipe = ran(desk, typed).stdout
-    told = ran(desk, typed, columns=NARROW).stdout
-    known = set(in_a_pipe.split())
+    in_a_pipe, in_a_terminal = ran(desk, typed), ran(desk, typed, columns=NARROW)
+    assert (0, 0) == (in_a_pipe.exit_code, in_a_terminal.exit_code) or typed == "doctor", in_a_pipe.exception
+    told, known = in_a_terminal.stdout, set(in_a_pipe.stdout.split())
     known |= {part for word in known for part in between_hyphens(word)}
 
     assert told.strip(), typed
+    assert "UTC" not in told, "moments are told by the newsroom's clock"
     assert [] == [line for line in told.splitlines() if len(line) > NARROW and not line.startswith("  newsletter ")]
     assert set() == {word for word in told.split() if word not in known and not re.fullmatch(r"[\d:.,]+", word)}
+
+
+def test_the_record_tells_changes_in_words(desk):
+    dropped = desk.facts("editions", "diff", "2")["changes"][0]["uid"]
+
+    assert f"edited edition 2: changes drop {dropped} противоречит" in ran(desk, "audit").stdout
 
 
 def between_hyphens(word: str) -> Iterator[str]:

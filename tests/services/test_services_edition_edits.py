@@ -86,6 +86,7 @@ def test_every_change_is_on_record_with_who_and_why(reviewed):
     ]
     assert all(each.at for each in found.changes)
     assert ("edited", ["drop", "pin"]) == (act.act, [each["kind"] for each in act.details["changes"]])
+    assert [each.uid for each in found.changes] == [each["article"] for each in act.details["changes"]]
     assert 4 == len(found.automatic)
     assert 3 == len(found.edited)
 
