@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from socket import AF_INET, AF_INET6, create_server
 from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -64,6 +65,11 @@ def check_port(host: str, port: int) -> None:
         raise InvalidError(f"port {port} of {host} cannot be used: {why}; choose another with --port") from error
 
 
+def leads_elsewhere(base_url: str) -> bool:
+    """Say whether the public address is another's than this machine's, so that a proxy there must pass requests on."""
+    return urlsplit(base_url).hostname not in ("localhost", "127.0.0.1", "::1")
+
+
 @contextmanager
 def _ended_by_term() -> Iterator[None]:
     """Let TERM end this process by way of every `with`, so that mail under way is recorded; uvicorn hands it back."""
@@ -81,6 +87,8 @@ def _serve(context: typer.Context, host: str, port: int) -> None:
 
     app = get_app(context)
     console.print(f"Serving {app.settings.name} on http://{host}:{port}/ · Ctrl-C stops")
+    if leads_elsewhere(app.settings.base_url):
+        console.print(f"Links and sign-ins go by {app.settings.base_url}, which has to lead here", style="dim")
     uvicorn.run(build_web(app), host=host, port=port, **SERVER)
 
 
