@@ -226,7 +226,7 @@ def status(
     if as_json:
         print_facts(found, as_json=True)
         return
-    for line in lines_of(found, width=console.width):
+    for line in lines_of(found, width=console.width, zone=parts.settings.zone_info):
         console.print(line)
     _point_to_failed(edition_id, found.state, found.deliveries)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from newsletter import __version__
 from newsletter.cli.groups import CommandGroup
@@ -108,6 +109,5 @@ def main() -> None:
     try:
         cli()
     except NewsletterError as error:
-        errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error))
+        errors.print(Text.assemble(("error:", "bold red"), f" {error}"))
         sys.exit(1)

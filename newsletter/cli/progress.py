@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, tzinfo
 
 import typer
 from rich.console import Group
@@ -52,7 +53,9 @@ class Pace:
         return (count - first) / (now - begun_at) if now - begun_at >= FEWEST_SECONDS else None
 
 
-def lines_of(found: EditionStatus, *, width: int, pace: float | None = None, idle: bool = False) -> list[Text]:
+def lines_of(
+    found: EditionStatus, *, width: int, zone: tzinfo = UTC, pace: float | None = None, idle: bool = False
+) -> list[Text]:
     """Return how far an edition is, in lines no longer than *width*; *idle*: no worker gives a sign of life."""
     per_second = found.per_second if pace is None else pace
     lines = [
@@ -78,7 +81,8 @@ def lines_of(found: EditionStatus, *, width: int, pace: float | None = None, idl
     ]
     lines += [Text(line) for line in _wrapped("not accepted: ", troubles, width)]
     if found.next_due_at and found.unsent:
-        lines.append(Text(f"the next try is due at {found.next_due_at:%H:%M:%S} UTC", style="dim"))
+        due_at = found.next_due_at.astimezone(zone)
+        lines.append(Text(f"the next try is due at {due_at:%H:%M:%S %Z}", style="dim"))
     lines += [Text(f"! {why}", style="yellow") for why in found.held_by]
     if idle and found.unsent:
         lines.append(
@@ -189,7 +193,7 @@ def _watch(
     rest: Callable[[float], None] = time.sleep,
 ) -> None:
     pace = Pace()
-    with _screen(as_json=as_json) as show:
+    with _screen(parts.settings.zone_info, as_json=as_json) as show:
         while True:
             asked_at = time.monotonic()
             try:
@@ -211,7 +215,7 @@ Show = Callable[..., None]
 
 
 @contextmanager
-def _screen(*, as_json: bool) -> Iterator[Show]:
+def _screen(zone: tzinfo, *, as_json: bool) -> Iterator[Show]:
     if as_json:
         yield _print_json
     elif console.is_terminal:
@@ -219,7 +223,7 @@ def _screen(*, as_json: bool) -> Iterator[Show]:
 
             def show(found: EditionStatus, pace: float | None, *, idle: bool, is_last: bool) -> None:
                 del is_last
-                lines = lines_of(found, width=console.width, pace=pace, idle=idle)
+                lines = lines_of(found, width=console.width, zone=zone, pace=pace, idle=idle)
                 live.update(Group(*map(_cut, lines)), refresh=True)
 
             yield show
