@@ -11,9 +11,20 @@ from desk import Desk
 sys.path.append(str(Path(__file__).parents[1] / "services"))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def logs_of_module() -> Iterator[None]:
+    """Put the configuration of logs back: a command writes them to its own standard error, which is closed later.
+
+    Before any other fixture of a module, since some of those run commands too.
+    """
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[None]:
-    """Put the configuration of logs back: a command writes them to its own standard error, which is closed later."""
+    """Do the same after each test."""
     before = structlog.get_config()
     yield
     structlog.configure(**before)
