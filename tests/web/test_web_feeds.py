@@ -263,7 +263,9 @@ def test_another_process_is_seen_after_a_moment(newsroom, monkeypatch):
     seconds = Seconds()
     cache = DocumentCache(newsroom.app, seconds)
     old = cache.load("all-en.atom")
-    monkeypatch.setattr("newsletter.services.feed_rebuilding.SWAPS", type("Deaf", (), {"note": staticmethod(lambda: None)}))
+    monkeypatch.setattr(
+        "newsletter.services.feed_rebuilding.SWAPS", type("Deaf", (), {"note": staticmethod(lambda: None)})
+    )
     newsroom.later(hours=1).publish(2)
     newsroom.rebuild()
 
