@@ -6,6 +6,7 @@ import shlex
 import sqlite3
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from desk import NOW, Desk, commands
@@ -64,22 +65,36 @@ LISTINGS = (
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, sqlite_template) -> Iterator[Desk]:
-    """A newsroom in which every name is long, with an edition that was sent and another that waits for review."""
+def furnished(tmp_path_factory: pytest.TempPathFactory, sqlite_template) -> Iterator[tuple[Path, str]]:
+    """A newsroom in which every name is long, with an edition that was sent and another that waits for review.
+
+    Its folder and its relay; the environment is each test's own, since others run between them.
+    """
     folder = tmp_path_factory.mktemp("narrow")
-    with pytest.MonkeyPatch.context() as patch, MailServer() as server:
-        desk = Desk(folder / "home", folder, patch)
-        desk.home.mkdir()
-        (desk.home / "newsletter.db").write_bytes(sqlite_template.read_bytes())
-        patch.setenv("NEWSLETTER_SMTP_URL", server.url)
-        patch.setenv("NEWSLETTER_ZONE", "Asia/Bishkek")
-        written(desk)
-        for typed in FURNISHED_BY:
-            done = ran(desk, typed)
-            assert 0 == done.exit_code, (typed, done.output)
-        ran(desk, f"sources poll {SOURCE}")
-        followed(desk)
-        yield desk
+    (folder / "home").mkdir()
+    (folder / "home" / "newsletter.db").write_bytes(sqlite_template.read_bytes())
+    with MailServer() as server:
+        with pytest.MonkeyPatch.context() as patch:
+            desk = at_desk(folder, server.url, patch)
+            written(desk)
+            for typed in FURNISHED_BY:
+                done = ran(desk, typed)
+                assert 0 == done.exit_code, (typed, done.output)
+            ran(desk, f"sources poll {SOURCE}")
+            followed(desk)
+        yield folder, server.url
+
+
+@pytest.fixture
+def desk(furnished: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A desk in that newsroom."""
+    return at_desk(*furnished, monkeypatch)
+
+
+def at_desk(folder: Path, relay: str, patch: pytest.MonkeyPatch) -> Desk:
+    patch.setenv("NEWSLETTER_SMTP_URL", relay)
+    patch.setenv("NEWSLETTER_ZONE", "Asia/Bishkek")
+    return Desk(folder / "home", folder, patch)
 
 
 def written(desk: Desk) -> None:
