@@ -382,8 +382,8 @@ def finish_fan_out(session: Session, edition_id: int, *, now: datetime) -> None:
     """Note that every reader of the edition has been seen.
 
     After many, PostgreSQL looks at the deliveries anew, and at what else has grown much since it last did: where it
-    still believes a table empty, as after a first import, it finds a reader's subscription by walking through the
-    list's, for each mail.
+    still believes a table empty, as after a first import or where all rows were deleted and others came into their
+    pages, it finds a reader's subscription by walking through the list's, for each mail.
     """
     seen = session.scalar(
         update(EditionRow)
@@ -399,7 +399,8 @@ def finish_fan_out(session: Session, edition_id: int, *, now: datetime) -> None:
 _GROWN = text("""
 SELECT relname FROM pg_class
  WHERE oid = ANY(CAST(ARRAY['subscription', 'subscriber', 'variant'] AS regclass[]))
-   AND pg_relation_size(oid) > 1.2 * relpages * CAST(current_setting('block_size') AS bigint)""")
+   AND (reltuples <= 0
+        OR pg_relation_size(oid) > 1.2 * relpages * CAST(current_setting('block_size') AS bigint))""")
 
 
 def exclusion_counts(session: Session, edition_id: int) -> dict[str, int]:
