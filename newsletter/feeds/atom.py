@@ -1,31 +1,25 @@
 """Atom 1.0 (RFC 4287)."""
 
-from dataclasses import replace
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from feedgen.feed import FeedGenerator
 
 from newsletter.domain.feeds import FeedFormat
 from newsletter.feeds.document import Entry, Head
-from newsletter.feeds.generator import EPOCH, HEADS_KEPT, MendedEntry, make_generator, styled, write_fragment
+from newsletter.feeds.generator import MendedEntry, make_generator, styled, write_fragment
 
 END = b"</feed>"
 
 
 def write_head(head: Head) -> bytes:
     """Return what stands before the entries."""
-    said = f"<updated>{head.updated.isoformat()}</updated>".encode()
-    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1)
-
-
-_NOT_SAID = f"<updated>{EPOCH.isoformat()}</updated>".encode()
-
-
-@lru_cache(maxsize=HEADS_KEPT)
-def _framed(head: Head) -> bytes:
-    """Return what stands before the entries but for the one time that each article changes."""
     return styled(atom_generator(head).atom_str(), head).removesuffix(END)
+
+
+def write_updated(moment: datetime) -> bytes:
+    """Return the head's own element for when it was updated: the one thing in it that each article changes."""
+    return f"<updated>{moment.isoformat()}</updated>".encode()
 
 
 def write_entry(entry: Entry) -> bytes:

@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 from newsletter.domain.feeds import (
     FEWEST_ENTRIES,
@@ -14,7 +17,12 @@ from newsletter.domain.feeds import (
 from newsletter.domain.feeds import fit_entries as decide_fits
 from newsletter.feeds import atom, jsonfeed, rss
 from newsletter.feeds.document import Entry, Head
-from newsletter.feeds.fragments import Fragment, FragmentCache, unpack_fragment
+from newsletter.feeds.fragments import Fragment, FragmentCache, total_sizes, unpack_fragment
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for a time that is filled in later."""
+HEADS_KEPT = 1024
+"""Heads that are kept as they are written: between two articles only one time in them changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +65,18 @@ def fit_entries(
     return Fitted(tuple(entry for entry, _ in chosen), tuple(written for _, written in chosen), tuple(problems))
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
+class Recipe(NamedTuple):
     """A document as it is stored: what stands before its entries, and by digest the fragments that it is made of.
 
-    Joining and packing half a megabyte is most of the work of a feed, and is left to who serves it.
+    Joining and packing half a megabyte is most of the work of a feed, and is left to who serves it. *size*: bytes of
+    the whole.
     """
 
     form: FeedFormat
     head: bytes
     fragments: tuple[Fragment, ...]
     digests: tuple[bytes, ...]
-
-    @property
-    def size(self) -> int:
-        """How many bytes the document has."""
-        between, after = _FRAMES[self.form]
-        entries = sum([each.sizes[self.form] for each in self.fragments])
-        return len(self.head) + entries + len(between) * max(0, len(self.fragments) - 1) + len(after)
+    size: int
 
     @property
     def body(self) -> bytes:
@@ -85,7 +87,26 @@ class Recipe:
 def write_documents(head: Head, fitted: Fitted) -> dict[FeedFormat, Recipe]:
     """Write all formats, with the same entries in each."""
     digests = tuple([each.digest for each in fitted.fragments])
-    return {form: Recipe(form, write(head), fitted.fragments, digests) for form, write in _HEADS.items()}
+    sizes = total_sizes(fitted.fragments)
+    recipes = {}
+    for form, before in write_heads(head).items():
+        between, after = _FRAMES[form]
+        size = len(before) + sizes[form] + len(between) * max(0, len(digests) - 1) + len(after)
+        recipes[form] = Recipe(form, before, fitted.fragments, digests, size)
+    return recipes
+
+
+def write_heads(head: Head) -> dict[FeedFormat, bytes]:
+    """Return what stands before the entries in each format: written once, and but for one time kept."""
+    heads = dict(_write_heads(head._replace(updated=EPOCH)))
+    for form, write_updated in _UPDATED.items():
+        heads[form] = heads[form].replace(_NOT_UPDATED[form], write_updated(head.updated), 1)
+    return heads
+
+
+@lru_cache(maxsize=HEADS_KEPT)
+def _write_heads(head: Head) -> dict[FeedFormat, bytes]:
+    return {form: write(head) for form, write in _HEADS.items()}
 
 
 def assemble(form: FeedFormat, head: bytes, parts: Sequence[bytes]) -> bytes:
@@ -95,6 +116,8 @@ def assemble(form: FeedFormat, head: bytes, parts: Sequence[bytes]) -> bytes:
 
 
 _HEADS = {FeedFormat.ATOM: atom.write_head, FeedFormat.RSS: rss.write_head, FeedFormat.JSON: jsonfeed.write_head}
+_UPDATED = {FeedFormat.ATOM: atom.write_updated, FeedFormat.RSS: rss.write_updated}
+_NOT_UPDATED = {form: write(EPOCH) for form, write in _UPDATED.items()}
 _FRAMES = {
     FeedFormat.ATOM: (b"", atom.END),
     FeedFormat.RSS: (b"", rss.END),

@@ -3,7 +3,7 @@
 import hashlib
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -25,23 +25,29 @@ _SIZES = struct.Struct(f">{len(_WRITERS)}I")
 class Fragment:
     """An entry as it stands in documents: its bytes in each format, *packed* together, and how many those are.
 
-    *digest* is made of the bytes: the same bytes have the same name, in any process and for ever. *size* is its share
-    of the largest document.
+    *digest* is made of the bytes: the same bytes have the same name, in any process and for ever. *sizes*: in the
+    formats' order; *size* is its share of the largest document.
     """
 
     digest: bytes
     packed: bytes
-    sizes: dict[FeedFormat, int]
+    sizes: tuple[int, ...]
     size: int
 
 
 def write_entry(entry: Entry) -> Fragment:
     """Return *entry* in each format."""
     written = [write(entry) for write in _WRITERS.values()]
-    sizes = [len(each) for each in written]
+    sizes = tuple([len(each) for each in written])
     head, bodies = _SIZES.pack(*sizes), b"".join(written)
     digest = hashlib.sha256(head + bodies).digest()[:DIGEST_BYTES]
-    return Fragment(digest, head + pack_brotli(bodies), dict(zip(_WRITERS, sizes, strict=True)), max(sizes))
+    return Fragment(digest, head + pack_brotli(bodies), sizes, max(sizes))
+
+
+def total_sizes(fragments: Iterable[Fragment]) -> dict[FeedFormat, int]:
+    """Return how many bytes *fragments* have together in each format."""
+    by_format = zip(*[each.sizes for each in fragments], strict=True)
+    return dict.fromkeys(_WRITERS, 0) | dict(zip(_WRITERS, map(sum, by_format), strict=False))
 
 
 def unpack_fragment(packed: bytes, form: FeedFormat) -> bytes:
@@ -56,39 +62,34 @@ def unpack_fragment(packed: bytes, form: FeedFormat) -> bytes:
 
 @dataclass(slots=True)
 class FragmentCache:
-    """Keeps entries written before, the most recently used ones; safe to share between threads.
+    """Keeps entries written before, those written last; safe to share between threads.
 
     The key is the entry itself, all that is written of it: a fragment is right however its article came to change.
-    Only this process's program writes into it, so an upgrade starts with none.
+    Only this process's program writes into it, so an upgrade starts with none. One that is looked up does not stay
+    longer for that: a feed has fifty and looks up each, and to write one of them anew now and then costs less.
     """
 
     capacity: int = CACHE_BYTES
-    _kept: "OrderedDict[Entry, Fragment]" = field(default_factory=OrderedDict)
+    _kept: dict[Entry, Fragment] = field(default_factory=dict)
     _bytes: int = 0
     _lock: Lock = field(default_factory=Lock)
 
-    def known(self, entries: Sequence[Entry]) -> list[Fragment | None]:
+    def known(self, entries: Iterable[Entry]) -> list[Fragment | None]:
         """Return those of *entries* that were written before, in one go: a feed has fifty, and one of them is new."""
-        with self._lock:
-            found = list(map(self._kept.get, entries))
-            for entry, written in zip(entries, found, strict=True):
-                if written is not None:
-                    self._kept.move_to_end(entry)
-        return found
+        return list(map(self._kept.get, entries))
 
     def fragment(self, entry: Entry) -> Fragment:
         """Return *entry* in each format, written now if it was not before."""
-        with self._lock:
-            if entry in self._kept:
-                self._kept.move_to_end(entry)
-                return self._kept[entry]
+        if (known := self._kept.get(entry)) is not None:
+            return known
         written = write_entry(entry)
         with self._lock:
             if entry not in self._kept:
                 self._kept[entry] = written
                 self._bytes += _weight(entry, written)
             while self._bytes > self.capacity and len(self._kept) > 1:
-                self._bytes -= _weight(*self._kept.popitem(last=False))
+                oldest = next(iter(self._kept))
+                self._bytes -= _weight(oldest, self._kept.pop(oldest))
         return written
 
 

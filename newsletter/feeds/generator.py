@@ -48,12 +48,6 @@ for prefix, namespace in (
     etree.register_namespace(prefix, namespace)
 
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-"""Stands for a time that is filled in later."""
-HEADS_KEPT = 1024
-"""Heads that are written once: between two articles only one time in them changes."""
-
-
 def rfc822(moment: datetime) -> str:
     """Return *moment* as RSS has it."""
     return format_datetime(moment.astimezone(UTC), usegmt=True)

@@ -1,14 +1,13 @@
 """RSS 2.0, by its specification and the Best Practices Profile (rssboard.org)."""
 
-from dataclasses import replace
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 from feedgen.feed import FeedGenerator
 
 from newsletter.domain.feeds import FeedFormat
 from newsletter.feeds.document import Entry, Head
-from newsletter.feeds.generator import EPOCH, HEADS_KEPT, MendedEntry, make_generator, rfc822, styled, write_fragment
+from newsletter.feeds.generator import MendedEntry, make_generator, rfc822, styled, write_fragment
 
 END = b"</channel></rss>"
 MINUTES_TO_LIVE = 15
@@ -17,17 +16,12 @@ MINUTES_TO_LIVE = 15
 
 def write_head(head: Head) -> bytes:
     """Return what stands before the items."""
-    said = f"<lastBuildDate>{rfc822(head.updated)}</lastBuildDate>".encode()
-    return _framed(replace(head, updated=EPOCH)).replace(_NOT_SAID, said, 1)
-
-
-_NOT_SAID = f"<lastBuildDate>{rfc822(EPOCH)}</lastBuildDate>".encode()
-
-
-@lru_cache(maxsize=HEADS_KEPT)
-def _framed(head: Head) -> bytes:
-    """Return what stands before the items but for the one time that each article changes."""
     return styled(rss_generator(head).rss_str(), head).removesuffix(END)
+
+
+def write_updated(moment: datetime) -> bytes:
+    """Return the channel's own element for when it was updated: the one thing in it that each article changes."""
+    return f"<lastBuildDate>{rfc822(moment)}</lastBuildDate>".encode()
 
 
 def write_entry(entry: Entry) -> bytes:

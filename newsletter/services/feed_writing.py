@@ -170,8 +170,7 @@ class FeedWriter:
         *older*: the month whose archive goes on where it ends.
         """
         changes = [*(entry.updated for entry in entries), *(when for _, when in gone)]
-        return replace(
-            _kept(self._heads, plan, self._lasting_head),
+        return _kept(self._heads, plan, self._lasting_head)._replace(
             updated=max(changes, default=created_at).replace(microsecond=0),
             gone=tuple((self.authority.entry_id(uid), when.replace(microsecond=0)) for uid, when in gone),
             older=archive_stem(older, plan.stem) if older else "",
@@ -205,8 +204,7 @@ class FeedWriter:
         """Return what the archive of a month says of itself; *older* and *newer* are the months of those beside it."""
         begins, _ = period_span(period)
         head = self.head(plan, created_at=begins, entries=entries, older=older)
-        return replace(
-            head,
+        return head._replace(
             slug=archive_stem(period, plan.stem),
             current=plan.stem,
             newer=archive_stem(newer, plan.stem) if newer else "",
