@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, point_to, print_facts
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, local, point_to, print_facts
 from newsletter.embedded import answer_doorbells
 from newsletter.services.restores import Restore, acknowledge_restore, examine_restore
 from newsletter.services.schema import upgrade_schema
@@ -54,7 +54,7 @@ def acknowledge(
         print_facts(found, as_json=True)
         return
     if not as_json:
-        _show_restore(found, nothing_lost=nothing_lost)
+        _show_restore(context, found, nothing_lost=nothing_lost)
     if dry_run:
         return
     if not yes:
@@ -67,10 +67,10 @@ def acknowledge(
         point_to("Mail goes on. What waits for you:", "newsletter sending status")
 
 
-def _show_restore(found: Restore, *, nothing_lost: bool) -> None:
+def _show_restore(context: typer.Context, found: Restore, *, nothing_lost: bool) -> None:
     told = {
-        "stopped": f"{found.stop.at:%Y-%m-%d %H:%M %Z}: {found.stop.reason}",
-        "the state is of": f"{found.since:%Y-%m-%d %H:%M %Z}, or a minute later",
+        "stopped": f"{local(context, found.stop.at)}: {found.stop.reason}",
+        "the state is of": f"{local(context, found.since)}, or a minute later",
         "mails that may have been sent since": found.unsure,
         "editions that may have been sent since": list(found.slots),
         "lists with such editions": list(found.lists),

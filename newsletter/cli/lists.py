@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from newsletter.cli.output import AsJSON, console, facts_table, get_app, plain, point_to, print_facts, table_of
+from newsletter.cli.output import AsJSON, console, facts_table, get_app, local, plain, point_to, print_facts, table_of
 from newsletter.domain.canaries import DEFAULT_LIMIT_PERCENT
 from newsletter.domain.lists import (
     WEEKDAYS,
@@ -127,7 +127,7 @@ def add(
         canary_limit=canary_limit,
     )
     added = service.add_list(parts, draft)
-    _print(service.show_list(parts, added.slug), as_json=as_json)
+    _print(context, service.show_list(parts, added.slug), as_json=as_json)
     if not as_json:
         point_to("\nNext:", f"newsletter subscribers import FILE.csv --list {slug} --basis '…'", style="dim")
 
@@ -163,7 +163,7 @@ def show(
 
     Example:  newsletter lists show weekly
     """
-    _print(service.show_list(get_app(context), slug), as_json=as_json)
+    _print(context, service.show_list(get_app(context), slug), as_json=as_json)
 
 
 Slug = Annotated[str, typer.Argument(help="The list's slug.")]
@@ -186,7 +186,7 @@ def set_one(
         raise typer.BadParameter("say --canary 100, --canary 1% or --canary none")
     parts = get_app(context)
     service.set_canary(parts, slug, canary=canary, limit_percent=canary_limit)
-    _print(service.show_list(parts, slug), as_json=as_json)
+    _print(context, service.show_list(parts, slug), as_json=as_json)
 
 
 @app.command()
@@ -228,7 +228,7 @@ def when(mailing_list: MailingList) -> str:
     return ", ".join([f"{schedule.send_at:%H:%M} {schedule.zone}", *days])
 
 
-def _print(found: ListFacts, *, as_json: bool) -> None:
+def _print(context: typer.Context, found: ListFacts, *, as_json: bool) -> None:
     if as_json:
         print_facts(_facts(found), as_json=True)
         return
@@ -245,13 +245,13 @@ def _print(found: ListFacts, *, as_json: bool) -> None:
                 "when": when(mailing_list),
                 "languages": list(mailing_list.languages),
                 "articles": [f"{name}: {', '.join(values)}" for name, values in chosen.items()] or "all",
-                "since": mailing_list.since.isoformat(timespec="minutes"),
+                "since": local(context, mailing_list.since),
                 "sections": mailing_list.sections.value,
                 "review": _review(mailing_list),
                 "in doubt": mailing_list.in_doubt_policy.value,
                 "public": mailing_list.is_public,
                 "canary": _canary(mailing_list),
-                **({"paused": _pause(mailing_list.pause)} if mailing_list.pause else {}),
+                **({"paused": _pause(context, mailing_list.pause)} if mailing_list.pause else {}),
                 "readers": found.confirmed,
                 "by cadence": [f"{cadence} {count:,}" for cadence, count in found.by_cadence.items()],
                 "by language": [f"{code} {count:,}" for code, count in found.by_language.items()],
@@ -268,8 +268,8 @@ def _canary(mailing_list: MailingList) -> str:
     return f"{mailing_list.canary} of an edition's mails go first, {limit:g} % of them may fail"
 
 
-def _pause(pause: ListPause) -> str:
-    return f"by {pause.by} at {pause.at:%Y-%m-%d %H:%M %Z}: {pause.reason}"
+def _pause(context: typer.Context, pause: ListPause) -> str:
+    return f"by {pause.by} at {local(context, pause.at)}: {pause.reason}"
 
 
 def _facts(found: ListFacts) -> dict[str, object]:

@@ -65,7 +65,7 @@ def find_alarms(app: App) -> list[Alarm]:
 
 def _stops(tx: Transaction) -> Iterator[Alarm]:
     for stop in stops.load_stops(tx.session):
-        when = f"since {stop.at:%Y-%m-%d %H:%M %Z}"
+        when = f"since {stop.at.astimezone(tx.settings.zone_info):%Y-%m-%d %H:%M %Z}"
         if stop.kind is StopKind.RESTORE:
             remedy = "run `newsletter db acknowledge-restore --dry-run`, which says what to do"
             yield Alarm(AlarmName.RESTORE, f"all sending is stopped {when}: {stop.reason}", remedy)

@@ -178,8 +178,9 @@ def approve_edition(app: App, edition_id: int, *, actor: str) -> None:
         if edition.state is not EditionState.REVIEW:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only one in review can be approved")
         if tx.now >= edition.deadline_at:
+            deadline = edition.deadline_at.astimezone(tx.settings.zone_info)
             raise ConflictError(
-                f"the deadline of edition {edition_id} was {edition.deadline_at:%Y-%m-%d %H:%M %Z}; it is never sent "
+                f"the deadline of edition {edition_id} was {deadline:%Y-%m-%d %H:%M %Z}; it is never sent "
                 "late, and its articles go into the next edition"
             )
         require_sendable(tx, edition)
@@ -198,8 +199,9 @@ def schedule_edition(app: App, edition_id: int, at: datetime) -> None:
         if edition.state is not EditionState.REVIEW:
             raise ConflictError(f"edition {edition_id} is {edition.state}; only one in review can be scheduled")
         if not tx.now <= at < edition.deadline_at:
+            deadline = edition.deadline_at.astimezone(tx.settings.zone_info)
             raise ConflictError(
-                f"edition {edition_id} can go out from now until its deadline, {edition.deadline_at:%Y-%m-%d %H:%M %Z}"
+                f"edition {edition_id} can go out from now until its deadline, {deadline:%Y-%m-%d %H:%M %Z}"
             )
         require_sendable(tx, edition)
         edition_store.hold_review(tx.session, edition_id, until=at)

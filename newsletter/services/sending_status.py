@@ -40,7 +40,7 @@ def find_sending_status(app: App) -> SendingStatus:
 def _of_stops(tx: Transaction) -> Iterator[str]:
     for stop in stops.load_stops(tx.session):
         following = "sending resume" if stop.kind is StopKind.PAUSE else "db acknowledge-restore"
-        when = f"{stop.at:%Y-%m-%d %H:%M %Z}"
+        when = f"{stop.at.astimezone(tx.settings.zone_info):%Y-%m-%d %H:%M %Z}"
         yield f"{stop.by} stopped everything at {when}: {stop.reason}. Next: newsletter {following}"
 
 

@@ -229,6 +229,25 @@ def test_a_restore_is_acknowledged_after_it_was_explained(newsroom):
     assert "ann@readers.example" in said(run(newsroom, deliveries.app, "list", "--state", "in_doubt"))
 
 
+def test_what_holds_mail_back_is_told_by_the_newsrooms_clock(newsroom):
+    """Whoever lays it beside an edition's times at night is not hours off."""
+    newsroom.app = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update={"zone": "Asia/Bishkek"}))
+    said(run(newsroom, lists_cli.app, "pause", "weekly", "--reason", "its domain lapsed"))
+    said(run(newsroom, sending.app, "pause", "--reason", "the wrong list"))
+    watch(newsroom.app)
+    with newsroom.app.transaction() as tx:
+        tx.session.get_one(LineageRow, 1).steps = -1
+    watch(newsroom.app)
+    told = [
+        run(newsroom, sending.app, "status").output,
+        said(run(newsroom, lists_cli.app, "show", "weekly")),
+        said(run(newsroom, database_cli.app, "acknowledge-restore", "--dry-run")),
+    ]
+
+    assert [] == [each for each in told if "UTC" in each or "+00:00" in each]
+    assert [2, 2, 2] == [each.count(" +06") for each in told]
+
+
 @pytest.fixture
 def immediate_newsroom(app) -> Newsroom:
     """A newsroom with a list that sends each article at once, and two readers of it."""
