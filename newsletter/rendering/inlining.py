@@ -28,7 +28,7 @@ _LINES_BETWEEN_TAGS = re.compile(r"(?<=>)[ \t]*\n\s*(?=<)")
 def _premailer() -> "Premailer":
     from premailer import Premailer  # noqa: PLC0415  a tenth of a command's start, and most commands inline nothing
 
-    return Premailer(
+    premailer = Premailer(
         None,
         strip_important=False,
         keep_style_tags=False,
@@ -40,6 +40,9 @@ def _premailer() -> "Premailer":
         disable_validation=True,
         cssutils_logging_level=logging.CRITICAL,
     )
+    parse = premailer._parse_style_rules  # noqa: SLF001  of each page anew, which takes most of its time
+    premailer._parse_style_rules = lru_cache(maxsize=32)(parse)  # noqa: SLF001  there are few sheets, in templates
+    return premailer
 
 
 def inlined(html: str) -> str:
