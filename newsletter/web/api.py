@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil
 from typing import Any
 
@@ -156,11 +157,14 @@ OPERATIONS: Sequence[Operation] = (
 
 def routes(app: App) -> list[BaseRoute]:
     """Return the API under /api, with problem documents of its own instead of pages."""
-    document = json.dumps(describe(OPERATIONS, app.settings), ensure_ascii=False, indent=1).encode()
+
+    @cache  # few processes are ever asked, and each would take longer to start
+    def document() -> bytes:
+        return json.dumps(describe(OPERATIONS, app.settings), ensure_ascii=False, indent=1).encode()
 
     async def openapi(_: Request) -> Response:
         headers = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
-        return Response(document, media_type="application/json", headers=headers)
+        return Response(document(), media_type="application/json", headers=headers)
 
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in OPERATIONS:
