@@ -1,5 +1,6 @@
 """What every test may ask for: servers started when first needed, fresh databases, an App on them, a fixed clock."""
 
+import gc
 import ipaddress
 import os
 import shutil
@@ -43,6 +44,8 @@ select query from left_open where pg_terminate_backend(pid, 5000)
 EXTERNAL_DATABASE = "NEWSLETTER_TEST_DATABASE_URL"
 EXTERNAL_BROKER = "NEWSLETTER_TEST_BROKER_URL"
 
+SERVERS = {"postgres_server", "broker_server"}
+
 # A developer's own settings and terminal must not change what a test sees; pytest-xdist sets COLUMNS too.
 for name in [name for name in os.environ if name.startswith("NEWSLETTER_") and "_TEST_" not in name]:
     del os.environ[name]
@@ -55,15 +58,18 @@ hypothesis.settings.register_profile("newsletter", deadline=None, print_blob=Tru
 hypothesis.settings.load_profile("newsletter")
 
 
+_REACHING_OUT = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo"})
+
+
 def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
     """Fail a test that would speak to another machine, whatever library it does it with."""
-    if event in ("socket.connect", "socket.sendto"):
+    if event not in _REACHING_OUT:  # nearly all of the many that Python tells
+        return
+    if event != "socket.getaddrinfo":
         address = arguments[1]
         host = address[0] if isinstance(address, tuple) else ""
-    elif event == "socket.getaddrinfo":
-        host = arguments[0]
     else:
-        return
+        host = arguments[0]
     host = host.decode() if isinstance(host, bytes) else host
     if host in (None, "", "localhost", "0.0.0.0", "::"):
         return
@@ -78,10 +84,22 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse_other_hosts)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark as slow what needs a server, however it asks for one."""
+    parameters = getattr(item, "callspec", None) and item.callspec.params.values()
+    if "postgresql" in (parameters or ()) or not SERVERS.isdisjoint(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let long tests come first; see `running_order`."""
     put_in_order(items, config)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what stays until the end, modules and tests: it would look through all of them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
