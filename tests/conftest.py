@@ -55,6 +55,7 @@ for name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR"):
 configure_logs(as_json=True, level="warning")
 
 hypothesis.settings.register_profile("newsletter", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("fast", hypothesis.settings.get_profile("newsletter"), max_examples=20)
 hypothesis.settings.load_profile("newsletter")
 
 
@@ -82,6 +83,12 @@ def _refuse_other_hosts(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_other_hosts)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property where slow tests are left out; a whole run tries them all."""
+    if config.option.markexpr == "not slow":
+        hypothesis.settings.load_profile("fast")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

@@ -176,6 +176,7 @@ def test_a_broker_that_is_gone_costs_a_doorbell_and_no_data():
     celery.close()
 
 
+@pytest.mark.slow
 def test_a_worker_with_a_doorbell_in_hand_outlives_its_broker():
     """It closes a connection that is dead, and Celery ends a worker in which that fails."""
     heard: list[object] = []

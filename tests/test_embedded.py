@@ -147,6 +147,7 @@ def test_a_slice_hears_that_the_worker_stops(embedded_app, bells):
     assert Doorbell.SEND_BULK in bells.heard
 
 
+@pytest.mark.slow
 def test_the_composition_root_makes_a_service_that_runs_by_itself(settings: Settings, clock: Clock):
     """Nothing is configured: the database is made, and every doorbell has somebody who answers it."""
     app = build_app(settings, clock=clock)

@@ -194,6 +194,7 @@ def test_a_name_that_is_not_known_and_one_that_takes_long():
         asking.get("http://example.org/")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["drip", "drip-headers"])
 def test_a_server_that_drips_is_left(server, path):
     """Each byte comes in time, the whole never does."""
@@ -204,6 +205,7 @@ def test_a_server_that_drips_is_left(server, path):
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.slow
 def test_a_body_is_unpacked_within_its_bound(server):
     with client() as asking:
         for path in ("packed", "deflated"):
@@ -221,6 +223,7 @@ def test_a_body_is_unpacked_within_its_bound(server):
             read_body(response)
 
 
+@pytest.mark.slow
 def test_no_cookie_is_kept(server):
     with client() as asking:
         asking.get(server)

@@ -66,6 +66,7 @@ def test_valkey_program_is_where_its_wheel_keeps_it():
     assert os.access(program, os.X_OK)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
 def test_servers_stop_however_the_run_ends(end: signal.Signals):
     """SIGKILL too: the servers watch a pipe that only the run holds open."""

@@ -101,6 +101,7 @@ def test_the_cheap_sink_takes_whatever_mail_and_goes_on(body):
         assert smtp.has_extn("PIPELINING")
 
 
+@pytest.mark.slow
 def test_a_far_relay_answers_like_a_near_one():
     with sink() as near, far_away(near, 2) as port, smtplib.SMTP("127.0.0.1", port) as smtp:
         assert {} == smtp.sendmail("a@example.org", ["b@example.org"], b"Subject: x\r\n\r\n" + b"y" * 300_000)

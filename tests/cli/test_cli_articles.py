@@ -75,6 +75,7 @@ class TestImport:
         assert {"new": 5, "updated": 0, "same": 0, "merged": 3, "held": 3, "refused": 2} == found["counts"]
         assert ("held", ["a title"]) == (found["items"][7]["result"], found["items"][7]["lacks"])
 
+    @pytest.mark.slow
     def test_a_second_time_all_is_the_same(self, desk):
         imported(desk)
 
@@ -139,6 +140,7 @@ class TestLooking:
         assert "(The district council adopted a plan" in result.stdout
         assert "A nurse for four valleys" not in result.stdout
 
+    @pytest.mark.slow
     def test_pages_follow_each_other(self, desk):
         imported(desk)
         first = facts(desk, "list", "--limit", "5")
@@ -151,6 +153,7 @@ class TestLooking:
         assert (5, 3) == (len(first["articles"]), len(rest["articles"]))
         assert rest["next_before"] is None
 
+    @pytest.mark.slow
     def test_an_article_is_shown_with_its_translations_event_and_suggestions(self, desk, topic_file):
         run(desk, "load", topic_file, of=topics)
         canal = imported(desk)[3]["article_uid"]
@@ -198,6 +201,7 @@ class TestChanging:
 
         assert 2 == facts(desk, "publish", uid, "--major")["revision"]
 
+    @pytest.mark.slow
     def test_an_article_is_withdrawn_for_a_reason(self, desk):
         uid = str(imported(desk)[3]["article_uid"])
         without = run(desk, "withdraw", uid)
@@ -207,6 +211,7 @@ class TestChanging:
         assert "Withdrawn: Repaired canal" in result.stdout
         assert "the figures were wrong" in run(desk, "show", uid).stdout
 
+    @pytest.mark.slow
     def test_topics_are_added_and_removed(self, desk, topic_file):
         run(desk, "load", topic_file, of=topics)
         uid = str(imported(desk)[3]["article_uid"])

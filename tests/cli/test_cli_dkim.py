@@ -92,6 +92,7 @@ def test_nothing_is_written_for_names_that_the_dns_cannot_have(tmp_path, wrong):
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("environment")
 def test_a_record_is_told_again_by_what_the_settings_say(made, monkeypatch):
     monkeypatch.setenv("NEWSLETTER_BASE_URL", "https://news.example.org")

@@ -48,6 +48,7 @@ def answering(newsroom: Newsroom) -> InProcessDispatcher:
     return app.dispatcher
 
 
+@pytest.mark.slow
 def test_sending_a_list_sends_that_list_alone(newsroom):
     with newsroom.relay():
         answering(newsroom)
@@ -115,11 +116,13 @@ class TestSend:
         assert (0, True) == (nothing.exit_code, "Nothing to send: no article is new for late" in nothing.stdout)
         assert [] == list_progress(newsroom.app, slug="late", state=None, limit=9)
 
+    @pytest.mark.slow
     def test_a_script_has_a_slot_without_news_recorded(self, newsroom):
         newsroom.add_list("late", since=newsroom.app.clock())
 
         assert '"state": "skipped"' in run(newsroom, "late", "--yes", "--json").stdout
 
+    @pytest.mark.slow
     def test_a_send_that_ends_paused_has_failed(self, newsroom, monkeypatch):
         def pause(parts, edition_id, **_):
             editions_cli.editions_service.pause_edition(parts, edition_id)
@@ -132,6 +135,7 @@ class TestSend:
 
 
 class TestEditions:
+    @pytest.mark.slow
     def test_numbers_are_told_in_words_with_what_can_be_done_next(self, newsroom):
         edition_id = newsroom.fan_out()
         run(newsroom, str(edition_id), of=editions_cli.pause)
@@ -141,6 +145,7 @@ class TestEditions:
         assert "(weekly), 2026-03-16 08:00" in told
         assert f"Go on:  newsletter editions resume {edition_id}" in told
 
+    @pytest.mark.slow
     def test_an_ended_edition_is_not_asked_about(self, newsroom):
         edition_id = newsroom.fan_out()
         first = run(newsroom, str(edition_id), of=editions_cli.cancel, answer="y\n")
@@ -150,6 +155,7 @@ class TestEditions:
         assert isinstance(second.exception, ConflictError)
         assert "Cancel edition" not in second.stderr
 
+    @pytest.mark.slow
     def test_a_preview_that_cannot_be_written_says_so(self, newsroom, tmp_path):
         edition_id = newsroom.fan_out()
         told = run(newsroom, str(edition_id), "--html", str(tmp_path), of=previews_cli.preview)
@@ -162,6 +168,7 @@ def test_no_edition_is_told_as_none(newsroom):
     assert "There are none." in run(newsroom, of=editions_cli.list_editions).stdout
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeypatch, capsys):
     edition_id = newsroom.fan_out()
     begun, pressed = threading.Event(), threading.Event()
@@ -198,6 +205,7 @@ def test_ctrl_c_ends_a_send_once_what_is_under_way_is_recorded(newsroom, monkeyp
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_where_workers_run_leaves_the_send_to_them(newsroom, monkeypatch, capsys):
     edition_id = newsroom.fan_out()
     settings = newsroom.app.settings.model_copy(update={"broker_url": "redis://localhost:1/0"})
@@ -215,6 +223,7 @@ def test_ctrl_c_where_workers_run_leaves_the_send_to_them(newsroom, monkeypatch,
     assert "Stopping" not in told
 
 
+@pytest.mark.slow
 def test_a_send_that_was_broken_off_goes_on_without_asking(newsroom):
     edition_id = newsroom.fan_out()
     with newsroom.relay():

@@ -113,6 +113,7 @@ def test_help_teaches_by_example(newsroom, command):
     assert f"Example:  newsletter feeds {command}" in run(newsroom, command, "--help").stdout
 
 
+@pytest.mark.slow
 def test_a_feed_is_closed_moved_and_opened_again(newsroom):
     newsroom.rebuild()
     assert "topic-water-en is closed." in run(newsroom, "close", "topic-water-en").stdout

@@ -127,6 +127,7 @@ def test_the_schema_in_the_documents_is_what_the_commands_print():
     assert schema_of(PRINTED) == json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_schemas_are_schemas_and_leave_nothing_open():
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
@@ -153,6 +154,7 @@ def test_one_commands_schema_can_be_asked_for(desk):
     assert "no command 'editions lost'" in str(desk.run("json-schema", "editions", "lost").exception)
 
 
+@pytest.mark.slow
 def test_each_command_prints_what_its_schema_says(desk, monkeypatch):
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     printed: dict[str, bool] = {}

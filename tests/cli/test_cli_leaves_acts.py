@@ -1,5 +1,6 @@
 """Every command that changes something leaves an act in the record, under the name of who ran it."""
 
+import pytest
 from desk import commands, words_for
 
 from newsletter.demo.mailserver import MailServer
@@ -94,6 +95,7 @@ def test_every_command_is_known_to_change_something_or_nothing():
     assert sum(map(len, groups)) == len(set().union(*groups)), "each stands in one group"
 
 
+@pytest.mark.slow
 def test_each_changing_command_leaves_an_act_under_the_name_of_who_ran_it(desk, monkeypatch):
     before = 0
     with MailServer() as server:

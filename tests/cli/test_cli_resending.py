@@ -66,6 +66,7 @@ def test_a_dry_run_says_who_goes_again_who_does_not_and_what_to_do_about_them(ne
     assert EditionState.DONE is newsroom.state(1)
 
 
+@pytest.mark.slow
 def test_a_mails_story_says_what_can_be_done_and_then_what_was(newsroom):
     def story() -> str:
         found = CliRunner(env={"COLUMNS": "100"}).invoke(
@@ -84,6 +85,7 @@ def test_a_mails_story_says_what_can_be_done_and_then_what_was(newsroom):
     assert "resend 1 --dry-run" not in after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["show", "status"])
 def test_an_edition_with_failures_points_to_it_and_one_without_does_not(newsroom, command):
     def told() -> str:
@@ -104,6 +106,7 @@ def test_without_a_reason_it_is_wrong_use(newsroom):
     assert "--why" in result.output
 
 
+@pytest.mark.slow
 def test_a_no_changes_nothing_and_a_yes_sends(newsroom):
     with newsroom.relay():
         assert 1 == run(newsroom, "--why", "mended", answers="n\n").exit_code
@@ -116,6 +119,7 @@ def test_a_no_changes_nothing_and_a_yes_sends(newsroom):
     assert "Nothing of it failed." in said(run(newsroom, "--why", "again"))
 
 
+@pytest.mark.slow
 def test_it_says_what_holds_them_back(newsroom):
     """And how to follow them."""
     pause_sending(newsroom.app, reason="a drill")
@@ -126,6 +130,7 @@ def test_it_says_what_holds_them_back(newsroom):
     assert "newsletter editions status 1 --watch" in told
 
 
+@pytest.mark.slow
 def test_what_it_prints_for_scripts_is_the_plan_and_what_was_done(newsroom):
     """And it asks nothing only where it was told so."""
     assert isinstance(run(newsroom, "--why", "mended", "--json").exception, NewsletterError)
@@ -143,6 +148,7 @@ def test_a_choice_that_is_none_is_refused(newsroom, words):
     assert isinstance(run(newsroom, "--dry-run", *words).exception, NewsletterError)
 
 
+@pytest.mark.slow
 def test_it_fits_a_narrow_terminal(newsroom):
     for line in run(newsroom, "--dry-run", columns=60).output.splitlines():
         assert 60 >= len(line), line

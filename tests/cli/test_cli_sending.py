@@ -59,6 +59,7 @@ def said(result: Result) -> str:
     return re.sub(r"\s+", " ", result.output)
 
 
+@pytest.mark.slow
 def test_all_sending_is_stopped_and_let_go_on(newsroom):
     """Each command names the other, and status tells who, why, and what next."""
     assert "newsletter sending resume" in said(run(newsroom, sending.app, "pause", "--reason", "the wrong list"))
@@ -76,6 +77,7 @@ def test_a_stop_without_a_reason_is_wrong_use(newsroom):
     assert len(begin(newsroom)) == 3
 
 
+@pytest.mark.slow
 def test_a_list_is_paused_with_the_reason_and_shown_so(newsroom):
     """In its own facts."""
     said(run(newsroom, lists_cli.app, "pause", "weekly", "--reason", "its domain lapsed"))
@@ -86,6 +88,7 @@ def test_a_list_is_paused_with_the_reason_and_shown_so(newsroom):
     assert len(begin(newsroom)) == 3
 
 
+@pytest.mark.slow
 def test_a_lists_canary_is_set_and_shown(newsroom):
     """With its limit."""
     told = said(run(newsroom, lists_cli.app, "set", "weekly", "--canary", "1%", "--canary-limit", "3"))
@@ -95,6 +98,7 @@ def test_a_lists_canary_is_set_and_shown(newsroom):
     assert "canary none" in said(run(newsroom, lists_cli.app, "set", "weekly", "--canary", "none"))
 
 
+@pytest.mark.slow
 def test_limits_are_set_listed_and_cleared(newsroom):
     """A rate in a relay's URL is listed once it counts."""
     said(run(newsroom, limits.app, "set", "gmail", "--rate", "2.5", "--concurrency", "3"))
@@ -134,6 +138,7 @@ def test_relays_are_listed_with_their_last_failure(newsroom):
     assert "auth: 535 5.7.8 wrong password" in told
 
 
+@pytest.mark.slow
 def test_one_readers_story_is_told(newsroom):
     """Every attempt with what was said; a doubt says how it is settled."""
     answer(newsroom, Verdict.IN_DOUBT)
@@ -146,6 +151,7 @@ def test_one_readers_story_is_told(newsroom):
     assert story["attempts"][0]["outcome"] == "in_doubt"
 
 
+@pytest.mark.slow
 def test_mails_are_listed_by_state_and_reply(newsroom):
     """And a class of reply that is none is wrong use."""
     answer(newsroom, Verdict.RECIPIENT_FAILED)
@@ -157,6 +163,7 @@ def test_mails_are_listed_by_state_and_reply(newsroom):
     assert run(newsroom, deliveries.app, "list", "--provider", "example.org").exit_code == 2
 
 
+@pytest.mark.slow
 def test_a_doubt_is_settled_by_hand(newsroom):
     """With one decision and a reason."""
     answer(newsroom, Verdict.IN_DOUBT)
@@ -169,6 +176,7 @@ def test_a_doubt_is_settled_by_hand(newsroom):
     )
 
 
+@pytest.mark.slow
 def test_a_relays_log_is_compared_first_and_applied_only_if_told(newsroom, tmp_path: Path):
     """A dry run, unless --yes."""
     answer(newsroom, Verdict.IN_DOUBT, Verdict.IN_DOUBT)
@@ -187,6 +195,7 @@ def test_a_relays_log_is_compared_first_and_applied_only_if_told(newsroom, tmp_p
     assert run(newsroom, deliveries.app, "settle", "--from-log", log, "--resend").exit_code == 2
 
 
+@pytest.mark.slow
 def test_an_edition_tells_how_far_it_is_and_what_holds_it_up(newsroom):
     """In lines, and as facts."""
     answer(newsroom, Verdict.RECIPIENT_FAILED, most=2)
@@ -201,6 +210,7 @@ def test_an_edition_tells_how_far_it_is_and_what_holds_it_up(newsroom):
     assert "a typo in the lead" in said(run(newsroom, editions_cli.app, "show", EDITION))
 
 
+@pytest.mark.slow
 def test_watching_an_edition_in_a_pipe_writes_plain_lines_until_it_has_ended(newsroom):
     """With --json a document a line."""
     answer(newsroom)
@@ -212,6 +222,7 @@ def test_watching_an_edition_in_a_pipe_writes_plain_lines_until_it_has_ended(new
     assert [json.loads(line)["state"] for line in lines] == ["done"]
 
 
+@pytest.mark.slow
 def test_a_restore_is_acknowledged_after_it_was_explained(newsroom):
     """It asks, and a dry run changes nothing."""
     for _ in range(3):
@@ -272,6 +283,7 @@ def answering(newsroom: Newsroom) -> None:
     app.dispatcher.handlers = {doorbell: partial(handler, app) for doorbell, handler in HANDLERS.items()}
 
 
+@pytest.mark.slow
 def test_news_that_is_sent_at_once_is_shown_and_asked_for_first(immediate_newsroom):
     """A dry run and a no send nothing; a yes sends each article to each reader."""
     newsroom = immediate_newsroom
@@ -289,6 +301,7 @@ def test_news_that_is_sent_at_once_is_shown_and_asked_for_first(immediate_newsro
     assert "Nothing to send" in said(run(newsroom, a_send(), "alerts", "--cadence", "immediate"))
 
 
+@pytest.mark.slow
 def test_a_send_with_a_canary_goes_out_in_two_parts_and_to_everybody(app):
     """The command returns when all is sent."""
     newsroom = Newsroom(replace(app, dispatcher=InProcessDispatcher()))

@@ -52,6 +52,7 @@ def facts(desk: App, *words: str, of=sources):
 
 
 class TestSources:
+    @pytest.mark.slow
     def test_the_life_of_a_source(self, desk, source):
         url = source.put("/feed", rss(item(1), item(2)))
         added = run(desk, "add", url, "--kind", "press_release", "--name", "The Press", "--first", "1")
@@ -79,6 +80,7 @@ class TestSources:
         assert "there is no source 'nobody'" in str(run(desk, "poll", "nobody").exception)
         assert "called after its host" in unnamed.stdout
 
+    @pytest.mark.slow
     def test_a_sick_source_is_named_everywhere(self, desk, source):
         run(desk, "add", source.put("/feed", status=500), "--kind", "story", "--name", "Ill")
         for _ in range(3):
@@ -116,6 +118,7 @@ class TestSources:
 
 
 class TestClients:
+    @pytest.mark.slow
     def test_a_token_is_shown_once_and_works_until_it_is_revoked(self, desk):
         token = facts(desk, "add", "City CMS", "--source", "City Press Office", of=clients)["token"]
         listed = run(desk, "list", of=clients).stdout

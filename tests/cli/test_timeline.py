@@ -33,6 +33,7 @@ def run(newsroom: Newsroom, *words: str) -> Result:
     return CliRunner(env={"COLUMNS": "80"}).invoke(command, words, obj=lambda: newsroom.app)
 
 
+@pytest.mark.slow
 def test_an_editions_mails_are_told_over_time(app):
     newsroom = Newsroom(app)
     newsroom.subscribe("ann", "bek", "cai")

@@ -133,6 +133,7 @@ def test_every_stated_topic_exists_and_every_topic_is_stated(drafts, topics):
     assert {topic.slug for topic in topics} == stated
 
 
+@pytest.mark.slow
 def test_every_item_becomes_what_it_should(tmp_path):
     with open_demo(tmp_path, base_url="http://localhost:8000") as demo:
         load_topic_document(demo.app, TOPICS.name, TOPICS.read_bytes())

@@ -249,6 +249,7 @@ class TestMarkdown:
 
         assert reason in (item.refusal or "")
 
+    @pytest.mark.slow
     def test_a_heading_without_end_is_refused_in_time(self):
         (item,) = read("a.md", "# " + "#" * 200_000 + "x\n\nText.").items
 
@@ -336,6 +337,7 @@ class TestFeed:
         with pytest.raises(InvalidError, match=reason):
             read("a.xml", content)
 
+    @pytest.mark.slow
     def test_no_entity_is_fetched_or_unfolded(self, tmp_path):
         secret = tmp_path / "secret.txt"
         secret.write_text("the secret")

@@ -25,6 +25,7 @@ FEED = b"""<rss version="2.0"><channel><title>A &amp; B</title>
 <item><title>One</title><link>https://a.example/1</link></item></channel></rss>"""
 
 
+@pytest.mark.slow
 def test_a_document_is_read_as_it_is_here():
     assert read_feed(FEED, DEFAULTS) == aside(read_feed, SECONDS, FEED, DEFAULTS, declared=None)
 
@@ -33,6 +34,7 @@ def test_what_reads_keeps_its_process_for_the_next_document():
     assert aside(os.getpid, SECONDS) == aside(os.getpid, SECONDS) != os.getpid()
 
 
+@pytest.mark.slow
 def test_what_a_reader_refuses_is_refused_in_its_words():
     with pytest.raises(InvalidError, match="a web page"):
         aside(read_feed, SECONDS, b"<html><p>Hello</p></html>", DEFAULTS)
@@ -40,6 +42,7 @@ def test_what_a_reader_refuses_is_refused_in_its_words():
         aside(with_full_text, SECONDS, DRAFT, b"<html><p>Hello</p></html>")
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_ended_and_the_next_is_read():
     with pytest.raises(InvalidError, match="more than 1 seconds"):
         aside(time.sleep, 1, 600)
@@ -68,6 +71,7 @@ def test_secrets_stay_here(monkeypatch):
     assert aside(os.getenv, SECONDS, "NEWSLETTER_SECRET_KEY") is None
 
 
+@pytest.mark.slow
 def test_a_process_that_ended_for_want_of_work_is_replaced():
     before = aside(os.getpid, SECONDS)
     child = module._free[-1]
@@ -97,6 +101,7 @@ def test_one_that_ends_as_it_is_asked_is_replaced(monkeypatch):
     assert before != aside(os.getpid, SECONDS)
 
 
+@pytest.mark.slow
 def test_a_reader_whose_master_is_gone_ends_by_itself():
     master = "import sys, time; from newsletter.ingest.aside import aside; aside(time.sleep, 1, 600)"
     with subprocess.Popen([sys.executable, "-c", master], stderr=subprocess.DEVNULL) as process:
@@ -111,6 +116,7 @@ def test_a_reader_whose_master_is_gone_ends_by_itself():
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_page_built_to_take_minutes_takes_as_long_as_the_clock_lets_it():
     """A hundred thousand attributes: parsers look each up among all others."""
     page = b"<html><body><p " + b" ".join(b"a%d=1" % number for number in range(150_000)) + b">x</p>"

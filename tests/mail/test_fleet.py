@@ -66,6 +66,7 @@ def taken(relay):
     return Counter(int(each.body.split(b"\r\n")[0].removeprefix(b"Subject: ")) for each in relay.accepted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capabilities", [CAPABILITIES, LOCK_STEP], ids=["pipelined", "lock-step"])
 def test_mails_go_out_over_all_connections_each_once(capabilities):
     relay = ScriptedRelay(
@@ -86,6 +87,7 @@ def test_one_mail_opens_no_second_connection():
         assert 1 == relay.connections
 
 
+@pytest.mark.slow
 def test_connections_are_opened_at_the_same_time():
     """Five greetings of 0.2 s each are waited for together."""
     relay = ScriptedRelay(lambda turn: time.sleep(0.2) if turn.verb == "GREETING" else None)
@@ -156,6 +158,7 @@ def test_a_relay_that_takes_so_many_mails_in_a_connection_gets_them_in_several()
         assert 6 <= relay.connections <= 7
 
 
+@pytest.mark.slow
 def test_a_connection_has_an_age():
     with ScriptedRelay().running() as relay, fleet_to(relay, "&connections=1&age=0.05") as fleet:
         for ref in range(1, 4):
@@ -224,6 +227,7 @@ def test_nobody_there_is_told_at_once():
     assert Stage.CONNECT is refused.value.stage
 
 
+@pytest.mark.slow
 def test_a_stop_gives_up_what_hangs_before_its_dot_and_waits_for_what_hangs_behind_it():
     stop, released = threading.Event(), threading.Event()
     where = {1: "MAIL", 2: "DOT", 3: "DATA"}
@@ -245,6 +249,7 @@ def test_a_stop_gives_up_what_hangs_before_its_dot_and_waits_for_what_hangs_behi
         assert 1 == len(relay.accepted)
 
 
+@pytest.mark.slow
 def test_a_stop_ends_the_wait_for_a_relay_that_does_not_greet():
     stop = threading.Event()
     with ScriptedRelay(lambda _: Act.HANG).running() as relay:
@@ -256,6 +261,7 @@ def test_a_stop_ends_the_wait_for_a_relay_that_does_not_greet():
         assert time.monotonic() - begun < 2
 
 
+@pytest.mark.slow
 def test_no_dot_is_written_after_its_time():
     """Whoever hangs before it gives its mail back; so does what was not begun."""
     relay = ScriptedRelay(lambda turn: Act.HANG if turn.verb == "DATA" else None)

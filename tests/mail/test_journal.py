@@ -206,6 +206,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_no_line_and_its_lock(folder):
     command = [sys.executable, "-c", KILLED, str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

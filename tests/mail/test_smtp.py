@@ -377,6 +377,7 @@ def test_421_ends_the_connection_and_spends_nobodys_try(capabilities, verb):
         assert 1 == len(relay.accepted)
 
 
+@pytest.mark.slow
 @FALLING_SILENT
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT", "DATA"])
 def test_silence_before_the_body_means_certainly_not_taken(capabilities, verb, act):
@@ -389,6 +390,7 @@ def test_silence_before_the_body_means_certainly_not_taken(capabilities, verb, a
         assert 1 == len(relay.accepted)
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 @pytest.mark.parametrize("act", [Act.DROP, Act.RESET, Act.HANG], ids=lambda act: act.name)
 def test_silence_after_the_dot_leaves_one_doubt_and_no_more(capabilities, act):
@@ -399,6 +401,7 @@ def test_silence_after_the_dot_leaves_one_doubt_and_no_more(capabilities, act):
         assert 2 == len(relay.accepted)
 
 
+@pytest.mark.slow
 @FALLING_SILENT
 def test_silence_in_the_middle_of_a_body_means_certainly_not_taken(capabilities, act):
     """The body is larger than all buffers between the two, so its dot cannot have left."""
@@ -410,6 +413,7 @@ def test_silence_in_the_middle_of_a_body_means_certainly_not_taken(capabilities,
         assert 1 == len(relay.accepted)
 
 
+@pytest.mark.slow
 @BOTH_WAYS
 def test_a_relay_that_takes_a_body_ever_so_slowly_is_given_up_before_the_dot(capabilities):
     """Something leaves at every moment, but the lease of its mail ends."""
@@ -501,6 +505,7 @@ def test_replies_may_have_many_lines_and_come_a_byte_at_a_time(capabilities):
         assert "slowly" == results[0].reply.text
 
 
+@pytest.mark.slow
 def test_a_trickle_cannot_stretch_a_timeout():
     relay = ScriptedRelay(script=only_at(1, "DOT", Trickle("250 " + "x" * 1000, 0.05)))
     with relay.running(), connected(relay, IMPATIENT) as connection:
@@ -510,6 +515,7 @@ def test_a_trickle_cannot_stretch_a_timeout():
         assert time.monotonic() - begun < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["MAIL", "RCPT"])
 def test_a_relay_that_lies_about_pipelining_costs_a_timeout_and_no_mail(verb):
     """It offers PIPELINING and forgets what came in one write with the command it answers."""
@@ -521,6 +527,7 @@ def test_a_relay_that_lies_about_pipelining_costs_a_timeout_and_no_mail(verb):
         assert 1 == len(relay.accepted)
 
 
+@pytest.mark.slow
 def test_a_relay_that_forgets_what_came_behind_a_body_costs_a_timeout_and_no_mail():
     relay = ScriptedRelay(script=only_at(1, "DOT", Act.SWALLOW))
     with relay.running(), connected(relay, IMPATIENT) as connection:
@@ -811,6 +818,7 @@ def test_a_relay_that_speaks_no_tls_is_not_waited_for():
         assert refusal_of(at, IMPATIENT, tls_context=trusting()).stage is Stage.TLS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "verdict"), [("BODY", Verdict.RELAY_DEFERRED), ("DOT", Verdict.IN_DOUBT)])
 @pytest.mark.parametrize("act", [Act.DROP, Act.HANG], ids=lambda act: act.name)
 def test_in_tls_too_only_what_lies_after_the_dot_is_in_doubt(verb, verdict, act):

@@ -37,6 +37,7 @@ def test_wheel_holds_every_template(wheel: dict[str, bytes]):
     assert [] == [name for name in templates if name.replace("templates/", "newsletter/_templates/", 1) not in wheel]
 
 
+@pytest.mark.slow
 def test_wheel_holds_nothing_else(wheel: dict[str, bytes]):
     others = [name for name in wheel if not name.startswith(("newsletter/", "workers/", "newsletter-"))]
 
@@ -60,6 +61,7 @@ def test_wheel_brings_the_command(wheel: dict[str, bytes]):
     assert b"newsletter = newsletter.cli.main:main" in wheel[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [["-m", "newsletter"], ["-c", "from newsletter.cli.main import main; main()"]])
 def test_command_says_its_version(command: list[str], tmp_path: Path):
     """From any folder, and with nothing set up."""

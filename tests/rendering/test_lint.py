@@ -103,6 +103,7 @@ def test_each_fault_of_the_html_is_seen(rule, before, after):
     assert rule in {problem.rule for problem in problems(html=html.replace(before, after))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "before", "after"),
     [

@@ -149,6 +149,7 @@ def test_caps_per_connection_are_told_by_provider(app: App) -> None:
     assert connection_caps(app) == {"gmail": 50}
 
 
+@pytest.mark.slow
 def test_two_workers_together_keep_the_rate(app: App) -> None:
     """Each asks as often as it can; together they get what the rate allows and no mail more, and no less."""
     rate = 200.0
@@ -176,6 +177,7 @@ def _together(*works: Callable[[], None]) -> None:
         thread.join()
 
 
+@pytest.mark.slow
 def test_mail_goes_to_relays_by_weight(sender: App) -> None:
     """Three in four to the one that says weight=3."""
     chosen = [choose_relay(sender) for _ in range(60)]

@@ -46,6 +46,7 @@ def grow_older(newsroom: Newsroom, span: timedelta) -> None:
         tx.session.execute(update(HeartbeatRow).values(at=then))
 
 
+@pytest.mark.slow
 def test_where_all_is_well_there_is_no_alarm(newsroom: Newsroom) -> None:
     """Mail that is due for a moment, one that was put off, a reader whose address failed."""
     an_edition(newsroom)
@@ -66,6 +67,7 @@ def test_mail_that_is_due_and_not_accepted_for_half_an_hour_is_one(newsroom: New
     assert names(newsroom) == []
 
 
+@pytest.mark.slow
 def test_mail_that_a_person_holds_back_is_not_stalled(newsroom: Newsroom) -> None:
     """That it is held back is told, and wakes nobody."""
     edition_id = an_edition(newsroom)
@@ -78,6 +80,7 @@ def test_mail_that_a_person_holds_back_is_not_stalled(newsroom: Newsroom) -> Non
     assert f"editions resume {edition_id}" in alarm.remedy
 
 
+@pytest.mark.slow
 def test_mails_in_doubt_are_one_when_evidence_had_time_to_come(newsroom: Newsroom) -> None:
     """One of four is more than one in a thousand; after a day it is held, and told no more."""
     an_edition(newsroom)
@@ -90,6 +93,7 @@ def test_mails_in_doubt_are_one_when_evidence_had_time_to_come(newsroom: Newsroo
     assert names(newsroom) == []
 
 
+@pytest.mark.slow
 def test_a_poisonous_mail_is_one_for_a_day(newsroom: Newsroom) -> None:
     """It is given up, and its senders live."""
     an_edition(newsroom)

@@ -52,6 +52,7 @@ def send(newsroom: Newsroom, edition_id: int) -> None:
     newsroom.send()
 
 
+@pytest.mark.slow
 def test_an_announcement_reaches_every_reader_of_the_list_once_in_their_language(readers):
     found = compose_announcement(readers.app, "all", {"en": EN, "ru": RU})
     assert (5, EditionState.REVIEW) == (found.readers, readers.state(found.edition_id))
@@ -83,6 +84,7 @@ def test_an_announcement_may_be_for_those_alone_whom_it_concerns(readers):
     assert {"nothing_chosen": 1} == find_progress(readers.app, found.edition_id).exclusions
 
 
+@pytest.mark.slow
 def test_who_comes_before_it_is_sent_gets_it_too(readers):
     found = compose_announcement(readers.app, "all", {"en": EN, "ru": RU})
     readers.subscribe("new", slug="all", cadence="daily", language="ru", kinds=("video",))
@@ -91,6 +93,7 @@ def test_who_comes_before_it_is_sent_gets_it_too(readers):
     assert "Мы переезжаем" == read(readers.mails()["new"][0])["Subject"]
 
 
+@pytest.mark.slow
 def test_an_announcement_takes_nothing_from_the_news(readers):
     readers.publish("A story")
     send(readers, compose_announcement(readers.app, "all", {"en": EN}).edition_id)
@@ -128,6 +131,7 @@ def test_a_letter_that_cannot_be_sent_leaves_nothing_behind(readers, letters, wo
     assert 1 == compose_announcement(readers.app, "all", {"en": EN}).edition_id
 
 
+@pytest.mark.slow
 def test_several_a_day_have_slots_of_their_own_and_one_said_before_is_told(readers):
     first = compose_announcement(readers.app, "all", {"en": EN})
     send(readers, first.edition_id)
@@ -168,6 +172,7 @@ class TestCorrections:
             values = {"accepted_at": newsroom.clock.now} if state is DeliveryState.ACCEPTED else {}
             newsroom.change(newsroom.deliveries(edition_id)[name], state=state, **values)
 
+    @pytest.mark.slow
     def test_only_those_who_had_it_are_told(self, sent):
         newsroom, edition_id, uid = sent
         self.accept(newsroom, edition_id, "ann", "vic", state=DeliveryState.ACCEPTED)
@@ -199,6 +204,7 @@ class TestCorrections:
             each.act for each in list_acts(newsroom.app, about=f"edition {found.edition_id}") if each.act == "composed"
         ]
 
+    @pytest.mark.slow
     def test_who_left_meanwhile_is_not_told_and_who_came_back_is(self, sent):
         newsroom, edition_id, uid = sent
         self.accept(newsroom, edition_id, "ann", "bek", "cat", state=DeliveryState.ACCEPTED)
@@ -210,6 +216,7 @@ class TestCorrections:
 
         assert {"bek", "cat", "dan"} == {name for name, mails in newsroom.mails().items() if b"Sorry" in mails[-1]}
 
+    @pytest.mark.slow
     def test_a_withdrawn_article_can_be_corrected_too(self, sent):
         newsroom, edition_id, uid = sent
         self.accept(newsroom, edition_id, "ann", state=DeliveryState.ACCEPTED)
@@ -217,6 +224,7 @@ class TestCorrections:
 
         assert 1 == compose_correction(newsroom.app, edition_id, uid, {"en": LetterDraft("", "It was wrong.")}).readers
 
+    @pytest.mark.slow
     def test_where_nobody_had_it_nobody_is_told(self, sent):
         newsroom, edition_id, uid = sent
         letters = {"en": LetterDraft("Sorry", "It was wrong.")}

@@ -12,6 +12,7 @@ from newsletter.services.editions import cancel_edition, fan_out_edition, pause_
 from newsletter.services.reports import preview_edition
 
 
+@pytest.mark.slow
 def test_editions_are_listed_with_their_subjects_the_newest_first(newsroom):
     newsroom.publish("First", ru="Первый")
     newsroom.subscribe("ann")
@@ -28,6 +29,7 @@ def test_editions_are_listed_with_their_subjects_the_newest_first(newsroom):
     assert (Cadence.WEEKLY, newsroom.clock.now) == (second.cadence, second.sent_at)
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_what_shows_most_and_belongs_to_nobody(newsroom):
     newsroom.publish("A story", ru="Рассказ", age=HOUR)
     newsroom.publish("A video", kind="video")
@@ -54,6 +56,7 @@ def test_what_is_shown_is_what_shows_most_and_belongs_to_nobody(newsroom):
     assert "Zq" not in view.html + view.text
 
 
+@pytest.mark.slow
 def test_the_link_in_a_mail_leads_to_what_its_reader_got(mailing_newsroom):
     newsroom = mailing_newsroom
     newsroom.publish("A story", age=HOUR)
@@ -127,6 +130,7 @@ def test_an_archive_does_not_change_with_its_articles(newsroom):
     assert 0 == fan_out_edition(newsroom.app, 99)
 
 
+@pytest.mark.slow
 def test_words_of_articles_are_words_in_html_too(newsroom):
     """Those of the lines that a variant's readers share, such as the preheader, are filled in after rendering."""
     newsroom.publish("Lead", age=HOUR)

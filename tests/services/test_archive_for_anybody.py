@@ -33,6 +33,7 @@ def test_who_was_sent_an_edition_of_a_hidden_list_can_look_at_it(hidden):
     assert "One" in view.html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("guess", ["", "digest", "digest-", "digest-0000000000000000"])
 def test_nobody_guesses_the_way_to_a_hidden_list(hidden, guess):
     newsroom, (slot, language, key) = hidden
@@ -56,6 +57,7 @@ def test_in_the_place_of_a_readers_controls_one_can_subscribe(newsroom):
     assert not re.search(r"Zq\w+qZ", html), "a hole was left open"
 
 
+@pytest.mark.slow
 def test_the_record_of_consent_is_only_ever_added_to():
     """No statement of ours updates or deletes a line of it."""
     wrong = []

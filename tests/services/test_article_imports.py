@@ -125,6 +125,7 @@ class TestDirtyPages:
         assert "Open day of the mountain rescue service" == titles(desk, NOW + timedelta(days=30))[0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not NEWSROOM.is_dir(), reason="the real pages are not beside this repository")
 def test_the_real_pages_come_in_once(desk, dispatcher):
     """The same dirt, as two public newsrooms have it."""

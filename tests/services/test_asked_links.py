@@ -52,6 +52,7 @@ def reaching(app: App) -> App:
     return replace(app, settings=app.settings.model_copy(update={"reachable_networks": ("127.0.0.0/8",)}))
 
 
+@pytest.mark.slow
 def test_what_is_gone_is_an_error_and_what_fails_a_warning(reaching, site):
     found = broken_links(reaching, [f"{site}/{status}" for status in (200, 404, 410, 500)])
 

@@ -26,6 +26,7 @@ def acts(newsroom: Newsroom, about: str) -> list[tuple[str, str]]:
     return [(each.actor, each.act) for each in reversed(list_acts(newsroom.app, about=about, limit=999))]
 
 
+@pytest.mark.slow
 def test_an_edition_tells_who_let_it_go_and_who_stopped_it(newsroom):
     newsroom.publish("A story")
     newsroom.subscribe("ann")

@@ -35,6 +35,7 @@ def rows(newsroom: Newsroom, table: type) -> int:
         return tx.session.execute(select(func.count()).select_from(table)).scalar_one()
 
 
+@pytest.mark.slow
 def test_each_reader_gets_exactly_what_they_chose(newsroom):
     newsroom.add_topics("water", "lakes < water", "roads")
     newsroom.publish("A lake", topics=["lakes"])
@@ -113,6 +114,7 @@ def test_the_items_of_a_skipped_edition_roll_on(newsroom):
     assert {"ann": ["A story"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_no_article_is_in_two_editions_of_a_list(newsroom):
     newsroom.publish("First week")
     newsroom.subscribe("ann")
@@ -125,6 +127,7 @@ def test_no_article_is_in_two_editions_of_a_list(newsroom):
     assert {"ann": ["Second week"]} == newsroom.contents(second)
 
 
+@pytest.mark.slow
 def test_what_comes_in_late_is_in_the_next_edition(newsroom):
     """Its date lies before an edition that it missed; membership is no window of time."""
     newsroom.publish("In time")
@@ -136,6 +139,7 @@ def test_what_comes_in_late_is_in_the_next_edition(newsroom):
     assert {"ann": ["Imported late"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_what_is_not_public_yet_waits(newsroom):
     newsroom.publish("Tomorrow", age=-DAY)
     newsroom.publish("Embargoed", embargo_until=(newsroom.clock.now + HOUR).isoformat())
@@ -148,6 +152,7 @@ def test_what_is_not_public_yet_waits(newsroom):
     assert {"ann": ["Tomorrow", "Embargoed"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_a_significant_update_is_news_again_and_any_other_is_not(newsroom):
     major, minor = newsroom.publish("Major"), newsroom.publish("Minor")
     newsroom.subscribe("ann")
@@ -189,6 +194,7 @@ def test_an_article_is_news_from_a_moment_on(newsroom, cadence, began, since):
     assert now + since == news_since(mailing_list, cadence, Slot(now, "any"), now)
 
 
+@pytest.mark.slow
 def test_readers_get_it_in_their_language_and_else_in_another(newsroom):
     newsroom.publish("A story", ru="Рассказ")
     newsroom.publish("English only")
@@ -224,6 +230,7 @@ def change_to_weekly(newsroom: Newsroom, name: str, **choice: tuple[str, ...]) -
     change_choice(newsroom.app, uid, cadence=Cadence.WEEKLY, language="en", wanted=wanted, evidence="a test")
 
 
+@pytest.mark.slow
 def test_a_reader_who_changed_cadence_does_not_get_an_article_twice(both):
     both.subscribe("ann", "bek", slug="both", cadence="daily")
     both.subscribe("eva", slug="both", cadence="weekly")
@@ -237,6 +244,7 @@ def test_a_reader_who_changed_cadence_does_not_get_an_article_twice(both):
     assert {"ann": ["Afternoon"], "eva": ["Afternoon", "Monday"]} == both.contents(both.fan_out("both"))
 
 
+@pytest.mark.slow
 def test_a_reader_who_is_alone_with_their_choice_gets_what_they_have_not_had(both):
     """Nobody gets what the others with their filter would get, since there are no others."""
     both.subscribe("ann", slug="both", cadence="daily", kinds=("story",))
@@ -249,6 +257,7 @@ def test_a_reader_who_is_alone_with_their_choice_gets_what_they_have_not_had(bot
     assert {"ann": ["Afternoon"]} == both.contents(both.fan_out("both"))
 
 
+@pytest.mark.slow
 def test_an_edition_that_would_only_repeat_itself_to_its_one_reader_is_skipped(both):
     both.subscribe("ann", slug="both", cadence="daily")
     both.publish("Monday")
@@ -263,6 +272,7 @@ def test_an_edition_that_would_only_repeat_itself_to_its_one_reader_is_skipped(b
     )
 
 
+@pytest.mark.slow
 def test_who_missed_an_edition_gets_its_articles_with_the_next(newsroom):
     """The first edition expired before it reached bek; the others have had it."""
     newsroom.publish("First week")
@@ -274,6 +284,7 @@ def test_who_missed_an_edition_gets_its_articles_with_the_next(newsroom):
     assert {"ann": ["Second week"], "bek": ["Second week", "First week"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_what_nobody_but_one_is_owed_is_sent_to_that_one(newsroom):
     newsroom.publish("First week")
     newsroom.subscribe("ann", "bek")
@@ -287,6 +298,7 @@ def test_what_nobody_but_one_is_owed_is_sent_to_that_one(newsroom):
     assert EditionState.SKIPPED == newsroom.state(newsroom.compose())
 
 
+@pytest.mark.slow
 def test_what_is_owed_is_not_put_into_a_second_edition_while_the_first_is_under_way(newsroom):
     newsroom.add_list("slow", cadences=(Cadence.DAILY,), review_minutes=10_000)
     newsroom.publish("First day")
@@ -314,6 +326,7 @@ def approve(newsroom: Newsroom, edition_id: int) -> None:
     fan_out_edition(newsroom.app, edition_id)
 
 
+@pytest.mark.slow
 def test_a_withdrawn_article_is_owed_to_nobody(newsroom):
     uid = newsroom.publish("First week")
     newsroom.subscribe("ann", "bek")
@@ -325,6 +338,7 @@ def test_a_withdrawn_article_is_owed_to_nobody(newsroom):
     assert {"ann": ["Second week"], "bek": ["Second week"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_a_cancelled_edition_s_articles_go_to_those_who_had_not_got_it(newsroom):
     newsroom.publish("First week")
     newsroom.subscribe("ann", "bek")
@@ -337,6 +351,7 @@ def test_a_cancelled_edition_s_articles_go_to_those_who_had_not_got_it(newsroom)
     assert {"ann": ["Second week"], "bek": ["Second week", "First week"]} == newsroom.contents(newsroom.fan_out())
 
 
+@pytest.mark.slow
 def test_sections_and_order_are_the_list_s(newsroom):
     newsroom.add_list("kinds", sections=SectionsBy.KIND, weekday=1)
     newsroom.publish("A story", age=HOUR)
@@ -359,6 +374,7 @@ def test_a_list_s_own_filter_narrows_it_for_everybody(newsroom):
     assert {"ann": ["A release"]} == newsroom.contents(newsroom.fan_out("releases"))
 
 
+@pytest.mark.slow
 def test_a_list_that_sends_at_once_sends_each_article_by_itself(newsroom):
     newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,))
     first = newsroom.publish("First")
@@ -391,6 +407,7 @@ def test_an_update_before_an_immediate_edition_was_composed_sends_only_the_updat
     assert [EditionState.SKIPPED, EditionState.APPROVED] == [newsroom.state(each) for each in (stale, update)]
 
 
+@pytest.mark.slow
 def test_what_a_reader_got_at_once_is_not_in_their_digest_after_a_change(newsroom):
     newsroom.add_list("any", cadences=(Cadence.IMMEDIATE, Cadence.WEEKLY), weekday=1)
     newsroom.publish("First")
@@ -405,6 +422,7 @@ def test_what_a_reader_got_at_once_is_not_in_their_digest_after_a_change(newsroo
     assert {"bek": ["First"]} == newsroom.contents(newsroom.fan_out("any"))
 
 
+@pytest.mark.slow
 def test_who_left_before_fan_out_gets_nothing(newsroom):
     newsroom.publish("A story")
     newsroom.subscribe("ann", "bek")
@@ -433,6 +451,7 @@ def test_two_processes_composing_one_edition_make_it_once(newsroom):
     assert (1, 1) == (rows(newsroom, VariantRow), rows(newsroom, EditionItemRow))
 
 
+@pytest.mark.slow
 def test_two_editions_of_one_list_composed_at_once_share_no_article(newsroom):
     newsroom.publish("A story")
     newsroom.publish("A second story")

@@ -13,6 +13,7 @@ from newsletter.storage.sources import PollRow
 
 
 class TestWithdrawnAtTheSource:
+    @pytest.mark.slow
     def test_what_falls_off_the_end_stays(self, desk, source):
         add(desk, source.put("/feed", rss(*(item(number) for number in range(9, 0, -1)))))
         poll(desk)
@@ -35,6 +36,7 @@ class TestWithdrawnAtTheSource:
         assert is_withdrawn is bool(report.withdrawn)
         assert (ArticleState.WITHDRAWN if is_withdrawn else ArticleState.PUBLISHED) == article.state
 
+    @pytest.mark.slow
     def test_a_page_not_found_twice_in_an_hour_is_gone(self, desk, source):
         link = source.put("/page", "words", status=404)
         add(desk, source.put("/feed", rss(item(3), item(2, link=link), item(1)), headers={"ETag": '"1"'}))
@@ -67,6 +69,7 @@ class TestWithdrawnAtTheSource:
 
         assert (uid, ArticleState.WITHDRAWN) == (articles(desk)["One"].uid, articles(desk)["One"].state)
 
+    @pytest.mark.slow
     def test_a_feed_whose_ids_all_changed_withdraws_nothing(self, desk, source):
         gone = source.put("/gone", status=410)
         add(desk, source.put("/feed", rss(*(item(number, link=gone) for number in range(6)))))

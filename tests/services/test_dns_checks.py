@@ -101,6 +101,7 @@ def by_relay(app: App, url: str) -> App:
     return replace(app, relays=(Relay.parse(url),))
 
 
+@pytest.mark.slow
 def test_a_newsroom_that_published_everything_is_well(paper):
     with name_server(zone_of(paper)) as server:
         found = findings(paper, server)
@@ -120,6 +121,7 @@ def test_one_that_published_nothing_is_told_what_to_publish(paper):
     assert f"_dmarc.{PAPER}" in found["DMARC"].remedy
 
 
+@pytest.mark.slow
 def test_another_key_is_told_from_the_one_that_signs(paper):
     other = key_record(make_key(KeyKind.ED25519), selector="news", domain=PAPER)
     zone = zone_of(paper) | {(other.name, "TXT"): (f'"{other.value}"',)}
@@ -127,12 +129,14 @@ def test_another_key_is_told_from_the_one_that_signs(paper):
         assert findings(paper, server)["DKIM record"].is_serious
 
 
+@pytest.mark.slow
 def test_a_policy_above_the_domain_counts(paper):
     below = replace(paper, settings=paper.settings.model_copy(update={"from_address": f"news@mail.{PAPER}"}))
     with name_server(zone_of(paper)) as server:
         assert f"by _dmarc.{PAPER}" in findings(below, server)["DMARC"].found
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing_is_waited_for_once_and_all_is_skipped_with_a_word(paper, monkeypatch):
     monkeypatch.setattr(questions, "LONGEST_QUESTION_SECONDS", 0.2)
     begun = time.monotonic()
@@ -144,6 +148,7 @@ def test_a_server_that_says_nothing_is_waited_for_once_and_all_is_skipped_with_a
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.slow
 def test_what_a_record_includes_is_followed_to_the_relay(paper):
     zone = zone_of(paper) | {
         (PAPER, "TXT"): ('"v=spf1 include:_spf.paper.kg -all"',),
@@ -157,6 +162,7 @@ def test_what_a_record_includes_is_followed_to_the_relay(paper):
     assert "by ip4:193.0.6.0/24 of include:_spf.paper.kg" in found["SPF of relay"].found
 
 
+@pytest.mark.slow
 def test_what_a_record_includes_counts_against_its_lookups_and_an_end_of_them_is_serious(paper):
     asking = "".join(f"a:a{number}.{PAPER} " for number in range(9))
     zone = zone_of(paper) | {
@@ -172,6 +178,7 @@ def test_what_a_record_includes_counts_against_its_lookups_and_an_end_of_them_is
     assert "SPF of relay" not in found
 
 
+@pytest.mark.slow
 def test_the_two_lookups_that_may_find_nothing_are_counted_too(paper):
     zone = zone_of(paper) | {(PAPER, "TXT"): (f'"v=spf1 a:x.{PAPER} a:y.{PAPER} mx:{PAPER}.gone.kg mx -all"',)}
     with name_server(zone) as server:
@@ -190,6 +197,7 @@ def test_a_machine_that_spf_forgot_is_told_of(paper):
     assert "reverse address" not in found
 
 
+@pytest.mark.slow
 def test_a_mail_service_hands_on_from_addresses_of_its_own(paper):
     zone = zone_of(paper) | {
         (PAPER, "TXT"): ('"v=spf1 include:relay.kg -all"',),
@@ -204,6 +212,7 @@ def test_a_mail_service_hands_on_from_addresses_of_its_own(paper):
     assert "reverse address" not in found, "who runs it sees to that"
 
 
+@pytest.mark.slow
 def test_an_address_without_a_name_is_worse_where_the_record_itself_lets_it_send(paper):
     zone = zone_of(paper) | {("_spf.paper.kg", "TXT"): ('"v=spf1 mx:paper.kg -all"',)}
     del zone["139.6.0.193.in-addr.arpa", "PTR"]
@@ -216,6 +225,7 @@ def test_an_address_without_a_name_is_worse_where_the_record_itself_lets_it_send
     assert not reverse.is_serious
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url", ["smtp://localhost:1", "smtp://127.0.0.1:1", "smtp://10.1.2.3:1", "smtp://in.paper.kg:1"]
 )
@@ -233,6 +243,7 @@ def test_a_relay_on_a_private_address_is_judged_by_what_it_calls_itself(paper, u
     assert "EHLO name" not in named, "only that relay hears it"
 
 
+@pytest.mark.slow
 def test_the_name_a_public_relay_is_greeted_by_has_an_address(paper):
     nameless = replace(paper, settings=paper.settings.model_copy(update={"mail_domain": f"mail.{PAPER}"}))
     local = replace(paper, settings=paper.settings.model_copy(update={"mail_domain": "localhost"}))
@@ -261,6 +272,7 @@ def test_a_rehearsal_s_names_are_not_asked_for(app):
     assert found["DNS"].found.startswith("skipped:")
 
 
+@pytest.mark.slow
 def test_doctor_says_how_bad_it_is(paper):
     told = paper.settings.model_copy(update={"dns_server": "", "return_path": ""})
     with name_server(zone_of(paper) | {(PAPER, "TXT"): ('"v=spf1 mx"',), (f"_dmarc.{PAPER}", "TXT"): ()}) as server:
@@ -270,6 +282,7 @@ def test_doctor_says_how_bad_it_is(paper):
     assert (Level.OK, Level.WARNING, Level.ERROR) == (found["DKIM record"], found["SPF"], found["DMARC"])
 
 
+@pytest.mark.slow
 def test_a_zone_that_its_servers_cannot_read_is_told_from_having_no_network(paper):
     zone = zone_of(paper)
     zone[f"_dmarc.{PAPER}", "TXT"] = (BROKEN,)

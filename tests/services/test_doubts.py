@@ -66,6 +66,7 @@ def test_a_person_settles_one(newsroom: Newsroom, how: Settlement, state: str) -
     assert (act.details["why"], act.details["deliveries"]) == ("the reader says so", [first])
 
 
+@pytest.mark.slow
 def test_a_resend_is_sent_once_more_with_the_same_message_id(newsroom: Newsroom) -> None:
     """And counts as one."""
     an_edition_in_doubt(newsroom, 1)
@@ -81,6 +82,7 @@ def test_a_resend_is_sent_once_more_with_the_same_message_id(newsroom: Newsroom)
     assert [attempt.outcome for attempt in after.attempts] == ["in_doubt", "accepted"]
 
 
+@pytest.mark.slow
 def test_all_of_an_edition_are_settled_at_once(newsroom: Newsroom) -> None:
     """By a person who knows."""
     edition_id = an_edition_in_doubt(newsroom)
@@ -90,6 +92,7 @@ def test_all_of_an_edition_are_settled_at_once(newsroom: Newsroom) -> None:
     assert finish_editions(newsroom.app) == [edition_id]
 
 
+@pytest.mark.slow
 def test_the_final_counts_of_an_edition_that_is_done_follow(newsroom: Newsroom) -> None:
     """Evidence may come days later."""
     edition_id = an_edition_in_doubt(newsroom, 1)
@@ -100,6 +103,7 @@ def test_the_final_counts_of_an_edition_that_is_done_follow(newsroom: Newsroom) 
         assert tx.session.get_one(EditionRow, edition_id).counts == {"accepted": 5}
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_again_of_an_edition_that_has_ended(newsroom: Newsroom) -> None:
     """It says how many could not be."""
     edition_id = an_edition_in_doubt(newsroom)
@@ -129,6 +133,7 @@ def test_a_settlement_wants_a_reason_and_something_to_settle(newsroom: Newsroom)
         settle(newsroom.app, Settlement.FAILED, why="why")
 
 
+@pytest.mark.slow
 def test_a_relays_log_settles_what_it_took(newsroom: Newsroom, tmp_path: Path) -> None:
     """What it does not know stays in doubt, unless the log is complete."""
     edition_id = an_edition_in_doubt(newsroom)
@@ -141,6 +146,7 @@ def test_a_relays_log_settles_what_it_took(newsroom: Newsroom, tmp_path: Path) -
     assert states(newsroom, edition_id) == {"accepted": 4, "in_doubt": 1}
 
 
+@pytest.mark.slow
 def test_a_complete_log_sends_the_others_again(newsroom: Newsroom, tmp_path: Path) -> None:
     """They were never taken."""
     edition_id = an_edition_in_doubt(newsroom)
@@ -153,6 +159,7 @@ def test_a_complete_log_sends_the_others_again(newsroom: Newsroom, tmp_path: Pat
     assert states(newsroom, edition_id) == {"accepted": 5}
 
 
+@pytest.mark.slow
 def test_a_packed_log_is_read(newsroom: Newsroom, tmp_path: Path) -> None:
     """As logrotate leaves them."""
     an_edition_in_doubt(newsroom, 1)
@@ -163,6 +170,7 @@ def test_a_packed_log_is_read(newsroom: Newsroom, tmp_path: Path) -> None:
     assert len(read_relay_log(newsroom.app, packed)) == 1
 
 
+@pytest.mark.slow
 def test_a_log_that_is_none_is_refused(newsroom: Newsroom, tmp_path: Path) -> None:
     """With what to give instead."""
     an_edition_in_doubt(newsroom, 1)

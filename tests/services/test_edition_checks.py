@@ -76,6 +76,7 @@ def test_what_was_never_filled_stops_it(reviewed):
     }
 
 
+@pytest.mark.slow
 def test_a_subject_like_spam_and_a_missing_translation_are_told(reviewed):
     reviewed.subscribe("eva", slug="drafts", language="ru")
     reviewed.publish("CLICK HERE NOW PLEASE", summary="A summary.")
@@ -87,6 +88,7 @@ def test_a_subject_like_spam_and_a_missing_translation_are_told(reviewed):
     assert ("ru", True) == (missing.language, "1 of 2 items" in missing.found)
 
 
+@pytest.mark.slow
 def test_an_edition_like_the_last_one_is_told(reviewed):
     for title in ("One", "Two", "Three"):
         reviewed.publish(title, summary="A summary.")
@@ -102,6 +104,7 @@ def test_an_edition_like_the_last_one_is_told(reviewed):
     assert [f"edition {first} had 3 of its 3 articles"] == [each.found for each in found if each.rule == "duplicate"]
 
 
+@pytest.mark.slow
 def test_an_audience_of_another_size_is_told(reviewed):
     for week in range(4):
         reviewed.publish(f"Week {week}", summary="A summary.")

@@ -39,6 +39,7 @@ def titles(text: str) -> set[str]:
     return {each.replace("-", " ") for each in re.findall(r"https://example\.org/([\w-]+)", text)}
 
 
+@pytest.mark.slow
 def test_a_reader_is_shown_what_they_will_get_and_what_they_got(reviewed):
     edition_id = reviewed.compose("drafts")
     before = {name: preview_as_reader(reviewed.app, edition_id, f"{name}@readers.example") for name in ("ann", "vic")}
@@ -58,6 +59,7 @@ def test_a_reader_is_shown_what_they_will_get_and_what_they_got(reviewed):
         preview_as_reader(reviewed.app, edition_id, "who@readers.example")
 
 
+@pytest.mark.slow
 def test_a_choice_nobody_has_made_is_shown_too(reviewed):
     edition_id = reviewed.compose("drafts")
     stories = preview_as_filter(reviewed.app, edition_id, NamedFilter(kinds=("story",)), "ru")
@@ -82,6 +84,7 @@ def test_every_variant_stands_on_one_page_with_its_readers(reviewed):
     assert "2 readers" in page
 
 
+@pytest.mark.slow
 def test_a_test_mail_has_the_real_headers_and_changes_nothing(reviewed):
     edition_id = reviewed.compose("drafts")
     send_test(reviewed.app, edition_id, ["me@readers.example"], language="en")

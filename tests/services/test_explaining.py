@@ -33,6 +33,7 @@ def why(newsroom: Newsroom, name: str, edition_id: int) -> dict[str, tuple[Why, 
     return {each.title: (each.why, each.told) for each in found.articles}
 
 
+@pytest.mark.slow
 def test_every_article_has_its_reason(reviewed):
     edition_id = reviewed.compose("drafts")
     edit_edition(reviewed.app, edition_id, [Change(EditKind.DROP, "1", words="said twice")])
@@ -52,6 +53,7 @@ def test_every_article_has_its_reason(reviewed):
     assert ("speech",) == sam.choice.kinds
 
 
+@pytest.mark.slow
 def test_what_was_withdrawn_and_what_was_postponed_is_told(reviewed):
     edition_id = reviewed.compose("drafts")
     uid = next(each.uid for each in explain_edition(reviewed.app, "ann@readers.example", edition_id).articles)

@@ -84,6 +84,7 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_everything_is_read_back_in_a_new_home(newsroom, elsewhere, tmp_path):
     """Articles with their languages and events, topics, lists, people as they stand: each by its own import."""
     folder = tmp_path / "out"
@@ -133,6 +134,7 @@ def told_articles(folder):
     return {each["title"]: {name: value for name, value in each.items() if name != "id"} for each in articles}
 
 
+@pytest.mark.slow
 def test_what_was_withdrawn_suppressed_sent_and_done_is_told_beside(newsroom, tmp_path):
     folder = tmp_path / "out"
     report = export_everything(newsroom.app, folder)
@@ -151,6 +153,7 @@ def test_what_was_withdrawn_suppressed_sent_and_done_is_told_beside(newsroom, tm
     assert report.counts == json.loads((folder / "manifest.json").read_text())["counts"]
 
 
+@pytest.mark.slow
 def test_what_the_newsroom_set_up_goes_along_without_its_secrets(newsroom, tmp_path):
     poll = add_source(
         newsroom.app, "https://press.example.org/feed", name="The Press", every_minutes=90, topics=["water"]
@@ -185,6 +188,7 @@ def test_what_the_newsroom_set_up_goes_along_without_its_secrets(newsroom, tmp_p
     assert ["add", poll.url, "--kind", "story", "--name", "The Press", "--topic", "water", "--every", "90"] == words
 
 
+@pytest.mark.slow
 def test_only_its_owner_may_read_it(newsroom, tmp_path):
     folder = tmp_path / "out"
     export_everything(newsroom.app, folder)
@@ -202,6 +206,7 @@ def test_a_folder_with_something_in_it_is_left_alone(newsroom, tmp_path):
         export_everything(newsroom.app, tmp_path / "mine.txt" / "out")
 
 
+@pytest.mark.slow
 def test_large_homes_are_written_in_pages_and_files_that_imports_take(newsroom, tmp_path, monkeypatch):
     """No page and no file is larger than its bound, and nothing is left out between them."""
     newsroom.subscribe(*(f"reader{number}" for number in range(5)))
@@ -221,6 +226,7 @@ def test_large_homes_are_written_in_pages_and_files_that_imports_take(newsroom, 
     assert len(articles) > 2
 
 
+@pytest.mark.slow
 def test_a_pause_goes_along(newsroom, elsewhere):
     until = (newsroom.clock.now + timedelta(days=9)).isoformat()
     text = f"address,standing,since,paused_until\nkim@readers.example,active,2024-01-02T03:04:05+00:00,{until}\n"

@@ -94,6 +94,7 @@ def test_a_step_of_another_worker_between_two_looks_is_no_restore(
         assert may_claim(tx)
 
 
+@pytest.mark.slow
 def test_many_workers_of_one_machine_raise_no_false_alarm(app: App) -> None:
     """They step at the same time, and what one has seen is never beyond what is committed."""
     looks: list[bool] = []

@@ -36,6 +36,7 @@ def test_a_story_has_every_attempt_in_order(newsroom: Newsroom) -> None:
     assert story.message_id == f"<{story.mail.mail_token}@news.example.org>"
 
 
+@pytest.mark.slow
 def test_a_story_is_found_by_number_and_by_address_in_any_letters(newsroom: Newsroom) -> None:
     """As the reader writes it when they complain."""
     a_deferred_edition(newsroom)
@@ -54,6 +55,7 @@ def test_whoever_is_not_there_has_no_story(newsroom: Newsroom) -> None:
         tell_story(newsroom.app, "ann")
 
 
+@pytest.mark.slow
 def test_mails_are_listed_by_what_became_of_them(newsroom: Newsroom) -> None:
     """By edition, state, answer and provider, page by page."""
     edition_id = a_deferred_edition(newsroom)

@@ -1,5 +1,6 @@
 """What is taken of a source's first document and of later ones, and what was there before it was asked."""
 
+import pytest
 from polled import add, articles, counts, news, poll
 from source_server import item, rss
 
@@ -16,6 +17,7 @@ class TestFirstPoll:
         assert {f"Story number {number}" for number in range(15, 20)} == set(articles(desk))
         assert [] == news(desk)
 
+    @pytest.mark.slow
     def test_what_was_left_out_never_comes_in_and_what_is_new_is_news(self, desk, source):
         add(desk, source.put("/feed", rss(*(item(number) for number in range(10)))), first_items=3)
         poll(desk)

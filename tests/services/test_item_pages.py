@@ -61,6 +61,7 @@ class TestFullText:
         assert "The beginning of it." == article.own_translation.summary
         assert any("the feed's excerpt was taken" in each for each in outcome.warnings)
 
+    @pytest.mark.slow
     def test_of_slow_pages_is_left_for_the_next_poll(self, desk, source, monkeypatch):
         """Those that were fetched are published; the rest come a minute later, and none twice."""
         add(desk, source.put("/feed", rss(item(0))))

@@ -58,6 +58,7 @@ def assert_accounts(newsroom: Newsroom, edition_id: int, *, queued: int, **exclu
     assert ({DeliveryState.QUEUED: queued}, exclusions) == (progress.deliveries, progress.exclusions)
 
 
+@pytest.mark.slow
 def test_a_filter_changed_in_review_brings_what_it_chooses(reviewed):
     """Nobody had chosen the story before, so that it was not even rendered; the others get the very same."""
     reviewed.subscribe("ann", "bek", slug="reviewed", topics=("water",))
@@ -90,6 +91,7 @@ def test_a_filter_that_chooses_what_others_get_shares_their_variant(reviewed):
     assert before == blocks(reviewed, edition_id, "en")
 
 
+@pytest.mark.slow
 def test_a_language_that_nobody_had_is_rendered_for_whoever_chose_it_in_review(reviewed):
     reviewed.subscribe("ann", "bek", slug="reviewed")
     edition_id = reviewed.compose("reviewed")
@@ -104,6 +106,7 @@ def test_a_language_that_nobody_had_is_rendered_for_whoever_chose_it_in_review(r
     assert "https://example.org/ru/" not in text_of(english)
 
 
+@pytest.mark.slow
 def test_a_reader_who_confirmed_in_review_gets_the_edition(reviewed):
     reviewed.subscribe("ann", slug="reviewed", topics=("water",))
     wish = SignUpRequest(address="eva@readers.example", wishes=[Wish("reviewed")], language="ru", **BASIS)
@@ -118,6 +121,7 @@ def test_a_reader_who_confirmed_in_review_gets_the_edition(reviewed):
     assert_accounts(reviewed, edition_id, queued=2)
 
 
+@pytest.mark.slow
 def test_a_latecomer_gets_no_article_that_was_withdrawn_or_came_later(reviewed):
     wrong = reviewed.publish("Wrong")
     reviewed.subscribe("ann", "bek", slug="reviewed", topics=("water",))
@@ -141,6 +145,7 @@ def test_a_latecomer_who_chose_nothing_in_it_is_accounted_for(reviewed):
     assert_accounts(reviewed, edition_id, queued=1, nothing_chosen=1)
 
 
+@pytest.mark.slow
 def test_a_reader_who_came_from_another_cadence_in_review_gets_nothing_twice(reviewed):
     """Their choice is one that others have, but their past is not."""
     reviewed.add_list("both", cadences=(Cadence.DAILY, Cadence.WEEKLY), weekday=1, review_minutes=60)
@@ -160,6 +165,7 @@ def test_a_reader_who_came_from_another_cadence_in_review_gets_nothing_twice(rev
     assert_accounts(reviewed, weekly, queued=2)
 
 
+@pytest.mark.slow
 def test_what_expired_for_one_reader_is_not_given_to_a_latecomer_who_had_it(reviewed):
     """An edition holds old articles for the few they never reached; who changes their filter is not one of them."""
     reviewed.subscribe("ann", "bek", slug="reviewed")
@@ -192,6 +198,7 @@ def test_a_choice_changed_between_two_chunks_is_served_in_a_later_one(reviewed, 
     assert_accounts(reviewed, edition_id, queued=2)
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_admit_a_latecomer_once(reviewed):
     reviewed.subscribe("ann", "bek", slug="reviewed", topics=("water",))
     edition_id = reviewed.compose("reviewed")
@@ -211,6 +218,7 @@ def test_any_number_of_processes_admit_a_latecomer_once(reviewed):
     assert_accounts(reviewed, edition_id, queued=2)
 
 
+@pytest.mark.slow
 def test_a_latecomer_sees_what_is_frozen_as_the_others_do(reviewed):
     """A story that lost its topic since stands where its block is, and under its old words."""
     uid = reviewed.publish("Pay", topics=["work"], age=HOUR)

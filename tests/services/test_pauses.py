@@ -32,6 +32,7 @@ def next_week(newsroom: Newsroom, title: str) -> dict[str, list[str]]:
     return contents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("catches_up", [True, False])
 def test_what_was_missed_comes_once_for_who_asked_for_it(newsroom, catches_up):
     newsroom.subscribe("aida", "bek")
@@ -45,6 +46,7 @@ def test_what_was_missed_comes_once_for_who_asked_for_it(newsroom, catches_up):
     assert {"bek": ["Three"], "aida": ["Three"]} == weeks[2]
 
 
+@pytest.mark.slow
 def test_the_accounts_of_an_edition_name_who_paused(newsroom):
     newsroom.subscribe("aida", "bek")
     pause(newsroom, 10)
@@ -55,6 +57,7 @@ def test_the_accounts_of_an_edition_name_who_paused(newsroom):
     assert 2 == newsroom.edition(edition_id).candidate_count
 
 
+@pytest.mark.slow
 def test_mail_in_the_queue_is_taken_back_and_owed(newsroom):
     newsroom.subscribe("aida")
     newsroom.publish("One")
@@ -67,6 +70,7 @@ def test_mail_in_the_queue_is_taken_back_and_owed(newsroom):
     assert {"aida": ["One", "Two"]} == {name: sorted(each) for name, each in next_week(newsroom, "Two").items()}
 
 
+@pytest.mark.slow
 def test_a_pause_counts_for_mail_that_is_on_its_way_out(mailing_newsroom):
     """Mail that was queued at the very moment of the pause is held back by the turn before it is sent."""
     newsroom = mailing_newsroom
@@ -83,6 +87,7 @@ def test_a_pause_counts_for_mail_that_is_on_its_way_out(mailing_newsroom):
     assert (DeliveryState.CANCELLED, PAUSED) == (held.state, held.reason)
 
 
+@pytest.mark.slow
 def test_only_what_the_choice_still_wants_is_owed(newsroom):
     newsroom.add_topics("water", "schools")
     newsroom.subscribe("aida")

@@ -149,6 +149,7 @@ class TestEdits:
 
         assert is_significant is outcome.is_significant
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "changes",
         [
@@ -321,6 +322,7 @@ class TestSickServers:
         assert found.due_at - found.polled_at >= timedelta(minutes=5)
         assert {} == articles(desk)
 
+    @pytest.mark.slow
     def test_one_that_drips_is_left_in_time(self, desk, source, monkeypatch):
         monkeypatch.setattr("newsletter.services.fetching.TOTAL_SECONDS", 0.4)
         add(desk, source.put("/feed", rss(item(1)), drips=0.05))
@@ -329,6 +331,7 @@ class TestSickServers:
         assert "failed" == poll(desk).result
         assert time.monotonic() - begun < 3
 
+    @pytest.mark.slow
     def test_entities_are_neither_fetched_nor_unfolded(self, desk, source, tmp_path):
         secret = tmp_path / "secret"
         secret.write_text("the secret words")

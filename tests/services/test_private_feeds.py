@@ -67,6 +67,7 @@ def titles(newsroom: Newsroom, addresses) -> list[str]:
     return [item["title"] for item in get(newsroom, addresses[FeedFormat.JSON]).json()["items"]]
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_reader_gets_what_they_chose_by_an_address_of_their_own(newsroom):
     uid = subscribe(newsroom)
@@ -83,6 +84,7 @@ def test_a_reader_gets_what_they_chose_by_an_address_of_their_own(newsroom):
     assert 304 == get(newsroom, addresses[FeedFormat.ATOM], {"If-None-Match": response.headers["etag"]}).status_code
 
 
+@pytest.mark.slow
 def test_the_documents_say_nothing_of_whose_they_are(newsroom):
     """Readers who chose the same share them: no token, no address and no hub stands in any."""
     first, second = subscribe(newsroom), subscribe(newsroom, "bakyt@example.org")
@@ -98,6 +100,7 @@ def test_the_documents_say_nothing_of_whose_they_are(newsroom):
         assert 1 == count_feeds(tx.session, Facet.CHOICE)
 
 
+@pytest.mark.slow
 @both_databases
 def test_the_address_stays_while_the_choice_changes(newsroom):
     uid = subscribe(newsroom)
@@ -113,6 +116,7 @@ def test_the_address_stays_while_the_choice_changes(newsroom):
     assert ["Story 4 (ru)"] == titles(newsroom, addresses)
 
 
+@pytest.mark.slow
 def test_a_new_article_comes_in_the_reader_s_language_or_else_in_its_own(newsroom):
     uid = subscribe(newsroom, language="ru")
     addresses = renew(newsroom.app, uid)
@@ -123,6 +127,7 @@ def test_a_new_article_comes_in_the_reader_s_language_or_else_in_its_own(newsroo
     assert ["Story 4 (ru)", "Story 2 (en)", "Story 1 (ru)"] == titles(newsroom, addresses)
 
 
+@pytest.mark.slow
 def test_an_address_can_be_renewed_and_taken_back(newsroom):
     uid = subscribe(newsroom)
     old = renew(newsroom.app, uid)

@@ -46,6 +46,7 @@ def bounce_of(digest: bytes, *, status: str = "5.1.1", kind: str = "delivery-sta
     ).encode()
 
 
+@pytest.mark.slow
 def test_the_mail_names_both_ways_to_leave_and_the_one_by_mail_works(sent):
     newsroom, digest = sent
     by_web, by_mail = re.findall(r"<([^>]+)>", read(digest)["list-unsubscribe"])
@@ -67,6 +68,7 @@ def test_a_token_that_is_not_ours_ends_nothing(sent):
     assert (None, None) == last_end(newsroom)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "kind", "end"),
     [
@@ -86,6 +88,7 @@ def test_a_report_counts_once_and_ends_what_it_must(sent, status, kind, end):
     assert DeliveryState.ACCEPTED == export_subscriber(newsroom.app, ADDRESS).mails[-1].state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "unknown",
     [
@@ -104,6 +107,7 @@ def test_a_report_is_evidence_that_the_relay_took_the_mail(sent, unknown):
     assert 1 == len(newsroom.mails()["aida"])
 
 
+@pytest.mark.slow
 def test_a_report_of_a_mail_that_was_not_sent_settles_nothing(sent):
     newsroom, digest = sent
     newsroom.change(newsroom.deliveries(THE_EDITION)["aida"], state=DeliveryState.FAILED, accepted_at=None)
@@ -130,6 +134,7 @@ def test_a_bounce_is_known_by_the_address_that_it_came_back_to(mailing_newsroom)
     assert (EndReason.BOUNCED, SuppressionReason.HARD_BOUNCE) == last_end(newsroom)
 
 
+@pytest.mark.slow
 def test_a_mailbox_that_was_full_for_weeks_is_given_up(sent, monkeypatch):
     """When an address is given up has tests of its own; here one soft bounce is the last of too many."""
     newsroom, digest = sent
@@ -142,6 +147,7 @@ def test_a_mailbox_that_was_full_for_weeks_is_given_up(sent, monkeypatch):
     assert "mails came back for weeks, at last with 4.2.2" in end.basis
 
 
+@pytest.mark.slow
 def test_a_bounce_of_a_mail_that_is_not_ours_ends_nobody(sent):
     newsroom, digest = sent
     forged = bounce_of(digest).replace(read(digest)["message-id"].encode(), b"<guess@news.example.org>")

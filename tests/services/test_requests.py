@@ -135,6 +135,7 @@ def test_a_link_works_for_a_day(reader, ask):
         fulfil(reader.app, uid, evidence="")
 
 
+@pytest.mark.slow
 def test_a_forwarded_link_cannot_flood_anybody(reader):
     """Whoever was forwarded a digest has its link; what it can have mailed is a handful a day."""
     _, most = REQUEST_LIMIT

@@ -81,6 +81,7 @@ def refusing(*names: str, words: str = "550 5.1.1 no such mailbox") -> Callable[
     return lambda turn: words if turn.verb == "RCPT" and any(f"<{name}@" in turn.line for name in names) else None
 
 
+@pytest.mark.slow
 def test_what_failed_is_sent_again_by_a_real_relay_and_nobody_gets_two(newsroom: Newsroom) -> None:
     """The edition was done, is sent again and is done again; who was suppressed since stays away."""
     newsroom.subscribe(*READERS)
@@ -117,6 +118,7 @@ def test_what_failed_is_sent_again_by_a_real_relay_and_nobody_gets_two(newsroom:
     assert [] == other.resent
 
 
+@pytest.mark.slow
 def test_a_story_tells_each_resend_where_it_was_made(newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of many at once, of which the record names the first and the last, too; not of who stayed away."""
     monkeypatch.setattr(audit, "MOST_NAMED", 1)
@@ -132,6 +134,7 @@ def test_a_story_tells_each_resend_where_it_was_made(newsroom: Newsroom, monkeyp
     assert [] == bek.resent
 
 
+@pytest.mark.slow
 def test_a_second_run_finds_nothing_and_changes_nothing(newsroom: Newsroom) -> None:
     """Neither before the mails have gone nor afterwards."""
     edition_id = a_done_edition(newsroom)
@@ -147,6 +150,7 @@ def test_a_second_run_finds_nothing_and_changes_nothing(newsroom: Newsroom) -> N
     assert [3] == [act.details["mails"] for act in list_acts(newsroom.app) if act.act == "resent"]
 
 
+@pytest.mark.slow
 def test_the_bytes_are_the_same(mailing_newsroom: Newsroom) -> None:
     """As a relay takes them, from the first header to the last line."""
     newsroom = mailing_newsroom
@@ -166,6 +170,7 @@ def test_the_bytes_are_the_same(mailing_newsroom: Newsroom) -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_it_begins_anew_as_if_it_had_never_been_tried(newsroom: Newsroom) -> None:
     """But for its attempts, which are its story; it is due at once, and has as long as a first one."""
     edition_id = a_done_edition(newsroom, 1)
@@ -185,6 +190,7 @@ def test_it_begins_anew_as_if_it_had_never_been_tried(newsroom: Newsroom) -> Non
     assert 1 == answer(newsroom)
 
 
+@pytest.mark.slow
 def test_who_did_it_and_why_is_on_record(newsroom: Newsroom) -> None:
     """With what was chosen; and nothing happens without a reason."""
     edition_id = a_done_edition(newsroom)
@@ -203,6 +209,7 @@ def by_hindrance(newsroom: Newsroom, edition_id: int) -> dict[Hindrance, int]:
     return dict(plan_resend(newsroom.app, edition_id).away)
 
 
+@pytest.mark.slow
 def test_who_must_not_get_it_stays_away_and_the_plan_says_why(newsroom: Newsroom) -> None:
     """It is judged again by the mail's own turn, as for any mail."""
     edition_id = a_done_edition(newsroom, 5)
@@ -230,6 +237,7 @@ def test_who_must_not_get_it_stays_away_and_the_plan_says_why(newsroom: Newsroom
     assert 1 == plan_resend(newsroom.app, edition_id).sendable
 
 
+@pytest.mark.slow
 def test_who_leaves_after_the_plan_gets_none(newsroom: Newsroom) -> None:
     """An unsubscribe counts from the moment it commits, for mail that is sent again, too."""
     edition_id = a_done_edition(newsroom, 2)
@@ -253,6 +261,7 @@ def test_who_moved_does_not_get_it_at_the_address_that_failed(newsroom: Newsroom
     assert 0 == resend_failed(newsroom.app, edition_id, why=WHY)
 
 
+@pytest.mark.slow
 def test_what_may_have_arrived_is_not_sent_again(newsroom: Newsroom) -> None:
     """A doubt that somebody gave up, and one that was sent again and refused then; doubts that stand stay doubts."""
     newsroom.subscribe(*READERS)
@@ -281,6 +290,7 @@ def test_what_a_restore_left_in_doubt_and_was_given_up_is_not_sent_again(newsroo
     assert {Hindrance.MAY_HAVE_COME: 1} == by_hindrance(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_what_had_failed_before_a_restore_may_have_been_sent_again_since(newsroom: Newsroom) -> None:
     """Unless somebody knows that nothing was lost."""
     edition_id = a_done_edition(newsroom, 2)
@@ -291,6 +301,7 @@ def test_what_had_failed_before_a_restore_may_have_been_sent_again_since(newsroo
     assert 0 == resend_failed(newsroom.app, edition_id, why=WHY)
 
 
+@pytest.mark.slow
 def test_a_reader_who_had_an_article_otherwise_gets_it_no_second_time(newsroom: Newsroom) -> None:
     """By another mail of the same list; one of another list is another matter, and so is one that never came."""
     newsroom.add_list("other")
@@ -310,6 +321,7 @@ def test_a_reader_who_had_an_article_otherwise_gets_it_no_second_time(newsroom: 
     assert ann.state == "failed"
 
 
+@pytest.mark.slow
 def test_what_was_withdrawn_since_is_left_out(mailing_newsroom: Newsroom) -> None:
     """A withdrawal counts from the moment it commits; a mail of nothing else stays away."""
     newsroom = mailing_newsroom
@@ -331,6 +343,7 @@ def test_what_was_withdrawn_since_is_left_out(mailing_newsroom: Newsroom) -> Non
     }
 
 
+@pytest.mark.slow
 def test_what_was_corrected_since_goes_with_its_new_words(mailing_newsroom: Newsroom) -> None:
     """Mail that has not left gets them; and nobody who had the old ones is mailed again."""
     newsroom = mailing_newsroom
@@ -349,6 +362,7 @@ def test_what_was_corrected_since_goes_with_its_new_words(mailing_newsroom: News
     assert ["ann"] == [*newsroom.mails()]
 
 
+@pytest.mark.slow
 def test_one_reply_or_one_provider_can_be_chosen(newsroom: Newsroom) -> None:
     """By the code, by the enhanced one, by the beginning of that, by the receiving provider."""
     newsroom.subscribe(*READERS)
@@ -431,6 +445,7 @@ def test_old_news_is_not_sent_again(newsroom: Newsroom) -> None:
         plan_resend(newsroom.app, edition_id)
 
 
+@pytest.mark.slow
 def test_a_paused_edition_stays_paused(newsroom: Newsroom) -> None:
     """What is sent again goes when it goes on."""
     newsroom.subscribe(*READERS)
@@ -448,6 +463,7 @@ def test_a_paused_edition_stays_paused(newsroom: Newsroom) -> None:
     assert is_right(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_what_is_stopped_waits_and_a_restored_database_refuses(newsroom: Newsroom) -> None:
     """What failed in an older state of the database may have been sent since."""
     edition_id = a_done_edition(newsroom, 2)
@@ -460,6 +476,7 @@ def test_what_is_stopped_waits_and_a_restored_database_refuses(newsroom: Newsroo
         plan_resend(newsroom.app, edition_id)
 
 
+@pytest.mark.slow
 def test_a_canary_goes_first_where_the_list_sends_one(newsroom: Newsroom) -> None:
     """What failed once may fail again for the same cause: then the rest waits for a person, with the reason."""
     edition_id = a_done_edition(newsroom, 5)
@@ -478,6 +495,7 @@ def test_a_canary_goes_first_where_the_list_sends_one(newsroom: Newsroom) -> Non
     assert is_right(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_a_resend_can_be_cancelled_and_what_was_sent_stays_sent(newsroom: Newsroom) -> None:
     """The edition is done as it was, with the right numbers; what the relay puts off meanwhile is not tried again."""
     edition_id = a_done_edition(newsroom, 4)
@@ -495,6 +513,7 @@ def test_a_resend_can_be_cancelled_and_what_was_sent_stays_sent(newsroom: Newsro
     assert "cancelled" in {act.act for act in list_acts(newsroom.app, about=f"edition {edition_id}")}
 
 
+@pytest.mark.slow
 def test_what_breaks_off_in_the_middle_is_gone_on_with(newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each chunk leaves all right: what was queued goes, the rest has failed still, and the next call finds it."""
     monkeypatch.setattr(resending, "CHUNK", 2)

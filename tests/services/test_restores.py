@@ -50,6 +50,7 @@ def set_back(newsroom: Newsroom) -> Iterator[None]:
     assert not watch(newsroom.app)
 
 
+@pytest.mark.slow
 def test_nobody_is_mailed_twice_after_a_restore(newsroom: Newsroom) -> None:
     """All four were sent; the restored database does not know, and holds them."""
     edition_id = an_edition(newsroom)
@@ -63,6 +64,7 @@ def test_nobody_is_mailed_twice_after_a_restore(newsroom: Newsroom) -> None:
     assert begin(newsroom) == []
 
 
+@pytest.mark.slow
 def test_what_comes_after_goes_on(newsroom: Newsroom) -> None:
     """The stop is gone, the guard trusts the database again, and new mail is sent."""
     edition_id = an_edition(newsroom)
@@ -87,6 +89,7 @@ def test_where_nothing_was_lost_mail_just_goes_on(newsroom: Newsroom) -> None:
     assert states(newsroom, edition_id) == {"accepted": 4}
 
 
+@pytest.mark.slow
 def test_mail_that_was_not_due_was_not_sent(newsroom: Newsroom) -> None:
     """It stays in the queue."""
     edition_id = an_edition(newsroom)
@@ -101,6 +104,7 @@ def test_mail_that_was_not_due_was_not_sent(newsroom: Newsroom) -> None:
     assert states(newsroom, edition_id) == {"in_doubt": 3, "queued": 1}
 
 
+@pytest.mark.slow
 def test_a_list_whose_edition_is_unknown_now_waits_for_a_person(newsroom: Newsroom) -> None:
     """Its slot came after the restored state; the calendar will make it again, and its mails wait."""
     an_edition(newsroom)
@@ -136,6 +140,7 @@ def test_without_a_restore_there_is_nothing_to_acknowledge(newsroom: Newsroom) -
         acknowledge_restore(newsroom.app, nothing_lost=False)
 
 
+@pytest.mark.slow
 def test_a_dead_senders_journal_is_believed(newsroom: Newsroom) -> None:
     """It is kept until somebody has looked, and what it says was accepted is."""
     edition_id = an_edition(newsroom)
@@ -153,6 +158,7 @@ def test_a_dead_senders_journal_is_believed(newsroom: Newsroom) -> None:
     assert [] == list((newsroom.app.settings.home / JOURNALS).iterdir())
 
 
+@pytest.mark.slow
 def test_who_acknowledged_it_is_on_record(newsroom: Newsroom) -> None:
     """With what it came to."""
     an_edition(newsroom)

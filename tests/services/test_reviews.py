@@ -46,6 +46,7 @@ def named(newsroom: Newsroom, content: bytes) -> str:
     return name
 
 
+@pytest.mark.slow
 def test_staff_are_told_once_by_mail_in_the_lists_language_what_to_type(newsroom):
     with newsroom.relay():
         edition_id = newsroom.compose("checked")
@@ -66,6 +67,7 @@ def test_staff_are_told_once_by_mail_in_the_lists_language_what_to_type(newsroom
     assert "List-Unsubscribe" not in read(mail), "it is a notice to staff and no list's mail"
 
 
+@pytest.mark.slow
 def test_the_link_shows_every_variant_until_its_time_and_changes_nothing(newsroom):
     with newsroom.relay():
         edition_id = newsroom.compose("checked")
@@ -86,6 +88,7 @@ def test_the_link_shows_every_variant_until_its_time_and_changes_nothing(newsroo
         look_at_variant(newsroom.app, name, found.variants[0].variant_id)
 
 
+@pytest.mark.slow
 def test_a_link_shows_no_variant_of_another_edition(newsroom):
     newsroom.subscribe("eva")
     first, second = newsroom.compose("checked"), newsroom.compose("weekly")
@@ -96,6 +99,7 @@ def test_a_link_shows_no_variant_of_another_edition(newsroom):
         look_at_variant(newsroom.app, f"{first}.{expires}", shown)
 
 
+@pytest.mark.slow
 def test_an_edition_that_its_checks_hold_is_told_of_too(newsroom):
     """No review was asked: staff must learn that nothing went out."""
     newsroom.app = replace(newsroom.app, settings=newsroom.app.settings.model_copy(update={"postal_address": ""}))
@@ -115,6 +119,7 @@ def test_a_draft_that_somebody_makes_by_hand_is_not_told_of(newsroom):
     assert {} == newsroom.deliveries(None)
 
 
+@pytest.mark.slow
 def test_an_edit_tells_nobody_again(newsroom):
     newsroom.publish("Second")
     edition_id = newsroom.compose("checked")

@@ -58,6 +58,7 @@ def test_what_has_more_of_the_words_in_its_title_comes_first_then_the_latest(new
     assert ["A river", "Rivers", "A bridge for the river", "A road"] == titles(newsroom, "rivers")
 
 
+@pytest.mark.slow
 def test_pages_go_on_among_what_is_as_relevant(newsroom):
     for number in range(PAGE + 2):
         newsroom.publish(f"Day {number}", summary="Of the bridge.", age=number * DAY + DAY)
@@ -92,6 +93,7 @@ def test_indexing_again_takes_only_what_changed(library):
     assert (["A new bridge"], []) == (titles(library, "bridge"), titles(library, "road"))
 
 
+@pytest.mark.slow
 def test_a_text_of_any_length_is_indexed_and_keeps_no_other_from_it(newsroom):
     """A bad article harms nothing but itself: neither database refuses what is a megabyte of words, none twice."""
     letters = str.maketrans("0123456789", "абвгджзклм")
@@ -105,6 +107,7 @@ def test_a_text_of_any_length_is_indexed_and_keeps_no_other_from_it(newsroom):
     assert ["A short one"] == titles(newsroom, "short")
 
 
+@pytest.mark.slow
 def test_pages_go_on_where_the_last_one_ended(newsroom):
     for number in range(PAGE + 2):
         newsroom.publish(f"Road {number}", age=(number + 1) * DAY / 24)

@@ -81,6 +81,7 @@ def attempts(newsroom: Newsroom, delivery: DeliveryRow) -> list[AttemptRow]:
         return list(tx.session.scalars(query))
 
 
+@pytest.mark.slow
 def test_each_reader_gets_one_mail_of_their_own(mailing_newsroom):
     newsroom = mailing_newsroom
     newsroom.publish("A video", kind="video")
@@ -105,6 +106,7 @@ def test_each_reader_gets_one_mail_of_their_own(mailing_newsroom):
     assert EditionState.DONE == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 def test_no_mail_holds_another_reader_s_address_or_token(mailing_newsroom):
     newsroom = mailing_newsroom
     names = ["ann", "bek", "eva"]
@@ -135,6 +137,7 @@ def test_a_mail_carries_what_its_delivery_says_for_ever(mailing_newsroom):
     assert "news@example.org" == received.envelope.sender
 
 
+@pytest.mark.slow
 def test_sending_again_sends_nothing(mailing_newsroom, dispatcher):
     newsroom = mailing_newsroom
     edition_for(newsroom, "ann", "bek")
@@ -146,6 +149,7 @@ def test_sending_again_sends_nothing(mailing_newsroom, dispatcher):
     assert [] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_the_same_delivery_is_the_same_bytes_whoever_builds_it(newsroom):
     edition_for(newsroom, "ann", "bek")
     built = []
@@ -193,6 +197,7 @@ def test_a_relay_that_refuses_the_session_costs_no_attempt(newsroom):
     assert 0 == newsroom.deliveries(edition_id)["ann"].attempts
 
 
+@pytest.mark.slow
 def test_a_reader_whose_server_asks_for_patience_gets_the_same_mail_later(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek")
     with scripted(newsroom, to("bek", "450 4.2.0 <bek@readers.example> greylisted")) as relay:
@@ -212,6 +217,7 @@ def test_a_reader_whose_server_asks_for_patience_gets_the_same_mail_later(newsro
     assert EditionState.DONE == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 def test_an_address_that_does_not_exist_has_failed_and_harms_no_other(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
     with scripted(newsroom, to("bek", "550 5.1.1 <bek@readers.example>: user unknown")) as relay:
@@ -225,6 +231,7 @@ def test_an_address_that_does_not_exist_has_failed_and_harms_no_other(newsroom):
     assert EditionState.DONE == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 def test_a_mail_refused_for_what_it_says_pauses_its_edition_and_is_not_lost(newsroom, monkeypatch):
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -244,6 +251,7 @@ def test_a_mail_refused_for_what_it_says_pauses_its_edition_and_is_not_lost(news
     assert {"ann": 1, "bek": 1, "eva": 1} == took(relay)
 
 
+@pytest.mark.slow
 def test_a_refusal_for_our_reputation_blames_no_reader(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek")
     with scripted(newsroom, to("bek", "550 5.7.1 our policy does not like you")):
@@ -254,6 +262,7 @@ def test_a_refusal_for_our_reputation_blames_no_reader(newsroom):
     assert EditionState.SENDING == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "verb"),
     [
@@ -278,6 +287,7 @@ def test_a_relay_that_breaks_off_before_it_took_a_mail_loses_and_doubles_none(ne
     assert {S.ACCEPTED} == set(newsroom.states(edition_id).values())
 
 
+@pytest.mark.slow
 def test_a_relay_that_falls_silent_after_the_dot_leaves_that_mail_in_doubt(newsroom):
     """It may have taken it: nothing is sent again where the list holds, and the others get theirs."""
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -310,6 +320,7 @@ def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_a_reader_who_leaves_while_the_edition_is_sent_gets_nothing(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -324,6 +335,7 @@ def test_a_reader_who_leaves_while_the_edition_is_sent_gets_nothing(newsroom):
     assert {"ann": S.ACCEPTED, "bek": S.CANCELLED, "eva": S.ACCEPTED} == newsroom.states(edition_id)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_an_address_suppressed_while_the_edition_is_sent_gets_nothing(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -335,6 +347,7 @@ def test_an_address_suppressed_while_the_edition_is_sent_gets_nothing(newsroom):
     assert S.SUPPRESSED == newsroom.states(edition_id)["bek"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_a_pause_bites_within_a_micro_batch_and_a_resume_goes_on(newsroom):
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -348,6 +361,7 @@ def test_a_pause_bites_within_a_micro_batch_and_a_resume_goes_on(newsroom):
     assert {"ann": 1, "bek": 1, "eva": 1} == took(relay)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_by_one")
 def test_a_sender_that_is_asked_to_stop_ends_its_slice_and_rings_for_the_rest(newsroom, dispatcher):
     edition_id = edition_for(newsroom, "ann", "bek", "eva")
@@ -373,6 +387,7 @@ def test_a_slice_that_is_over_rings_for_the_next(newsroom, dispatcher, monkeypat
     assert [Ring(Doorbell.SEND_BULK)] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_senders_at_work_together_send_each_mail_once(mailing_newsroom, monkeypatch):
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 2)
     newsroom = mailing_newsroom
@@ -388,6 +403,7 @@ def test_senders_at_work_together_send_each_mail_once(mailing_newsroom, monkeypa
     assert {S.ACCEPTED} == set(newsroom.states(edition_id).values())
 
 
+@pytest.mark.slow
 def test_answers_are_kept_until_the_database_has_them(mailing_newsroom, monkeypatch):
     newsroom = mailing_newsroom
     edition_id = edition_for(newsroom, "ann", "bek")
@@ -407,6 +423,7 @@ def test_answers_are_kept_until_the_database_has_them(mailing_newsroom, monkeypa
     assert 2 == len(newsroom.server.mails)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", ["no address", "bek@readers.example\r\nBcc: eva@readers.example", ""])
 def test_a_mail_that_cannot_be_built_harms_only_itself(mailing_newsroom, address):
     newsroom = mailing_newsroom
@@ -431,6 +448,7 @@ def two_lists(newsroom: Newsroom) -> tuple[int, int]:
     return newsroom.fan_out("broken", Cadence.DAILY), newsroom.fan_out()
 
 
+@pytest.mark.slow
 def test_an_edition_that_cannot_be_put_into_mails_is_paused_and_stops_no_other(mailing_newsroom):
     """Its list's reply address fits no header: nothing of it is lost, and staff are told."""
     newsroom = mailing_newsroom
@@ -449,6 +467,7 @@ def test_an_edition_that_cannot_be_put_into_mails_is_paused_and_stops_no_other(m
     assert "Reply-To" in told["error"]
 
 
+@pytest.mark.slow
 def test_mail_that_makes_its_sender_crash_is_found_out_and_stops_no_other(mailing_newsroom):
     """A block is gone, which nobody foresaw: its rows stay leased, lapse, are tried alone, and count as poison."""
     newsroom = mailing_newsroom
@@ -469,6 +488,7 @@ def test_mail_that_makes_its_sender_crash_is_found_out_and_stops_no_other(mailin
     assert newsroom.deliveries(broken)["ann"].reason.startswith("poison")
 
 
+@pytest.mark.slow
 def test_a_confirmation_goes_out_on_its_own_lane(mailing_newsroom):
     newsroom = mailing_newsroom
     edition_id = edition_for(newsroom, "ann")

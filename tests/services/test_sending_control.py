@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from newsroom import Newsroom
 from sqlalchemy import select
 
@@ -39,6 +40,7 @@ def together(*works: Callable[[], object]) -> None:
         thread.join()
 
 
+@pytest.mark.slow
 def test_two_senders_together_keep_a_relays_rate(mailing_newsroom: Newsroom) -> None:
     """Twenty mails at ten in a second: ten at once, the others in a second more, whoever sends them."""
     newsroom = mailing_newsroom
@@ -55,6 +57,7 @@ def test_two_senders_together_keep_a_relays_rate(mailing_newsroom: Newsroom) -> 
     assert took > 0.9
 
 
+@pytest.mark.slow
 def test_two_senders_together_keep_a_providers_concurrency(newsroom: Newsroom) -> None:
     """Never more than three are leased or being sent, and each that ends makes room for one."""
     an_edition(newsroom, 20)
@@ -81,6 +84,7 @@ def test_two_senders_together_keep_a_providers_concurrency(newsroom: Newsroom) -
         assert admit(tx, relay, Pool.BULK, 10).allowance == Allowance(10, {"other": 1})
 
 
+@pytest.mark.slow
 def test_a_canary_over_smtp_lets_the_rest_go_by_itself(mailing_newsroom: Newsroom) -> None:
     """The slice that sent it judges it; the next one sends the rest."""
     newsroom = mailing_newsroom
@@ -102,6 +106,7 @@ def test_nothing_is_sent_while_all_is_stopped(mailing_newsroom: Newsroom) -> Non
     assert newsroom.mails() == {}
 
 
+@pytest.mark.slow
 def test_a_dead_relay_is_left_alone_and_costs_no_attempt(newsroom: Newsroom) -> None:
     """Nobody listens at that port; after five slices none connects, and every mail is as it was."""
     edition_id = an_edition(newsroom, 3)
@@ -116,6 +121,7 @@ def test_a_dead_relay_is_left_alone_and_costs_no_attempt(newsroom: Newsroom) -> 
     assert {row.attempts for row in newsroom.deliveries(edition_id).values()} == {0}
 
 
+@pytest.mark.slow
 def test_another_relay_takes_the_mail_of_a_dead_one(mailing_newsroom: Newsroom) -> None:
     """In the same slice."""
     newsroom = mailing_newsroom

@@ -49,6 +49,7 @@ def states(newsroom: Newsroom, edition_id: int) -> Counter[DeliveryState]:
     return Counter(newsroom.states(edition_id).values())
 
 
+@pytest.mark.slow
 def test_answers_are_recorded_though_nothing_more_can_be_claimed(newsroom, edition_id, monkeypatch):
     """The database goes away between a micro-batch's answers and the next claim, and comes back at once."""
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 2)
@@ -68,6 +69,7 @@ def test_answers_are_recorded_though_nothing_more_can_be_claimed(newsroom, editi
     assert {S.ACCEPTED: 2, S.QUEUED: 2} == states(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_answers_are_recorded_though_the_edition_cannot_be_paused(newsroom, edition_id, monkeypatch):
     """The database goes away while the relay refuses a mail for what it says: the others of its micro-batch count."""
 
@@ -85,6 +87,7 @@ def test_answers_are_recorded_though_the_edition_cannot_be_paused(newsroom, edit
     assert {S.ACCEPTED: 3, S.QUEUED: 1} == states(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_a_slow_relay_gets_no_mail_that_its_sender_s_lease_may_not_cover(newsroom, edition_id):
     """After the window the rest of a micro-batch goes back, and is sent by a fresh one: each once, none in doubt."""
     hurry(newsroom, 0.05 / 20)
@@ -134,6 +137,7 @@ def test_a_relay_that_breaks_off_at_once_is_left_alone_for_a_slice(newsroom, edi
     assert {S.QUEUED: 4} == states(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_a_relay_that_refuses_its_probe_s_recipient_works_again(newsroom, edition_id):
     """What it says of one address says that it is there for the others."""
     relay = ScriptedRelay(lambda turn: "550 5.1.1 user unknown" if (turn.verb, turn.mail) == ("RCPT", 1) else None)
@@ -171,6 +175,7 @@ class Stopping:
             send_slice(newsroom.app, Pool.BULK, should_stop=self.is_asked.is_set)
 
 
+@pytest.mark.slow
 def test_a_refusal_heard_while_a_sender_stops_pauses_its_edition(newsroom, edition_id, monkeypatch):
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
     Stopping().send(newsroom)
@@ -179,6 +184,7 @@ def test_a_refusal_heard_while_a_sender_stops_pauses_its_edition(newsroom, editi
     assert {S.QUEUED: 4} == states(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_a_refusal_is_told_though_it_cannot_be_recorded(newsroom, edition_id, monkeypatch):
     """The database goes away as the sender stops, whose journal keeps the answer."""
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
@@ -224,6 +230,7 @@ def test_another_server_in_the_middle_of_a_slice_gets_nothing_more(postgresql_ne
     assert "timeline 0000000A" in find_halts(newsroom.app).stops[0].reason
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_a_long_slice_goes_step_by_step(newsroom, monkeypatch):
     """So that a state from its middle is known for an older one."""
@@ -244,6 +251,7 @@ def test_a_long_slice_goes_step_by_step(newsroom, monkeypatch):
     assert 4 == len(set(steps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [600, 30])
 def test_a_micro_batch_is_leased_for_as_long_as_the_relay_may_take(newsroom, edition_id, seconds):
     leases = {}

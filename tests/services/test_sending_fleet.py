@@ -90,6 +90,7 @@ def test_no_more_than_a_window_is_written_ahead_and_it_rolls(newsroom, monkeypat
     assert len(turns) <= 2 + 20 / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["MAIL", "DOT"])
 def test_a_connection_that_hangs_delays_no_other_mail_and_no_record(newsroom, edition_id, monkeypatch, verb):
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 4)
@@ -129,6 +130,7 @@ def test_another_relay_is_turned_to_at_once(newsroom, edition_id, verb, answer):
         assert {0} == {row.tries for row in newsroom.deliveries(edition_id).values()}
 
 
+@pytest.mark.slow
 def test_a_relay_that_dies_under_way_leaves_the_rest_to_another(newsroom, edition_id):
     with ExitStack() as stack:
         dying = stack.enter_context(
@@ -144,6 +146,7 @@ def test_a_relay_that_dies_under_way_leaves_the_rest_to_another(newsroom, editio
         assert dict.fromkeys(NAMES, 1) == took(dying, sound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ["GREETING", "MAIL", "DATA"])
 def test_a_stop_does_not_wait_for_a_relay_that_hangs_before_a_dot(newsroom, edition_id, dispatcher, verb):
     """And whoever comes next finds all of it in the queue."""
@@ -171,6 +174,7 @@ def test_a_stop_does_not_wait_for_a_relay_that_hangs_before_a_dot(newsroom, edit
     assert dict.fromkeys(NAMES, 1) == took(relay)
 
 
+@pytest.mark.slow
 def test_a_stop_waits_for_the_answer_to_a_dot(newsroom, edition_id):
     stop, released = threading.Event(), threading.Event()
 
@@ -190,6 +194,7 @@ def test_a_stop_waits_for_the_answer_to_a_dot(newsroom, edition_id):
     assert 1 == done[0].accepted
 
 
+@pytest.mark.slow
 def test_a_rate_is_kept_and_its_wait_ends_with_a_stop(newsroom, edition_id):
     stop = threading.Event()
     with ScriptedRelay().running() as relay:
@@ -217,6 +222,7 @@ def test_a_claim_that_finds_nothing_rings_for_nobody(newsroom, dispatcher):
     assert [] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_a_stop_gives_back_at_once_what_is_not_begun_though_a_reply_is_awaited(newsroom, edition_id, monkeypatch):
     """So that another worker goes on with it."""
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 4)
@@ -236,6 +242,7 @@ def test_a_stop_gives_back_at_once_what_is_not_begun_though_a_reply_is_awaited(n
             released.set()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_another_relay_has_time_of_its_own_where_the_first_used_it_up(newsroom, monkeypatch):
     monkeypatch.setattr(sending, "SLICE_SECONDS", 0.5)
@@ -246,6 +253,7 @@ def test_another_relay_has_time_of_its_own_where_the_first_used_it_up(newsroom, 
         assert Slice(accepted=20) == newsroom.send()
 
 
+@pytest.mark.slow
 def test_what_is_leased_while_a_relay_hangs_is_given_back_before_its_lease_runs_out(newsroom, edition_id, monkeypatch):
     """It would lapse here, and count as a death; another sender may have it, or this one claims it anew."""
     monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 2)

@@ -62,6 +62,7 @@ def test_planning_writes_nothing_and_rings_nothing(ready, dispatcher):
     assert [] == dispatcher.rings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_opened", [False, True], ids=["not opened", "opened by the tick"])
 def test_a_send_does_what_its_plan_says(ready, dispatcher, is_opened):
     if is_opened:
@@ -82,6 +83,7 @@ def test_a_send_does_what_its_plan_says(ready, dispatcher, is_opened):
     assert plan.largest_html_bytes == largest
 
 
+@pytest.mark.slow
 def test_a_send_includes_what_came_in_since_its_slot(ready):
     ready.move(DAY)
     ready.publish("This morning", age=HOUR)
@@ -91,6 +93,7 @@ def test_a_send_includes_what_came_in_since_its_slot(ready):
     assert ready.clock.now + 3 * DAY == ready.edition(edition_id).deadline_at
 
 
+@pytest.mark.slow
 def test_a_second_send_of_a_slot_is_refused_with_the_next_one(ready):
     first = start_send(ready.app, "weekly", None, actor="the editor")
     told = rf"2026-W12 \(edition {first}\) is approved already; the next weekly slot is 2026-03-23 08:00"
@@ -104,6 +107,7 @@ def test_a_second_send_of_a_slot_is_refused_with_the_next_one(ready):
     assert first != start_send(ready.app, "weekly", None, actor="the editor")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", SkipReason)
 def test_a_slot_that_was_skipped_can_be_sent_by_hand_once_there_is_something_to_send(newsroom, reason):
     """Readers came after the slot, or nobody was there to send it in time; it is one edition still."""
@@ -162,6 +166,7 @@ def test_slots_from_before_a_list_was_added_are_nobodys(newsroom):
     assert 1 == rows(newsroom, EditionRow)
 
 
+@pytest.mark.slow
 def test_who_reviews_a_lists_drafts_is_told_of_one_made_by_hand_if_wanted(newsroom):
     """`send --draft` tells them; a draft that its sender is about to decide on does not, nor a list without review."""
     newsroom.app = replace(
@@ -208,6 +213,7 @@ def test_what_waits_for_review_is_approved_and_not_sent_anew(newsroom):
         start_send(newsroom.app, "reviewed", None, actor="the editor")
 
 
+@pytest.mark.slow
 def test_a_send_that_was_broken_off_goes_on_with_the_same_edition(ready):
     edition_id = ready.open()
 
@@ -233,6 +239,7 @@ def test_a_send_says_which_list_and_cadence_it_cannot_send(newsroom, act, asked,
         act(newsroom.app, *asked)
 
 
+@pytest.mark.slow
 def test_history_is_sent_as_it_was_due_then(newsroom):
     """The list was made today; what is replayed is the week before a day two years ago."""
     newsroom.add_list("new", since=newsroom.clock.now)
@@ -249,6 +256,7 @@ def test_history_is_sent_as_it_was_due_then(newsroom):
     assert {"ann": ["That week"]} == newsroom.contents(edition_id)
 
 
+@pytest.mark.slow
 def test_articles_of_a_list_that_sends_at_once_are_sent_each_once(newsroom):
     newsroom.add_list("now", cadences=(Cadence.IMMEDIATE,))
     newsroom.publish("One")

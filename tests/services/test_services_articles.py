@@ -167,6 +167,7 @@ class TestLooking:
             [each.uid for each in page] for page in chosen
         ]
 
+    @pytest.mark.slow
     def test_a_uid_may_be_shortened_until_it_is_ambiguous(self, desk):
         uids = take(desk, *({"title": f"Bridge {n}", "paragraphs": [f"Number {n}."]} for n in range(40)))
         with desk.reading() as tx:

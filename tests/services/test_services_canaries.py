@@ -40,6 +40,7 @@ def test_the_rest_waits_for_the_canary(newsroom: Newsroom) -> None:
     assert newsroom.state(edition_id) is EditionState.SENDING
 
 
+@pytest.mark.slow
 def test_a_canary_that_came_through_lets_the_rest_go(newsroom: Newsroom) -> None:
     """By itself, and the workers are rung for."""
     edition_id = an_edition(newsroom)
@@ -53,6 +54,7 @@ def test_a_canary_that_came_through_lets_the_rest_go(newsroom: Newsroom) -> None
     assert judged(newsroom) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verdict", [Verdict.RECIPIENT_FAILED, Verdict.POLICY_REFUSED, Verdict.IN_DOUBT])
 def test_a_canary_that_failed_pauses_the_edition_with_the_reason(newsroom: Newsroom, verdict: Verdict) -> None:
     """One of five is more than five in a hundred."""
@@ -67,6 +69,7 @@ def test_a_canary_that_failed_pauses_the_edition_with_the_reason(newsroom: Newsr
     assert begin(newsroom) == []
 
 
+@pytest.mark.slow
 def test_a_list_says_how_much_may_fail(newsroom: Newsroom) -> None:
     """One in five may here."""
     edition_id = an_edition(newsroom, limit_percent=20)
@@ -76,6 +79,7 @@ def test_a_list_says_how_much_may_fail(newsroom: Newsroom) -> None:
     assert newsroom.state(edition_id) is EditionState.SENDING
 
 
+@pytest.mark.slow
 def test_it_is_paused_before_all_have_answered(newsroom: Newsroom) -> None:
     """What is lost already waits for nobody."""
     edition_id = an_edition(newsroom)
@@ -96,6 +100,7 @@ def test_mail_that_came_back_unanswered_is_made_up_for(newsroom: Newsroom) -> No
     assert newsroom.state(edition_id) is EditionState.SENDING
 
 
+@pytest.mark.slow
 def test_a_resumed_edition_sends_another_canary_whose_answers_alone_count(newsroom: Newsroom) -> None:
     """Somebody mended what was wrong; whether it is, five mails say, not twenty."""
     edition_id = an_edition(newsroom)
@@ -121,6 +126,7 @@ def test_staff_may_let_the_rest_go_without_another(newsroom: Newsroom) -> None:
     assert answer(newsroom) == 15
 
 
+@pytest.mark.slow
 def test_an_edition_that_staff_paused_goes_on_with_what_is_left_of_its_canary(newsroom: Newsroom) -> None:
     """The pause was about something else; a canary begins anew, since the pause may have mended or broken anything."""
     edition_id = an_edition(newsroom)
@@ -141,6 +147,7 @@ def test_a_small_edition_has_no_canary(newsroom: Newsroom) -> None:
     assert states(newsroom, edition_id) == {"accepted": 9}
 
 
+@pytest.mark.slow
 def test_several_workers_together_send_one_canary(newsroom: Newsroom) -> None:
     """They claim at the same moment."""
     an_edition(newsroom, readers=60, canary="20")
@@ -160,6 +167,7 @@ def test_several_workers_together_send_one_canary(newsroom: Newsroom) -> None:
     assert sum(begun) == 20
 
 
+@pytest.mark.slow
 def test_two_judges_are_one(newsroom: Newsroom) -> None:
     """Each slice and each sweep judges."""
     edition_id = an_edition(newsroom)
@@ -178,6 +186,7 @@ def test_two_judges_are_one(newsroom: Newsroom) -> None:
     assert found == [edition_id]
 
 
+@pytest.mark.slow
 def test_late_answers_count_as_what_they_became(newsroom: Newsroom) -> None:
     """A mail under way holds the judgement up."""
     edition_id = an_edition(newsroom)
@@ -196,6 +205,7 @@ def test_what_is_no_canary_is_refused(newsroom: Newsroom, canary: str, limit_per
         set_canary(newsroom.app, "weekly", canary=canary, limit_percent=limit_percent)
 
 
+@pytest.mark.slow
 def test_none_takes_a_canary_away(newsroom: Newsroom) -> None:
     """From the next edition on."""
     set_canary(newsroom.app, "weekly", canary="5", limit_percent=None)

@@ -41,6 +41,7 @@ def send(newsroom: Newsroom, edition_id: int) -> None:
     newsroom.send()
 
 
+@pytest.mark.slow
 def test_what_is_changed_is_in_the_mails_of_those_who_chose_it(reviewed):
     edition_id = reviewed.compose("drafts")
     first, video = reviewed_uid(reviewed, edition_id, "First"), reviewed_uid(reviewed, edition_id, "A video")
@@ -75,6 +76,7 @@ def reviewed_uid(newsroom: Newsroom, edition_id: int, title: str) -> str:
     return next(each.uid for each in (*facts.automatic, *facts.edited) if each.title == title)
 
 
+@pytest.mark.slow
 def test_every_change_is_on_record_with_who_and_why(reviewed):
     edition_id = reviewed.compose("drafts")
     edit_edition(reviewed.app, edition_id, [Change(K.DROP, "1", words="not ours"), Change(K.PIN, "3")])
@@ -91,6 +93,7 @@ def test_every_change_is_on_record_with_who_and_why(reviewed):
     assert 3 == len(found.edited)
 
 
+@pytest.mark.slow
 def test_what_was_dropped_is_not_in_the_next_edition_and_what_was_postponed_is(reviewed):
     edition_id = reviewed.compose("drafts")
     changes = [
@@ -107,6 +110,7 @@ def test_what_was_dropped_is_not_in_the_next_edition_and_what_was_postponed_is(r
     assert {"Third", "Fourth"} == reviewed.titles(following)
 
 
+@pytest.mark.slow
 def test_pins_and_an_order_are_what_readers_meet(reviewed):
     edition_id = reviewed.compose("drafts")
     uids = {title: reviewed_uid(reviewed, edition_id, title) for title in ("First", "Second", "Third")}
@@ -122,6 +126,7 @@ def test_pins_and_an_order_are_what_readers_meet(reviewed):
     assert sorted(("Second", "Third", "First"), key=text.index) == ["Second", "Third", "First"]
 
 
+@pytest.mark.slow
 def test_an_event_known_for_long_can_be_added_but_never_what_an_edition_had(reviewed):
     reviewed.publish("Old and never sent", age=40 * DAY)
     edition_id = reviewed.compose("drafts")
@@ -166,6 +171,7 @@ def test_a_change_that_cannot_be_made_changes_nothing(reviewed, change, error, w
     assert [] == list_acts(reviewed.app, about=f"edition {edition_id}", actor="aida")
 
 
+@pytest.mark.slow
 def test_nothing_cannot_be_left_and_an_edition_on_its_way_cannot_be_edited(reviewed):
     edition_id = reviewed.compose("drafts")
     everything = [Change(K.DROP, str(number), words="all wrong") for number in (1, 2, 3, 4)]
@@ -186,6 +192,7 @@ def test_changes_made_before_composing_count_when_it_is_composed(reviewed):
     assert {"Second", "Third", "A video"} == {each.title for each in diff_edition(reviewed.app, edition_id).edited}
 
 
+@pytest.mark.slow
 def test_a_reader_who_comes_after_the_edit_gets_the_edition_as_edited(reviewed):
     edition_id = reviewed.compose("drafts")
     edit_edition(
@@ -224,6 +231,7 @@ class TestMending:
 
         assert "Firstly" in preview_edition(reviewed.app, edition_id, "en").text
 
+    @pytest.mark.slow
     def test_mail_that_waits_is_sent_with_the_new_words_and_mail_that_left_stays(self, reviewed):
         reviewed.subscribe("eva", slug="drafts", language="ru")
         edition_id = reviewed.compose("drafts")
@@ -244,6 +252,7 @@ class TestMending:
         assert vic.mail_token == after["vic"].mail_token
         assert [each.subscriber_id for each in before.values()] == [each.subscriber_id for each in after.values()]
 
+    @pytest.mark.slow
     def test_a_reader_who_comes_after_the_mend_gets_the_new_words(self, reviewed):
         edition_id = reviewed.compose("drafts")
         approve_edition(reviewed.app, edition_id, actor="a test")
@@ -254,6 +263,7 @@ class TestMending:
 
         assert "Mended" in text_of(reviewed.mails()["new"][0])
 
+    @pytest.mark.slow
     def test_what_has_ended_is_corrected_not_mended(self, reviewed):
         edition_id = reviewed.compose("drafts")
         send(reviewed, edition_id)

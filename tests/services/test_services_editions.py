@@ -94,6 +94,7 @@ def test_opening_again_opens_nothing(newsroom, dispatcher):
     assert [] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_of_several_missed_slots_one_edition_is_made(newsroom):
     """The newest in time; the others are on record as missed, and their articles roll on."""
     newsroom.add_list("daily", cadences=(Cadence.DAILY,), since=newsroom.clock.now)
@@ -276,6 +277,7 @@ def test_fan_out_opens_an_edition_for_sending(newsroom, edition_id, dispatcher):
     assert 0 == fan_out_edition(newsroom.app, edition_id)
 
 
+@pytest.mark.slow
 def test_a_fan_out_that_was_broken_off_goes_on_where_it_stopped(newsroom, edition_id, monkeypatch):
     monkeypatch.setattr(fanout, "CHUNK_SIZE", 1)
     with newsroom.app.transaction() as tx:
@@ -296,6 +298,7 @@ def test_mail_of_a_fan_out_that_came_late_is_sent_no_longer_than_its_edition_may
     assert DAY - HOUR < row.deadline_at - row.state_at <= DAY
 
 
+@pytest.mark.slow
 def test_mail_of_a_fan_out_that_came_too_late_expires(newsroom, edition_id):
     newsroom.approved_ago(edition_id, 4 * DAY)
     fan_out_edition(newsroom.app, edition_id)
@@ -321,6 +324,7 @@ def test_a_replay_of_history_is_not_too_late(newsroom):
     assert timedelta(hours=19) < row.deadline_at - row.state_at <= timedelta(hours=20)
 
 
+@pytest.mark.slow
 def test_a_pause_holds_everything_and_a_resume_goes_on(newsroom, edition_id, dispatcher):
     fan_out_edition(newsroom.app, edition_id)
     pause_edition(newsroom.app, edition_id)
@@ -337,6 +341,7 @@ def test_a_pause_holds_everything_and_a_resume_goes_on(newsroom, edition_id, dis
         assert ledger.has_due(tx.session, Pool.BULK)
 
 
+@pytest.mark.slow
 def test_a_pause_before_or_during_fan_out_stops_it_and_a_resume_finishes_it(newsroom, edition_id, monkeypatch):
     monkeypatch.setattr(fanout, "CHUNK_SIZE", 1)
     with newsroom.app.transaction() as tx:
@@ -351,6 +356,7 @@ def test_a_pause_before_or_during_fan_out_stops_it_and_a_resume_finishes_it(news
     assert {"ann", "bek"} == newsroom.deliveries(edition_id).keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("act", [pause_edition, resume_edition, cancel_edition])
 def test_what_has_ended_stays_as_it_is(newsroom, edition_id, act):
     fan_out_edition(newsroom.app, edition_id)
@@ -367,6 +373,7 @@ def test_an_edition_that_does_not_exist_is_not_found(newsroom, act):
         act(newsroom.app, 99)
 
 
+@pytest.mark.slow
 def test_cancelling_stops_what_is_not_sent_and_keeps_the_accounts(newsroom, edition_id):
     fan_out_edition(newsroom.app, edition_id)
     newsroom.change(newsroom.deliveries(edition_id)["ann"], state=D.ACCEPTED, accepted_at=newsroom.clock.now)
@@ -378,6 +385,7 @@ def test_cancelling_stops_what_is_not_sent_and_keeps_the_accounts(newsroom, edit
     assert 0 == fan_out_edition(newsroom.app, edition_id)
 
 
+@pytest.mark.slow
 def test_what_comes_back_after_a_cancellation_does_not_wait_for_ever(newsroom, edition_id):
     """It was being sent, so it could not be taken back; then the relay put it off."""
     fan_out_edition(newsroom.app, edition_id)
@@ -392,6 +400,7 @@ def test_what_comes_back_after_a_cancellation_does_not_wait_for_ever(newsroom, e
         assert {"accepted": 1, "cancelled": 1} == tx.session.get_one(EditionRow, edition_id).counts
 
 
+@pytest.mark.slow
 def test_a_cancelled_edition_before_fan_out_mails_nobody_and_frees_its_articles(newsroom, edition_id):
     assert 0 == cancel_edition(newsroom.app, edition_id)
     assert 0 == fan_out_edition(newsroom.app, edition_id)
@@ -426,6 +435,7 @@ def test_a_fan_out_that_broke_off_and_is_given_up_leaves_accounts_that_balance(p
     assert progress.adds_up
 
 
+@pytest.mark.slow
 def test_an_edition_is_done_when_nothing_of_it_is_open(newsroom, edition_id):
     fan_out_edition(newsroom.app, edition_id)
     newsroom.change(newsroom.deliveries(edition_id)["ann"], state=D.ACCEPTED, accepted_at=newsroom.clock.now)
@@ -442,6 +452,7 @@ def test_an_edition_is_done_when_nothing_of_it_is_open(newsroom, edition_id):
     assert [] == finish_editions(newsroom.app)
 
 
+@pytest.mark.slow
 def test_a_paused_edition_with_nothing_left_to_resume_is_done(newsroom, edition_id):
     fan_out_edition(newsroom.app, edition_id)
     pause_edition(newsroom.app, edition_id)
@@ -453,6 +464,7 @@ def test_a_paused_edition_with_nothing_left_to_resume_is_done(newsroom, edition_
     assert {D.EXPIRED: 2} == find_progress(newsroom.app, edition_id).deliveries
 
 
+@pytest.mark.slow
 def test_an_edition_whose_accounts_do_not_balance_is_not_done(newsroom, edition_id):
     """A delivery that vanished is a reader lost: somebody must look."""
     fan_out_edition(newsroom.app, edition_id)
@@ -470,6 +482,7 @@ def test_an_edition_whose_accounts_do_not_balance_is_not_done(newsroom, edition_
     ]
 
 
+@pytest.mark.slow
 def test_progress_counts_what_there_is(newsroom, edition_id):
     newsroom.subscribe("late", kinds=("video",))
     fan_out_edition(newsroom.app, edition_id)

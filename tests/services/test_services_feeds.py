@@ -66,6 +66,7 @@ def etags(newsroom: Newsroom) -> dict[str, str]:
     return {slug: newsroom.document(f"{slug}.atom").etag for slug in slugs}
 
 
+@pytest.mark.slow
 @both_databases
 def test_there_is_a_feed_of_everything_each_topic_kind_and_list_in_each_language(bilingual):
     bilingual.rebuild()
@@ -127,6 +128,7 @@ def test_a_list_has_a_feed_of_its_filter_with_its_words(newsroom):
     assert "What mattered & why" == feed(newsroom, "list-weekly-en")["description"]
 
 
+@pytest.mark.slow
 @both_databases
 def test_an_article_stands_in_the_feeds_of_what_it_is_and_of_what_its_topics_lie_under(bilingual):
     bilingual.publish(1, topics=("water",), languages="en ru", kind=Kind.SPEECH)
@@ -168,6 +170,7 @@ def test_nothing_changed_rebuilds_nothing(newsroom):
     assert {} == newsroom.rebuild()
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_forced_rebuild_keeps_bytes_and_validators(newsroom, monkeypatch):
     """The same data makes the same bytes, whenever and in whichever process they are made."""
@@ -332,6 +335,7 @@ def test_noting_rings_after_commit(newsroom, dispatcher):
     assert [Ring(Doorbell.REBUILD_FEEDS)] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_a_renamed_newsroom_or_moved_address_rebuilds_all_and_keeps_ids(newsroom):
     newsroom.publish(1)
     newsroom.rebuild()
@@ -356,6 +360,7 @@ def test_a_list_that_is_hidden_has_no_feed(newsroom):
     assert newsroom.document("list-staff-en.atom") is None
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_language_that_is_dropped_takes_its_feeds_along(bilingual):
     bilingual.rebuild()
@@ -368,6 +373,7 @@ def test_a_language_that_is_dropped_takes_its_feeds_along(bilingual):
     assert b"all-ru" not in bilingual.document("feeds.opml").body
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_feed_that_cannot_be_built_keeps_its_documents_and_harms_no_other(newsroom, monkeypatch):
     newsroom.publish(1, topics=("water",))
@@ -497,6 +503,7 @@ def test_progress_is_told_feed_by_feed(newsroom):
     assert "all-en" == told[0][0]
 
 
+@pytest.mark.slow
 @both_databases
 def test_many_who_publish_and_rebuild_at_once_leave_every_feed_right(newsroom):
     """Nobody waits in a circle, and whatever the order was, building all anew finds every byte as it should be."""

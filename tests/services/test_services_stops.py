@@ -35,6 +35,7 @@ def rung(newsroom: Newsroom) -> set[Doorbell]:
     return found
 
 
+@pytest.mark.slow
 def test_a_stop_of_all_sending_holds_what_is_claimed_already(newsroom: Newsroom) -> None:
     """What is at the relay ends; nothing else is begun, in any lane."""
     edition_id = an_edition(newsroom)
@@ -47,6 +48,7 @@ def test_a_stop_of_all_sending_holds_what_is_claimed_already(newsroom: Newsroom)
     assert states(newsroom, edition_id) == {"accepted": 1, "queued": 3}
 
 
+@pytest.mark.slow
 def test_sending_goes_on_where_it_stopped(newsroom: Newsroom) -> None:
     """And the workers are rung for."""
     edition_id = an_edition(newsroom)
@@ -87,6 +89,7 @@ def test_a_person_cannot_lift_the_restore_guards_stop_by_resuming(newsroom: News
         resume_sending(newsroom.app)
 
 
+@pytest.mark.slow
 def test_a_paused_list_waits_and_others_do_not(newsroom: Newsroom) -> None:
     """Its edition is composed and its mails are made; they wait."""
     newsroom.add_list("other")
@@ -102,6 +105,7 @@ def test_a_paused_list_waits_and_others_do_not(newsroom: Newsroom) -> None:
     assert pause.reason == "its sender's domain has lapsed"
 
 
+@pytest.mark.slow
 def test_a_list_goes_on(newsroom: Newsroom) -> None:
     """Once; and the workers are rung for."""
     an_edition(newsroom)
@@ -118,6 +122,7 @@ def test_a_list_goes_on(newsroom: Newsroom) -> None:
         pause_list(newsroom.app, "nothing", reason="why")
 
 
+@pytest.mark.slow
 def test_the_reason_of_an_editions_pause_is_shown_until_it_goes_on(newsroom: Newsroom) -> None:
     """And stays on record."""
     edition_id = an_edition(newsroom)
@@ -132,6 +137,7 @@ def test_the_reason_of_an_editions_pause_is_shown_until_it_goes_on(newsroom: New
     assert acts[:2] == [("resumed", None), ("paused", "a wrong name in the lead")]
 
 
+@pytest.mark.slow
 def test_a_cancelled_edition_says_why(newsroom: Newsroom) -> None:
     """Long afterwards."""
     edition_id = an_edition(newsroom)

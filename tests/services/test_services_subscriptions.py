@@ -164,6 +164,7 @@ def end_mail(app: App, state: DeliveryState, **values) -> None:
         assert 1 == len(tx.session.scalars(ended).all())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", NOT_RECEIVED)
 def test_a_confirmation_that_never_was_sent_does_not_count(app, dispatcher, end):
     """The relay was down for an hour: whoever signs up again the same day is mailed, as often as that happens."""
@@ -192,6 +193,7 @@ def test_a_confirmation_that_may_have_been_sent_counts(app, end, values):
     assert [end] == mails(app)
 
 
+@pytest.mark.slow
 def test_a_confirmation_is_queued_once_whoever_asks_at_the_same_moment(app):
     """Even by callers who forgot to ask whether the address may be mailed."""
     sign_up(app)
@@ -221,6 +223,7 @@ def test_signing_up_again_the_next_day_renews_the_choice_and_the_old_link_confir
     assert SubscriptionState.CONFIRMED == mine(app)[1].state
 
 
+@pytest.mark.slow
 def test_an_address_is_mailed_at_most_three_times_in_thirty_days_over_all_lists(app):
     for day in range(30):
         sign_up(later(app, day * DAY), "weekly" if day % 2 else "press")
@@ -408,6 +411,7 @@ def test_a_reader_who_disowns_a_sign_up_keeps_what_they_read(app):
         assert load_suppression(tx.session, address_hmac(app.settings.secret, "aida@example.org")) is None
 
 
+@pytest.mark.slow
 def test_sign_ups_that_nobody_confirmed_lapse_and_leave_no_address(app):
     sign_up(app)
     sign_up(app, address="bakyt@example.org")
@@ -422,6 +426,7 @@ def test_sign_ups_that_nobody_confirmed_lapse_and_leave_no_address(app):
     assert [None, EndReason.NEVER_CONFIRMED] == [each.end_reason for each in mine(app, "bakyt@example.org")]
 
 
+@pytest.mark.slow
 def test_sign_ups_at_the_same_moment_make_one_subscription_and_one_mail(app):
     with ThreadPoolExecutor(8) as pool:
         for done in [pool.submit(sign_up, app, "weekly", "press") for _ in range(8)]:

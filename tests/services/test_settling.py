@@ -87,6 +87,7 @@ class Hanging:
         return Act.HANG
 
 
+@pytest.mark.slow
 def test_a_killed_sender_leaves_one_doubt_per_connection_and_everything_else_is_known(newsroom, edition_id):
     script = Hanging(first=6)
     relay = ScriptedRelay(script)
@@ -108,6 +109,7 @@ def test_a_killed_sender_leaves_one_doubt_per_connection_and_everything_else_is_
     assert dict.fromkeys(NAMES, 1) == took(relay)
 
 
+@pytest.mark.slow
 def test_a_sender_killed_before_any_dot_leaves_no_doubt_and_the_next_one_goes_on_at_once(newsroom, edition_id):
     script = Hanging(first=1, verb="DATA")
     relay = ScriptedRelay(script)
@@ -124,6 +126,7 @@ def test_a_sender_killed_before_any_dot_leaves_no_doubt_and_the_next_one_goes_on
     assert {2} >= {row.attempts for row in newsroom.deliveries(edition_id).values()} - {1}
 
 
+@pytest.mark.slow
 def test_the_sweeper_settles_too_and_what_is_sent_meanwhile_is_left_alone(newsroom, edition_id):
     script = Hanging(first=1)
     relay = ScriptedRelay(script)
@@ -151,6 +154,7 @@ def test_what_a_sender_died_of_is_suspected_and_nothing_else(newsroom, edition_i
     assert any(each.startswith("reader7@") for each in suspected)
 
 
+@pytest.mark.slow
 def test_a_journal_from_before_the_machine_went_down_proves_nothing(newsroom, edition_id, monkeypatch):
     """Lines may be missing: the leases have to run out, and what was written ahead is in doubt then."""
     script = Hanging(first=6)
@@ -173,6 +177,7 @@ def test_without_a_folder_for_journals_mail_goes_out_all_the_same(newsroom, edit
     assert {S.ACCEPTED: 12} == states(newsroom, edition_id)
 
 
+@pytest.mark.slow
 def test_many_sweepers_settle_a_journal_once(newsroom, edition_id):
     script = Hanging(first=6)
     relay = ScriptedRelay(script)

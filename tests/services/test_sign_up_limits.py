@@ -50,6 +50,7 @@ def test_ten_thousand_sign_ups_of_one_network_send_the_allowed_few(mailing_newsr
     assert ["reader0", "reader1", "reader2"] == sorted(subjects(mailing_newsroom))
 
 
+@pytest.mark.slow
 def test_a_network_may_go_on_in_the_next_hour_within_the_days_limit(newsroom):
     limited(newsroom, sign_ups_per_network=2)
     for hour in range(6):
@@ -81,6 +82,7 @@ def test_all_networks_together_have_a_limit_too(newsroom):
     assert {"reader0", "reader1"} == set(newsroom.deliveries())
 
 
+@pytest.mark.slow
 def test_who_is_subscribed_is_told_so_and_counts_as_asked(mailing_newsroom):
     sign_up(mailing_newsroom, "aida")
     confirm(mailing_newsroom.app, mailing_newsroom.subscription("aida").uid, evidence="")

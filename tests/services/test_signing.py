@@ -59,6 +59,7 @@ def signed_newsroom(mailing_newsroom, setting):
     return mailing_newsroom
 
 
+@pytest.mark.slow
 def test_every_mail_of_the_embedded_service_is_signed(home, setting, receiver, monkeypatch):
     """A confirmation and a digest, from the environment's words to a real SMTP server."""
     monkeypatch.setenv("NEWSLETTER_DKIM_KEYS", setting)
@@ -83,6 +84,7 @@ def test_every_mail_of_the_embedded_service_is_signed(home, setting, receiver, m
     }
 
 
+@pytest.mark.slow
 def test_a_mail_sent_again_is_the_same_to_the_byte(signed_newsroom, receiver):
     """By another builder, an hour later, after an answer was lost: receivers can see that it is one mail."""
     newsroom = signed_newsroom
@@ -103,6 +105,7 @@ def test_a_mail_sent_again_is_the_same_to_the_byte(signed_newsroom, receiver):
     assert [True, True] == receiver.verdicts(first, at=NOW)
 
 
+@pytest.mark.slow
 def test_no_mail_goes_out_unsigned_while_a_key_is_not_usable(signed_newsroom, keys, receiver):
     """It waits, has lost no try, and goes out once the key is mended; no process has to be started anew."""
     signed_newsroom.publish("Clean water")
@@ -125,6 +128,7 @@ def test_no_mail_goes_out_unsigned_while_a_key_is_not_usable(signed_newsroom, ke
     assert [True] == receiver.verdicts(signed_newsroom.mails()["ann"][0], at=NOW)
 
 
+@pytest.mark.slow
 def test_a_list_of_another_domain_is_signed_for_that_domain(signed_newsroom):
     """Aligned with its From, as DMARC wants it, and doctor says where the keys must be published too."""
     signed_newsroom.add_list("press", from_address="press@ministry.example")

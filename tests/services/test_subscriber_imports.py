@@ -184,6 +184,7 @@ def test_a_sign_up_that_lapsed_does_not_count_as_leaving(app):
     assert (1, 0, 0) == counts(bring(app, "aida@example.org\n"))
 
 
+@pytest.mark.slow
 def test_a_large_file_is_taken_in_parts_and_progress_is_told(app):
     rows = "".join(f"reader{n}@example.org\n" for n in range(2500))
     seen = []
@@ -194,6 +195,7 @@ def test_a_large_file_is_taken_in_parts_and_progress_is_told(app):
     assert [1000, 2000, 2500] == seen
 
 
+@pytest.mark.slow
 def test_the_same_file_imported_twice_at_the_same_moment_is_taken_once(app):
     rows = [f"reader{n}@example.org\n" for n in range(600)]
     with ThreadPoolExecutor(2) as pool:

@@ -40,6 +40,7 @@ def supply_of(newsroom: Newsroom) -> Supply:
     return supply
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_mails_are_made_a_few_at_a_time(newsroom, made):
     supply = supply_of(newsroom)
@@ -60,6 +61,7 @@ def test_what_is_asked_for_and_missing_is_made_at_once(newsroom, made):
     assert made[: MADE_AT_ONCE + 1] == [delivery.id for delivery, _ in mails]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_nothing_is_claimed_before_all_is_made(newsroom):
     supply = Supply(newsroom.app, RELAY, Pool.BULK, worker="a sender", journal=None)
@@ -72,6 +74,7 @@ def test_nothing_is_claimed_before_all_is_made(newsroom):
     assert READERS == len(supply)
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_made_is_not_handed_out(newsroom, edition_id, monkeypatch):
     def build(_self, delivery):
         if delivery.address.startswith("reader3@"):
@@ -96,6 +99,7 @@ def test_made_or_not_it_is_given_back(newsroom, edition_id):
     assert {S.QUEUED: READERS} == Counter(newsroom.states(edition_id).values())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_what_a_rate_held_back_and_frees_at_that_moment_is_claimed_next(newsroom, monkeypatch):
     """Time passes between the claim that finds nothing and the question when there will be more."""
@@ -110,6 +114,7 @@ def test_what_a_rate_held_back_and_frees_at_that_moment_is_claimed_next(newsroom
     assert (1, False, True) == (len(supply), supply.is_exhausted, supply.may_have_more)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("edition_id")
 def test_when_all_is_claimed_there_is_no_more(newsroom):
     supply = supply_of(newsroom)

@@ -55,6 +55,7 @@ def an_edition(newsroom: Newsroom) -> int:
     return newsroom.fan_out()
 
 
+@pytest.mark.slow
 def test_where_nothing_was_forgotten_nothing_changes(newsroom, dispatcher):
     edition_id = an_edition(newsroom)
     newsroom.deliver(edition_id)
@@ -65,6 +66,7 @@ def test_where_nothing_was_forgotten_nothing_changes(newsroom, dispatcher):
     assert EditionState.DONE == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 def test_forgotten_steps_of_an_edition_are_rung_for_until_they_are_taken(newsroom, dispatcher):
     """Whichever doorbell was lost, the next sweep rings again."""
     newsroom.publish("A story")
@@ -98,6 +100,7 @@ def test_a_forgotten_confirmation_is_rung_for_on_its_own_lane(newsroom, dispatch
     assert [Ring(Doorbell.SEND_TRANSACTIONAL)] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_mail_of_a_sender_that_died_is_taken_back_and_sent(mailing_newsroom, dispatcher):
     newsroom = mailing_newsroom
     edition_id = an_edition(newsroom)
@@ -113,6 +116,7 @@ def test_mail_of_a_sender_that_died_is_taken_back_and_sent(mailing_newsroom, dis
     assert EditionState.DONE == newsroom.state(edition_id)
 
 
+@pytest.mark.slow
 def test_mail_of_a_sender_that_died_in_the_middle_is_in_doubt_and_holds_its_edition_open(newsroom):
     edition_id = an_edition(newsroom)
     hold(newsroom, written_ahead=True)
@@ -126,6 +130,7 @@ def test_mail_of_a_sender_that_died_in_the_middle_is_in_doubt_and_holds_its_edit
     assert {"ann": S.IN_DOUBT, "bek": S.IN_DOUBT} == newsroom.states(edition_id)
 
 
+@pytest.mark.slow
 def test_what_is_too_late_ends_and_so_does_its_edition(newsroom):
     edition_id = an_edition(newsroom)
     let_time_pass(newsroom, 3 * DAY)
@@ -161,6 +166,7 @@ def test_a_tick_opens_what_is_due_and_leaves_a_sign_of_life(newsroom, dispatcher
         assert heartbeat_age(tx.session, HEARTBEAT) < timedelta(minutes=1)
 
 
+@pytest.mark.slow
 def test_ticking_again_opens_nothing(newsroom, dispatcher):
     newsroom.add_list("now", cadences=("immediate",))
     newsroom.publish("A story")
@@ -187,6 +193,7 @@ def test_the_doctor_sees_whether_anything_ticks(newsroom, ticked, level):
     assert all(finding.remedy for finding in found.values() if finding.level is not Level.OK)
 
 
+@pytest.mark.slow
 def test_a_step_of_a_tick_that_fails_keeps_no_other_from_running(newsroom, dispatcher, monkeypatch):
     """The tick is seen to have failed, each failure is logged, and everything else was done."""
     edition_id = an_edition(newsroom)

@@ -141,6 +141,7 @@ def publish(newsroom: Newsroom, number: int) -> bytes:
     return Reader(Starlette(routes=routes(newsroom.app))).get("/feeds/all-en.atom").content
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_follower_is_asked_and_then_told_with_a_signature(newsroom, subscriber, dispatcher):
     assert (
@@ -167,6 +168,7 @@ def test_a_follower_is_asked_and_then_told_with_a_signature(newsroom, subscriber
     assert Pushed() == push_feeds(newsroom.app), "nobody is told twice"
 
 
+@pytest.mark.slow
 def test_each_format_is_a_topic_and_combinations_are_too(newsroom, subscriber):
     combined = f"{BASE}/custom.json?topic=water&kind=story&lang=en"
     follow(newsroom, f"{subscriber.address}/good-1", topic=f"{BASE}/topic-water-en.json")
@@ -179,6 +181,7 @@ def test_each_format_is_a_topic_and_combinations_are_too(newsroom, subscriber):
     assert {"application/feed+json"} == {headers["content-type"] for _, headers, _ in subscriber.told}
 
 
+@pytest.mark.slow
 def test_a_secret_is_stored_sealed(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/good", secret="between us")
     with newsroom.app.reading() as tx:
@@ -219,6 +222,7 @@ def test_what_cannot_be_is_refused_at_once(newsroom, changes, status, words):
     assert response.headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.slow
 def test_a_form_that_is_too_large_or_drips_is_given_up(newsroom, monkeypatch):
     async def endless():
         while True:
@@ -284,6 +288,7 @@ def test_a_request_in_the_name_of_another_changes_nothing(newsroom, subscriber):
     assert [follow_row] == followers(newsroom)
 
 
+@pytest.mark.slow
 def test_leaving_is_confirmed_too(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/good")
     assert 202 == ask(newsroom, f"{subscriber.address}/good", mode="unsubscribe").status_code
@@ -294,6 +299,7 @@ def test_leaving_is_confirmed_too(newsroom, subscriber):
     assert ["unsubscribe"] == subscriber.asked[-1]["hub.mode"]
 
 
+@pytest.mark.slow
 def test_asking_again_renews_lease_and_secret(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/good", secret="old", lease_seconds=3600)
     newsroom.later(minutes=30)
@@ -307,6 +313,7 @@ def test_asking_again_renews_lease_and_secret(newsroom, subscriber):
     assert f"sha256={hmac.new(b'new', body, hashlib.sha256).hexdigest()}" == headers["x-hub-signature"]
 
 
+@pytest.mark.slow
 @both_databases
 def test_a_failing_callback_is_tried_less_and_less_often_and_gets_the_newest(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/failing")
@@ -327,6 +334,7 @@ def test_a_failing_callback_is_tried_less_and_less_often_and_gets_the_newest(new
     assert (None, 0, None, None) == (follower.due_at, follower.attempts, follower.problem, follower.failing_since)
 
 
+@pytest.mark.slow
 def test_a_dead_callback_is_dropped(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/failing", lease_seconds=30 * 86400)
     subscriber.sick.add("failing")
@@ -341,6 +349,7 @@ def test_a_dead_callback_is_dropped(newsroom, subscriber):
     assert [] == followers(newsroom)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("behaviour", "left"), [("gone", 0), ("moved", 1)])
 def test_a_callback_that_is_gone_ends_and_one_that_moved_fails(newsroom, subscriber, behaviour, left):
     """No redirect is followed: it would lead where nobody confirmed (7)."""
@@ -352,6 +361,7 @@ def test_a_callback_that_is_gone_ends_and_one_that_moved_fails(newsroom, subscri
     assert [f"/{behaviour}"] == [path for path, _, _ in subscriber.told]
 
 
+@pytest.mark.slow
 def test_a_slow_callback_is_left_and_others_do_not_wait_for_it(newsroom, subscriber, monkeypatch):
     monkeypatch.setattr(websub, "CALL_SECONDS", 0.3)
     other = Subscriber()
@@ -372,6 +382,7 @@ def test_a_slow_callback_is_left_and_others_do_not_wait_for_it(newsroom, subscri
     assert ["/good"] == [path for path, _, _ in other.told]
 
 
+@pytest.mark.slow
 def test_many_processes_call_each_follower_once(newsroom, subscriber):
     for number in range(6):
         follow(newsroom, f"{subscriber.address}/good-{number}")
@@ -403,6 +414,7 @@ def test_a_closed_feed_says_goodbye(newsroom, subscriber):
     assert ["denied"] == subscriber.asked[-1]["hub.mode"]
 
 
+@pytest.mark.slow
 def test_a_followed_combination_is_kept_although_nobody_polls_it(newsroom, subscriber):
     combined = f"{BASE}/custom.atom?topic=water&kind=story&lang=en"
     follow(newsroom, f"{subscriber.address}/good", topic=combined, lease_seconds=30 * 86400)
@@ -414,6 +426,7 @@ def test_a_followed_combination_is_kept_although_nobody_polls_it(newsroom, subsc
     assert 4 == len(subscriber.told)
 
 
+@pytest.mark.slow
 def test_a_lost_doorbell_only_costs_time(newsroom, subscriber, dispatcher):
     """The next look at feeds, which every tick rings for, finds whom to call."""
     follow(newsroom, f"{subscriber.address}/good")
@@ -424,6 +437,7 @@ def test_a_lost_doorbell_only_costs_time(newsroom, subscriber, dispatcher):
     assert [Ring(Doorbell.PUSH_FEEDS)] == dispatcher.rings
 
 
+@pytest.mark.slow
 def test_another_hub_is_told_instead(newsroom, subscriber):
     settings = newsroom.app.settings.model_copy(update={"hub": f"{subscriber.address}/hub"})
     newsroom.app = replace(newsroom.app, settings=settings)
@@ -444,6 +458,7 @@ def test_another_hub_is_told_instead(newsroom, subscriber):
     assert 1 == len(subscriber.told)
 
 
+@pytest.mark.slow
 def test_another_hub_that_fails_is_told_later(newsroom, subscriber):
     subscriber.sick.add("hub")
     settings = newsroom.app.settings.model_copy(update={"hub": f"{subscriber.address}/hub"})

@@ -25,6 +25,7 @@ def withdraw(newsroom: Newsroom, uid: str) -> None:
     withdraw_article(newsroom.app, uid, reason="it was wrong")
 
 
+@pytest.mark.slow
 def test_mail_that_waits_is_sent_without_it(mailing_newsroom):
     newsroom = mailing_newsroom
     wrong = newsroom.publish("Wrong", ru="Неверно")
@@ -52,6 +53,7 @@ def test_mail_that_waits_is_sent_without_it(mailing_newsroom):
     assert [row.mail_token for row in before.values()] == [row.mail_token for row in after.values()]
 
 
+@pytest.mark.slow
 def test_mail_of_which_nothing_is_left_is_cancelled_and_the_edition_can_end(newsroom):
     wrong = newsroom.publish("Wrong", kind="video")
     newsroom.publish("Right")
@@ -100,6 +102,7 @@ def test_an_edition_in_review_of_which_nothing_is_left_mails_nobody(newsroom):
         view_edition(tx, "reviewed", newsroom.edition(edition_id).slot_key, "en")
 
 
+@pytest.mark.slow
 def test_withdrawing_one_after_the_other_leaves_neither(newsroom):
     uids = [newsroom.publish(title) for title in ("One", "Two", "Three")]
     newsroom.subscribe("ann")
@@ -113,6 +116,7 @@ def test_withdrawing_one_after_the_other_leaves_neither(newsroom):
     assert ("Three" in view.text, "One" in view.text, "Two" in view.text) == (True, False, False)
 
 
+@pytest.mark.slow
 def test_what_was_sent_stays_as_it_was_and_the_next_edition_does_not_hold_it(newsroom):
     wrong = newsroom.publish("Wrong")
     newsroom.subscribe("ann")
@@ -157,6 +161,7 @@ def withdrawing_relay(newsroom: Newsroom, uid: str) -> Iterator[ScriptedRelay]:
         yield relay
 
 
+@pytest.mark.slow
 def test_mail_that_was_on_its_way_and_came_back_is_sent_without_it(newsroom):
     """Written ahead when the article was withdrawn, then deferred: its second attempt is of what is left."""
     wrong = newsroom.publish("Wrong")
@@ -175,6 +180,7 @@ def test_mail_that_was_on_its_way_and_came_back_is_sent_without_it(newsroom):
     assert {"ann": ["Right"]} == newsroom.contents(edition_id)
 
 
+@pytest.mark.slow
 def test_mail_that_was_on_its_way_and_came_back_is_not_sent_if_nothing_is_left(newsroom):
     wrong = newsroom.publish("Wrong")
     newsroom.subscribe("ann")
@@ -202,6 +208,7 @@ def listening(newsroom: Newsroom, statements: list[str]) -> Iterator[None]:
     event.remove(newsroom.app.database.engine, "before_cursor_execute", note)
 
 
+@pytest.mark.slow
 def test_a_withdrawal_takes_as_few_steps_with_many_variants_as_with_one(newsroom):
     newsroom.add_topics("water", "roads", "work")
     choices = [("water",), ("water", "roads"), ("water", "work"), ("water", "roads", "work")]
@@ -223,6 +230,7 @@ def test_a_withdrawal_takes_as_few_steps_with_many_variants_as_with_one(newsroom
     assert counts[0] == counts[1]
 
 
+@pytest.mark.slow
 def test_articles_changed_since_do_not_stop_a_withdrawal(newsroom):
     """What is left is laid out anew from blocks that were rendered before the change."""
     newsroom.add_topics("water", "roads")

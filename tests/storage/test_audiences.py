@@ -230,6 +230,7 @@ def naive(past: Past, live: SubscriptionRow, candidates: list[int]) -> tuple[dic
     return dict(received), {key: each for key, each in owed.items() if each and had[key] < each}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_sql_finds_what_looking_at_every_mail_finds(database, seed):
     """Readers who change cadence, leave and come back; editions done, cancelled, old; mail in any end."""

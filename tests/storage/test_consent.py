@@ -55,6 +55,7 @@ def test_the_database_refuses_to_change_or_delete_a_line(database, statement):
         assert ["a test", "Mail me", "by mail"] == list(session.scalars(text("SELECT basis FROM consent ORDER BY id")))
 
 
+@pytest.mark.slow
 def test_a_database_made_by_migrations_refuses_too(tmp_path):
     database = connect(f"sqlite:///{tmp_path / 'new.db'}")
     migrate.upgrade(database)

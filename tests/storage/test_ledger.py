@@ -135,6 +135,7 @@ def test_one_lapse_makes_no_suspect(database, ids):
     assert ids == claim_some(database)
 
 
+@pytest.mark.slow
 def test_any_number_of_claimers_share_no_row(database):
     with database.transaction() as session:
         mailing_list = make_list(session)

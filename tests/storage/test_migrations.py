@@ -78,6 +78,7 @@ def test_upgrade_twice_changes_nothing(empty_database: Database):
     assert once == _catalog(empty_database)
 
 
+@pytest.mark.slow
 def test_migrations_give_the_models_tables(empty_database: Database):
     """Alembic's own comparison finds no difference, server defaults and names of checks included."""
     migrate.upgrade(empty_database)
@@ -95,6 +96,7 @@ def test_migrations_give_the_models_catalog(empty_database: Database, database_o
     assert _catalog(database_of_models) == _catalog(empty_database)
 
 
+@pytest.mark.slow
 def test_every_constraint_has_a_name(empty_database: Database):
     """An unnamed constraint cannot be altered later on SQLite."""
     migrate.upgrade(empty_database)
@@ -113,6 +115,7 @@ def test_every_constraint_has_a_name(empty_database: Database):
     assert [] == [constraint for constraint in constraints if not constraint["name"]]
 
 
+@pytest.mark.slow
 def test_downgrade_leaves_nothing_behind(empty_database: Database):
     migrate.upgrade(empty_database)
     migrate.downgrade(empty_database, "base")
@@ -120,6 +123,7 @@ def test_downgrade_leaves_nothing_behind(empty_database: Database):
     assert ["alembic_version"] == inspect(empty_database.engine).get_table_names()
 
 
+@pytest.mark.slow
 def test_each_revision_goes_down_and_up_again(empty_database: Database):
     revisions = [script.revision for script in _scripts().walk_revisions()]
     migrate.upgrade(empty_database)
@@ -141,6 +145,7 @@ def test_the_newest_revision_is_found_without_alembic():
     assert _scripts().get_current_head() == migrate.head()
 
 
+@pytest.mark.slow
 def test_an_older_release_leaves_a_newer_database_alone(empty_database: Database):
     migrate.upgrade(empty_database)
     with empty_database.transaction() as session:
@@ -187,6 +192,7 @@ def test_foreign_keys_hold_again_after_an_upgrade(tmp_path: Path):
     assert 1 == state
 
 
+@pytest.mark.slow
 def test_processes_that_upgrade_at_once_do_not_disturb_each_other(empty_url: str):
     command = [sys.executable, "-c", UPGRADE, empty_url]
     processes = [

@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pytest
 from feed_newsroom import Newsroom
 
 from newsletter.domain.articles import ArticleState, Kind
@@ -17,6 +18,7 @@ from newsletter.storage.feeds import load_authority, mint_authority
 from newsletter.storage.topics import load_topics
 
 
+@pytest.mark.slow
 def test_sql_and_the_domain_choose_the_same(app):
     """One rule, said twice for speed: held equal over random articles and filters."""
     newsroom, chance = Newsroom(app), random.Random(7)

@@ -102,6 +102,7 @@ def test_the_table_names_every_route(app):
     assert len(found) == len(PLACES)
 
 
+@pytest.mark.slow
 def test_every_role_at_every_route(desk):
     """Nobody is led to the login, an editor is refused what is an operator's, and nothing else is refused."""
     app, edition_id = desk
@@ -156,6 +157,7 @@ def test_signing_out_ends_the_session_on_the_server(app, who):
     assert 303 == browser.get("/console").status_code
 
 
+@pytest.mark.slow
 def test_signing_out_everywhere_ends_other_browsers_sessions(app):
     made = staff.add_account(app, EMAIL, Role.EDITOR)
     here, there = StaffBrowser(app), StaffBrowser(app)
@@ -191,6 +193,7 @@ def test_a_session_cannot_be_planted(app):
     assert 200 == browser.get("/console").status_code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("span", "used_every", "status"),
     [
@@ -222,6 +225,7 @@ def test_what_the_command_line_takes_away_is_gone_at_once(app, change):
     assert 303 == browser.get("/console").status_code
 
 
+@pytest.mark.slow
 def test_another_role_holds_from_the_next_page_on(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -248,6 +252,7 @@ def test_nobody_learns_which_of_address_and_password_was_wrong(app):
     assert notice(answers[0]) == notice(answers[1])
 
 
+@pytest.mark.slow
 def test_guessing_ends_for_a_network_and_not_for_the_owner(desk):
     app, _ = desk
     made = staff.add_account(app, EMAIL, Role.EDITOR)
@@ -264,6 +269,7 @@ def test_guessing_ends_for_a_network_and_not_for_the_owner(desk):
     assert 303 == guesser.sign_in(EMAIL, made.password).status_code
 
 
+@pytest.mark.slow
 def test_guessing_from_many_networks_ends_too(desk, monkeypatch):
     app, _ = desk
     monkeypatch.setattr(staff, "TRIES_AT_ACCOUNT", 4)
@@ -279,6 +285,7 @@ def test_guessing_from_many_networks_ends_too(desk, monkeypatch):
     assert 303 == StaffBrowser(app).sign_in(EMAIL, made.password).status_code, "a reset opens the door again"
 
 
+@pytest.mark.slow
 def test_one_network_cannot_try_many_accounts(desk, monkeypatch):
     app, _ = desk
     monkeypatch.setattr(staff, "TRIES_FROM_NETWORK", 4)
@@ -287,6 +294,7 @@ def test_one_network_cannot_try_many_accounts(desk, monkeypatch):
     assert [401, 401, 401, 401, 429] == statuses
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"], ids=["none", "made up", "not even ascii"])
 def test_a_form_of_no_page_of_ours_changes_nothing(desk, mark):
     app, edition_id = desk
@@ -297,6 +305,7 @@ def test_a_form_of_no_page_of_ours_changes_nothing(desk, mark):
     assert "review" == find_progress(app, edition_id).state
 
 
+@pytest.mark.slow
 def test_a_form_of_another_session_changes_nothing(desk):
     app, edition_id = desk
     editor, operator = signed_in(app, Role.EDITOR), signed_in(app, Role.OPERATOR)
@@ -306,6 +315,7 @@ def test_a_form_of_another_session_changes_nothing(desk):
     assert 403 == answer.status_code
 
 
+@pytest.mark.slow
 def test_a_form_that_another_site_sends_changes_nothing(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -356,6 +366,7 @@ def test_whoever_must_sign_in_first_is_led_back(app):
     assert answer.headers["location"].endswith("/console/sign-in?to=/console/editions%3Fstate%3Dreview")
 
 
+@pytest.mark.slow
 def test_no_page_is_kept_listed_or_framed_or_loads_anything_else(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -373,6 +384,7 @@ def test_no_page_is_kept_listed_or_framed_or_loads_anything_else(desk):
             assert all(each.startswith(app.settings.base_url) for each in outside), path
 
 
+@pytest.mark.slow
 def test_a_mail_in_its_frame_asks_nobody_for_anything(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -415,6 +427,7 @@ def test_a_password_that_will_not_do_is_refused_with_the_reason(app, old, new, a
     assert why in notice(answer)
 
 
+@pytest.mark.slow
 def test_an_editor_looks_at_a_draft_and_lets_it_go_under_their_name(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -433,6 +446,7 @@ def test_an_editor_looks_at_a_draft_and_lets_it_go_under_their_name(desk):
     assert "editor@staff.example" == act.actor
 
 
+@pytest.mark.slow
 def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app):
     app, edition_id = with_a_draft(app, title="TODO: a story")
     browser = signed_in(app, Role.EDITOR)
@@ -443,6 +457,7 @@ def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app):
     assert 303 == browser.post(f"/console/editions/{edition_id}/approve", read="1").status_code
 
 
+@pytest.mark.slow
 def test_what_is_written_is_not_lost_when_it_is_refused(desk):
     app, _ = desk
     browser = signed_in(app, Role.EDITOR)
@@ -453,6 +468,7 @@ def test_what_is_written_is_not_lost_when_it_is_refused(desk):
     assert 'value="We move"' in answer.text
 
 
+@pytest.mark.slow
 def test_what_is_written_waits_for_approval(desk):
     app, _ = desk
     browser = signed_in(app, Role.EDITOR)
@@ -465,6 +481,7 @@ def test_what_is_written_waits_for_approval(desk):
     assert "To <em>the</em> river." in browser.get(f"/console/editions/{edition_id}/mail").text
 
 
+@pytest.mark.slow
 def test_articles_stand_in_the_order_that_an_editor_gives_them(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -487,6 +504,7 @@ REFUSED_CHANGES = (
 )
 
 
+@pytest.mark.slow
 def test_a_change_that_cannot_be_made_changes_nothing(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -498,6 +516,7 @@ def test_a_change_that_cannot_be_made_changes_nothing(desk):
     assert () == diff_edition(app, edition_id).changes
 
 
+@pytest.mark.slow
 def test_an_operator_stops_all_mail_with_a_reason_and_lets_it_go_on(desk):
     app, _ = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -514,6 +533,7 @@ def test_an_operator_stops_all_mail_with_a_reason_and_lets_it_go_on(desk):
     assert {"operator@staff.example"} == {each.actor for each in list_acts(app, about="sending")}
 
 
+@pytest.mark.slow
 def test_an_operator_stops_a_list_with_a_reason_and_lets_it_go_on(desk):
     app, _ = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -539,6 +559,7 @@ def test_a_limit_that_is_none_is_refused(app):
     assert [] == list_limits(app)
 
 
+@pytest.mark.slow
 def test_a_limit_is_set_and_taken_away(desk):
     app, _ = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -550,6 +571,7 @@ def test_a_limit_is_set_and_taken_away(desk):
     assert [] == list_limits(app)
 
 
+@pytest.mark.slow
 def test_an_approval_for_later_is_in_the_newsrooms_time(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -564,6 +586,7 @@ def test_an_approval_for_later_is_in_the_newsrooms_time(desk):
     assert "review" == find_progress(app, edition_id).state
 
 
+@pytest.mark.slow
 def test_addresses_that_name_nothing_are_no_failure(app):
     operator = signed_in(app, Role.OPERATOR)
     for query in (
@@ -578,6 +601,7 @@ def test_addresses_that_name_nothing_are_no_failure(app):
         assert 404 == operator.get(f"/console/editions/{number}").status_code, number
 
 
+@pytest.mark.slow
 def test_whoever_polls_a_feed_is_counted_and_waits_for_nothing(desk, monkeypatch):
     app, _ = desk
     monkeypatch.setattr(feed_readers, "WRITTEN_EVERY_SECONDS", 0.0)

@@ -95,6 +95,7 @@ def test_a_send_is_shown_before_it_is_begun_and_writes_nothing(open_list):
     assert before == list_acts(open_list)
 
 
+@pytest.mark.slow
 def test_a_send_is_let_go_where_the_checks_find_nothing(open_list):
     edition_id = led_to(signed_in(open_list, Role.EDITOR).post("/console/send", list="open", cadence="weekly"))
     acts = {each.act: each.actor for each in list_acts(open_list, about=f"edition {edition_id}")}
@@ -103,6 +104,7 @@ def test_a_send_is_let_go_where_the_checks_find_nothing(open_list):
     assert {"opened": "editor@staff.example", "approved": "editor@staff.example"} == acts
 
 
+@pytest.mark.slow
 def test_a_send_with_findings_waits_until_they_were_read(app):
     app, _ = with_a_draft(app, title="TODO: a story")
     add_a_list(app, "open", Cadence.WEEKLY)
@@ -117,6 +119,7 @@ def test_a_send_with_findings_waits_until_they_were_read(app):
     assert 'name="read"' in page
 
 
+@pytest.mark.slow
 def test_a_send_may_be_a_draft_or_for_later(open_list):
     browser = signed_in(open_list, Role.EDITOR)
     later = (open_list.clock() + timedelta(hours=2)).astimezone(open_list.settings.zone_info)
@@ -129,6 +132,7 @@ def test_a_send_may_be_a_draft_or_for_later(open_list):
     assert ["review", "review"] == [find_progress(open_list, each).state for each in (draft, planned)]
 
 
+@pytest.mark.slow
 def test_what_was_begun_is_not_begun_again(desk):
     app, waiting = desk
     add_a_list(app, "open", Cadence.WEEKLY)
@@ -171,6 +175,7 @@ def test_where_nothing_is_new_nothing_can_be_begun(desk):
     assert '<button type="submit">Send</button>' not in page
 
 
+@pytest.mark.slow
 def test_articles_go_at_once_where_a_list_has_them_so(desk):
     app, _ = desk
     add_a_list(app, "flash", Cadence.IMMEDIATE)
@@ -184,6 +189,7 @@ def test_articles_go_at_once_where_a_list_has_them_so(desk):
     assert len(opened) == len(acts) > 0
 
 
+@pytest.mark.slow
 def test_doubts_are_settled_for_a_reason_or_not_at_all(desk):
     app, edition_id = desk
     *_, doubted = sent_with_a_doubt(app, edition_id)
@@ -203,6 +209,7 @@ def test_doubts_are_settled_for_a_reason_or_not_at_all(desk):
     assert 2 == find_progress(app, edition_id).deliveries[DeliveryState.ACCEPTED]
 
 
+@pytest.mark.slow
 def test_one_doubt_is_settled_where_its_story_is_told(desk):
     app, edition_id = desk
     *_, doubted = sent_with_a_doubt(app, edition_id)
@@ -217,6 +224,7 @@ def test_one_doubt_is_settled_where_its_story_is_told(desk):
     assert ("operator@staff.example", "settled as resend") == (act.actor, act.act)
 
 
+@pytest.mark.slow
 def test_what_failed_is_sent_again_for_a_reason_and_the_page_says_first_who_gets_it(desk):
     app, edition_id = desk
     sent_with_a_doubt(app, edition_id)
@@ -246,6 +254,7 @@ def test_what_failed_is_sent_again_for_a_reason_and_the_page_says_first_who_gets
     assert "sent again by operator@staff.example: the relay was mended" in story
 
 
+@pytest.mark.slow
 def test_the_page_of_an_edition_leads_operators_to_what_failed(desk):
     app, edition_id = desk
     operator, editor = signed_in(app, Role.OPERATOR), signed_in(app, Role.EDITOR)
@@ -268,6 +277,7 @@ def test_an_editor_sees_what_became_of_mails_and_settles_none(desk):
     assert "/settle" not in page
 
 
+@pytest.mark.slow
 def test_an_editor_sees_mails_by_provider_and_over_time_and_no_address(desk):
     app, edition_id = desk
     sent_with_a_doubt(app, edition_id)
@@ -288,6 +298,7 @@ def test_the_record_is_read_without_a_programming_language(desk):
     assert "counts new 1; file count 2; files one.json, two.json" in page
 
 
+@pytest.mark.slow
 def test_other_words_reach_the_draft_and_withdrawal_takes_them_out(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -309,6 +320,7 @@ def test_other_words_reach_the_draft_and_withdrawal_takes_them_out(desk):
     assert ["published", "withdrawn", "published"] == acts
 
 
+@pytest.mark.slow
 def test_a_correction_goes_to_those_who_had_the_article_and_waits(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -335,6 +347,7 @@ def test_a_reader_who_asks_why_is_told(desk):
     assert 404 == browser.get(f"/console/editions/{edition_id}/explain?of=nobody@gmail.com").status_code
 
 
+@pytest.mark.slow
 def test_events_to_come_are_offered_first_and_brought_in(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -359,6 +372,7 @@ def test_events_to_come_are_offered_first_and_brought_in(desk):
     assert "An open day" not in {each.title for each in offer_articles(app, edition_id)}
 
 
+@pytest.mark.slow
 def test_introductions_are_changed_in_the_languages_that_differ(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -435,6 +449,7 @@ CHANGES_NO_NEWSROOM = {"check", "test", "sign-in-post", "sign-out", "sign-out-ev
 """Forms that only look, or are about the person alone; a test mail wants a relay and has a test of its own."""
 
 
+@pytest.mark.slow
 def test_every_change_is_on_record_under_the_name_of_who_made_it(desk):
     app, edition_id = desk
     left = change_everything(app, edition_id, signed_in(app, Role.OPERATOR))

@@ -126,6 +126,7 @@ class TestSubscribing:
         assert poll.hub_until is not None
         assert timedelta(days=9) < poll.hub_until - poll.hub_at <= timedelta(days=10, seconds=5)
 
+    @pytest.mark.slow
     def test_it_is_asked_again_before_the_lease_ends_and_not_each_time(self, desk, source):
         subscribed(desk, source)
         poll_source_now(desk, "press")
@@ -206,6 +207,7 @@ class TestVerification:
 
 
 class TestPushes:
+    @pytest.mark.slow
     @pytest.mark.parametrize("method", ["sha1", "sha256", "sha384", "sha512"])
     def test_a_signed_one_makes_us_look_at_the_source(self, desk, source, hooks, dispatcher, method):
         poll = subscribed(desk, source)
@@ -218,6 +220,7 @@ class TestPushes:
         assert [Ring(Doorbell.POLL_SOURCE, poll.source_id)] == dispatcher.rings
         assert poll_of(desk).due_at <= poll.due_at - timedelta(minutes=10)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("signature", [None, "", "sha256=", "sha256=00", "md5=00", "sha256", "=", "ж=1"])
     def test_another_one_is_answered_and_ignored(self, desk, source, hooks, dispatcher, signature):
         poll = subscribed(desk, source)
@@ -227,6 +230,7 @@ class TestPushes:
         assert [] == dispatcher.rings
         assert poll.due_at == poll_of(desk).due_at
 
+    @pytest.mark.slow
     def test_what_was_pushed_is_not_taken(self, desk, source, hooks):
         poll = subscribed(desk, source)
         body = rss(item(666)).encode()
@@ -234,6 +238,7 @@ class TestPushes:
 
         assert () == poll_source_now(desk, "press").outcomes
 
+    @pytest.mark.slow
     def test_many_make_us_look_once_a_minute(self, desk, source, hooks):
         poll = subscribed(desk, source)
         for _ in range(3):
@@ -250,6 +255,7 @@ class TestPushes:
 
         assert 410 == push(hooks, poll, b"x", sign(desk, poll, b"x"))
 
+    @pytest.mark.slow
     def test_one_without_end_is_refused(self, desk, source, hooks):
         poll = subscribed(desk, source)
 

@@ -146,6 +146,7 @@ class TestArticles:
         assert [uid] == [each["uid"] for each in cms.get("/articles?id=2025-117").json()["articles"]]
         assert [] == cms.get("/articles?id=other").json()["articles"]
 
+    @pytest.mark.slow
     def test_articles_are_listed_page_by_page(self, cms, monkeypatch):
         monkeypatch.setattr(service, "PAGE", 2)
         uids = [
@@ -160,6 +161,7 @@ class TestArticles:
 
         assert uids[::-1] == seen
 
+    @pytest.mark.slow
     def test_a_withdrawal_takes_the_article_away(self, cms, browser):
         article = cms.post(**ARTICLE).json()["article"]
         response = cms.post(f"/articles/{article['uid']}/withdrawal", reason="the figures were wrong")

@@ -41,6 +41,7 @@ def sent(newsroom: App) -> App:
     return newsroom
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize("path", ["/archive/", "/archive/weekly"])
 def test_the_archive_lists_editions_by_their_subjects(browser, path):
@@ -51,6 +52,7 @@ def test_the_archive_lists_editions_by_their_subjects(browser, path):
     assert "16 March 2026" in page
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sent")
 def test_an_edition_is_shown_as_it_was_sent_without_anybodys_parts(browser):
     page = browser.get(f"{SLOT}/en")
@@ -66,6 +68,7 @@ def test_an_edition_is_shown_as_it_was_sent_without_anybodys_parts(browser):
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
+@pytest.mark.slow
 def test_a_reader_sees_the_variant_that_they_were_sent(browser, sent):
     with sent.database.engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT digest FROM variant").all()
@@ -75,6 +78,7 @@ def test_a_reader_sees_the_variant_that_they_were_sent(browser, sent):
     assert 1 == sum("Words of welcome" in page for page in pages)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize(
     "path",
@@ -93,6 +97,7 @@ def test_what_was_not_sent_is_not_there(browser, path):
     assert 404 == browser.get(path).status_code
 
 
+@pytest.mark.slow
 def test_a_long_archive_is_read_page_by_page(browser, sent, monkeypatch):
     with sent.reading() as tx:
         [edition] = list_archive(tx, "weekly", limit=9)
@@ -120,6 +125,7 @@ def test_a_list_that_sent_nothing_says_so(browser):
     assert "Nothing has been sent yet" in browser.get("/archive/events").text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/archive/", "/archive/weekly"])
 def test_an_edition_of_which_everything_was_withdrawn_is_left_out(browser, sent, path):
     with sent.reading() as tx:

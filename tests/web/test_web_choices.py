@@ -28,6 +28,7 @@ def request_uid(newsroom) -> str:
         return tx.session.query(ReaderRequestRow).order_by(ReaderRequestRow.id.desc()).first().uid
 
 
+@pytest.mark.slow
 def test_a_pause_is_shown_until_it_is_ended(browser, newsroom, preferences):
     paused = browser.post(preferences, data={"action": "pause", "until": "2026-04-20", "catch-up": "1"})
     shown = browser.get(preferences)
@@ -49,6 +50,7 @@ def test_a_day_that_cannot_be_is_refused(browser, newsroom, preferences, day):
     assert not any(is_paused(each) for each in find(newsroom, ADDRESS))
 
 
+@pytest.mark.slow
 def test_a_pause_outlives_a_change_of_choice(browser, newsroom, preferences):
     browser.post(preferences, data={"action": "pause", "until": "2026-04-20"})
     browser.post(preferences, data={"cadence": "weekly", "language": "ru"})
@@ -56,6 +58,7 @@ def test_a_pause_outlives_a_change_of_choice(browser, newsroom, preferences):
     assert is_paused(find(newsroom, ADDRESS)[-1])
 
 
+@pytest.mark.slow
 def test_all_newsletters_are_chosen_at_once(browser, newsroom, preferences):
     both = browser.post(preferences, data={"action": "lists", "list": ["weekly", "events"]})
     states = [each.state for each in find(newsroom, ADDRESS)]
@@ -75,6 +78,7 @@ def test_a_hidden_list_is_neither_offered_nor_begun(browser, newsroom, preferenc
     assert 1 == len(find(newsroom, ADDRESS))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["download", "erase", "address"])
 def test_what_needs_a_fresh_link_is_mailed_and_shows_nothing(browser, newsroom, preferences, action):
     answer = browser.post(preferences, data={"action": action, "address": "new@example.org"})
@@ -87,6 +91,7 @@ def test_what_needs_a_fresh_link_is_mailed_and_shows_nothing(browser, newsroom, 
     assert [SubscriptionState.CONFIRMED] == [each.state for each in find(newsroom, ADDRESS)]
 
 
+@pytest.mark.slow
 def test_an_address_that_is_none_is_refused_and_too_many_links_too(browser, preferences):
     wrong = browser.post(preferences, data={"action": "address", "address": "aida"})
     answers = [browser.post(preferences, data={"action": "download"}).status_code for _ in range(6)]
@@ -95,6 +100,7 @@ def test_an_address_that_is_none_is_refused_and_too_many_links_too(browser, pref
     assert [*[200] * 5, 429] == answers
 
 
+@pytest.mark.slow
 def test_a_feed_of_ones_own_is_made_shown_and_taken_back(browser, preferences):
     made = browser.post(preferences, data={"action": "feed"})
     shown = browser.get(preferences)
@@ -114,6 +120,7 @@ def test_an_unknown_button_changes_nothing(browser, newsroom, preferences):
     assert before == find(newsroom, ADDRESS)
 
 
+@pytest.mark.slow
 def test_data_comes_as_a_file_by_post_alone_and_once(browser, newsroom, reader, path_to):
     ask_for_data(newsroom, reader.uid)
     path = path_to(TokenPurpose.REQUEST, request_uid(newsroom))
@@ -128,6 +135,7 @@ def test_data_comes_as_a_file_by_post_alone_and_once(browser, newsroom, reader, 
     assert 410 == again.status_code
 
 
+@pytest.mark.slow
 def test_who_is_erased_can_still_follow_every_old_link(browser, newsroom, reader, path_to):
     ask_for_erasure(newsroom, reader.uid)
     browser.post(path_to(TokenPurpose.REQUEST, request_uid(newsroom)))
@@ -137,6 +145,7 @@ def test_who_is_erased_can_still_follow_every_old_link(browser, newsroom, reader
     assert [410, 410, 200] == [browser.get(path).status_code for path in map(str, paths)]
 
 
+@pytest.mark.slow
 def test_who_was_told_refuses_by_a_button(browser, newsroom, reader, path_to):
     ask_for_address(newsroom, reader.uid, "new@example.org")
     uid = request_uid(newsroom)
@@ -153,6 +162,7 @@ def find_address(newsroom) -> str:
     return ADDRESS if find(newsroom, ADDRESS) else ""
 
 
+@pytest.mark.slow
 def test_a_link_is_a_day_old_at_most(newsroom, reader, path_to):
     ask_for_data(newsroom, reader.uid)
     path = path_to(TokenPurpose.REQUEST, request_uid(newsroom))
@@ -174,6 +184,7 @@ def test_a_forged_request_is_answered_by_a_page(browser, purpose):
     assert {404} == {browser.request(method, f"/{purpose}/AAAA").status_code for method in ("GET", "POST")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reader")
 def test_the_time_of_an_answer_tells_nothing(browser, monkeypatch):
     """Known, new and suppressed addresses are answered at the same moment, which is longer than any of the work."""

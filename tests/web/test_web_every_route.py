@@ -321,6 +321,7 @@ def hold(answer: httpx.Response, *told: object) -> None:
         assert "set-cookie" not in answer.headers, told
 
 
+@pytest.mark.slow
 def test_every_route_answers_to_what_is_there(furnished):
     for place in places(furnished.app):
         for method in place.methods:

@@ -75,6 +75,7 @@ def test_each_combination_has_one_address(client, asked, address):
     assert 200 == client.get(f"/feeds/{address}").status_code, "there is no second redirect"
 
 
+@pytest.mark.slow
 def test_a_combination_holds_what_all_its_facets_choose(client):
     both = client.get("/feeds/custom.json?topic=health&topic=water&lang=en")
     speeches = client.get("/feeds/custom.json?topic=health&kind=speech&lang=en")
@@ -88,6 +89,7 @@ def test_a_combination_holds_what_all_its_facets_choose(client):
     assert "Example Newsroom: Health · Speeches" == speeches.json()["title"]
 
 
+@pytest.mark.slow
 def test_a_combination_keeps_all_rules(client):
     query = "topic=health&topic=water&kind=story&lang=en"
     documents = {form: client.get(f"/feeds/custom.{form}?{query}") for form in ("atom", "rss", "json")}
@@ -127,6 +129,7 @@ def test_what_cannot_be_is_said_in_words(client, query, status, words):
     assert words in response.text
 
 
+@pytest.mark.slow
 def test_a_combination_follows_its_articles(client, newsroom):
     address = "/feeds/custom.json?topic=health&kind=story&lang=en"
     before = client.get(address)
@@ -138,6 +141,7 @@ def test_a_combination_follows_its_articles(client, newsroom):
     assert ["Story 4 (en)", "Story 3 (en)"] == titles(after)
 
 
+@pytest.mark.slow
 def test_a_combination_that_nobody_asks_for_is_dropped_and_comes_back_as_it_was(newsroom):
     """Its address says all of it: a reader who comes after a month of holidays finds the feed that they left."""
     address = "/feeds/custom.atom?topic=health&kind=story&lang=en"
@@ -158,6 +162,7 @@ def test_a_combination_that_nobody_asks_for_is_dropped_and_comes_back_as_it_was(
     )
 
 
+@pytest.mark.slow
 def test_a_combination_that_is_polled_stays(newsroom):
     address = "/feeds/custom.atom?topic=health&kind=story&lang=en"
     for _ in range(4):
@@ -167,6 +172,7 @@ def test_a_combination_that_is_polled_stays(newsroom):
         assert 1 == count_feeds(tx.session, Facet.CUSTOM)
 
 
+@pytest.mark.slow
 def test_a_flood_of_combinations_displaces_none_that_is_polled(newsroom, monkeypatch):
     """Beyond the bound each is answered and none is kept, until one has not been asked for in a while."""
     monkeypatch.setitem(feed_requests.MOST_KEPT, Facet.CUSTOM, 2)
@@ -191,6 +197,7 @@ def _kept(newsroom) -> set[str]:
         return {feed.subject for feed in load_feeds(tx.session, (Facet.CUSTOM,))}
 
 
+@pytest.mark.slow
 def test_only_so_many_are_made_at_once(client, monkeypatch):
     monkeypatch.setattr(feed_requests, "PATIENCE_SECONDS", 0.01)
     for _ in range(feed_requests.MAKERS):
@@ -206,6 +213,7 @@ def test_only_so_many_are_made_at_once(client, monkeypatch):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_so_many_are_made_for_one_network_and_what_is_there_is_served_to_all(newsroom, monkeypatch):
     monkeypatch.setattr(rates, "MOST_ORDERS", 1)
     now = 100.0
@@ -220,6 +228,7 @@ def test_so_many_are_made_for_one_network_and_what_is_there_is_served_to_all(new
     assert 200 == client.get(second).status_code
 
 
+@pytest.mark.slow
 def test_a_closed_feed_is_gone_and_a_moved_one_is_elsewhere(newsroom):
     close_feed(newsroom.app, "topic-water-en")
     close_feed(newsroom.app, "kind-video-en", moved_to="kind-story-en")
@@ -240,6 +249,7 @@ def test_a_closed_feed_is_gone_and_a_moved_one_is_elsewhere(newsroom):
     assert 200 == client.get("/feeds/topic-water-en.rss").status_code
 
 
+@pytest.mark.slow
 def test_a_feed_whose_list_is_gone_is_gone(newsroom):
     settings = newsroom.app.settings.model_copy(update={"languages": ("en",)})
     newsroom.app = replace(newsroom.app, settings=settings)
@@ -252,6 +262,7 @@ def test_a_feed_whose_list_is_gone_is_gone(newsroom):
     assert 200 == Reader(Starlette(routes=routes(newsroom.app))).get("/feeds/all-ru.atom").status_code
 
 
+@pytest.mark.slow
 def test_months_have_archives_that_lead_from_one_to_the_next(newsroom):
     """RFC 5005, 4: whoever follows prev-archive from the feed finds every article once at least."""
     start = newsroom.app.clock()
@@ -293,6 +304,7 @@ def test_a_month_that_is_not_over_or_was_empty_has_no_archive(client, path):
     assert 404 == client.get(f"/feeds/archive/{path}").status_code
 
 
+@pytest.mark.slow
 def test_an_old_article_with_news_stands_in_the_feed_again(newsroom):
     """RFC 5005, 4.2: a change of an archived entry is repeated in the current document."""
     start = newsroom.app.clock()
@@ -309,6 +321,7 @@ def test_an_old_article_with_news_stands_in_the_feed_again(newsroom):
     assert 51 == len(shown)
 
 
+@pytest.mark.slow
 def test_events_have_a_calendar_beside_their_feeds(newsroom):
     start = newsroom.app.clock() + timedelta(days=3)
     newsroom.publish(

@@ -16,6 +16,7 @@ ADDRESS = "aida@example.org"
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
+@pytest.mark.slow
 def test_the_page_has_one_button_and_offers_fewer_mails(browser, newsroom, reader, path_to):
     page = browser.get(path_to(UNSUBSCRIBE, reader.uid))
 
@@ -26,6 +27,7 @@ def test_the_page_has_one_button_and_offers_fewer_mails(browser, newsroom, reade
     assert [reader] == find(newsroom, ADDRESS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "body",
     [
@@ -63,6 +65,7 @@ def test_mail_that_waits_is_cancelled(browser, newsroom, sign_up, path_to):
     assert [DeliveryState.CANCELLED] == [each.state for each in mails_to(newsroom, ADDRESS)]
 
 
+@pytest.mark.slow
 def test_an_old_mails_link_ends_a_changed_subscription(browser, newsroom, reader, path_to):
     browser.post(path_to(TokenPurpose.PREFERENCES, reader.uid), data={"cadence": "weekly", "language": "ru"})
     browser.post(path_to(UNSUBSCRIBE, reader.uid))
@@ -80,6 +83,7 @@ def test_a_mistake_is_undone(browser, newsroom, reader, path_to):
     assert [SubscriptionState.ENDED, SubscriptionState.CONFIRMED] == [each.state for each in find(newsroom, ADDRESS)]
 
 
+@pytest.mark.slow
 def test_a_mistake_is_not_undone_an_hour_later(browser, newsroom, reader, path_to):
     """Whoever was forwarded the mail has the same link."""
     path = path_to(UNSUBSCRIBE, reader.uid)
@@ -107,6 +111,7 @@ def test_the_page_of_who_has_left_says_so(browser, reader, path_to):
     assert "<button" not in page.text
 
 
+@pytest.mark.slow
 def test_a_link_and_a_suppression_outlive_the_key_that_made_them(newsroom, reader, path_to):
     """A new key signs new links; old mails are left by their old ones, and who must not be mailed stays so."""
     suppress_address(newsroom, "bakyt@example.org")

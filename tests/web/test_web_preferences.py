@@ -114,6 +114,7 @@ def test_preferences_show_what_was_chosen_and_never_the_address(browser, sign_up
     assert "example.org" not in page.replace("news.example.org", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("purpose", [CONFIRM, PREFERENCES, TokenPurpose.UNSUBSCRIBE])
 @pytest.mark.parametrize("is_confirmed", [False, True])
 def test_pages_behind_a_mail_are_in_its_language_unless_the_link_asks_for_another(
@@ -129,10 +130,12 @@ def test_pages_behind_a_mail_are_in_its_language_unless_the_link_asks_for_anothe
     assert "en" == browser.get(f"{path}?lang=en").headers["content-language"]
 
 
+@pytest.mark.slow
 def test_a_new_language_of_the_mails_is_that_of_the_answer(browser, reader, path_to):
     assert "ru" == browser.post(path_to(PREFERENCES, reader.uid), data=CHOICE).headers["content-language"]
 
 
+@pytest.mark.slow
 def test_preferences_are_changed_and_shown_as_saved(browser, newsroom, reader, path_to):
     answer = browser.post(path_to(PREFERENCES, reader.uid), data=CHOICE)
     old, new = find(newsroom, ADDRESS)
@@ -147,6 +150,7 @@ def test_preferences_are_changed_and_shown_as_saved(browser, newsroom, reader, p
     assert 2 == len(choice.topics)
 
 
+@pytest.mark.slow
 def test_a_form_sent_twice_is_saved_once(browser, newsroom, reader, path_to):
     path = path_to(PREFERENCES, reader.uid)
     first, second = browser.post(path, data=CHOICE), browser.post(path, data=CHOICE)
@@ -176,6 +180,7 @@ def test_a_choice_that_is_not_on_offer_saves_nothing(browser, newsroom, reader, 
     assert [reader] == find(newsroom, ADDRESS)
 
 
+@pytest.mark.slow
 def test_who_has_left_is_told_how_to_come_back(browser, reader, path_to):
     browser.post(path_to(TokenPurpose.UNSUBSCRIBE, reader.uid))
     path = path_to(PREFERENCES, reader.uid)
@@ -185,6 +190,7 @@ def test_who_has_left_is_told_how_to_come_back(browser, reader, path_to):
         assert "/subscribe?list=weekly" in answer.text
 
 
+@pytest.mark.slow
 def test_a_change_is_on_record_with_its_words(browser, newsroom, reader, path_to):
     browser.post(path_to(PREFERENCES, reader.uid), data=CHOICE)
     [consent] = export_subscriber(newsroom, ADDRESS).subscriptions[-1].consent

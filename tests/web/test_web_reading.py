@@ -108,6 +108,7 @@ def test_an_article_is_shown_in_the_visitors_language_or_the_one_there_is(browse
     assert '<html lang="ky"' in kyrgyz
 
 
+@pytest.mark.slow
 def test_an_event_says_when_and_where_and_goes_into_a_calendar(browser, newsroom):
     [uid] = publish(newsroom, EVENT)
     page = browser.get(f"/articles/{uid}")
@@ -179,6 +180,7 @@ def test_topics_are_listed_each_under_its_parent(browser):
     assert page.index("The city") < page.index("Schools") < page.index("Rivers")
 
 
+@pytest.mark.slow
 def test_older_articles_follow_in_pages_without_gap_or_repeat(browser, newsroom):
     articles = [
         {**ARTICLE, "id": f"a{n}", "title": f"Story number {n:02}", "translations": {}, "markdown": f"Text {n} " * 20}

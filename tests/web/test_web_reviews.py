@@ -63,6 +63,7 @@ def test_a_post_decides_nothing(newsroom, browser, checked):
     assert 405 == browser.post(link_to(newsroom, checked)).status_code
 
 
+@pytest.mark.slow
 def test_what_is_decided_is_said(newsroom, browser, checked):
     settings = newsroom.settings.model_copy(update={"postal_address": "1 Example Street"})
     approve_edition(replace(newsroom, settings=settings), checked, actor="a test")
@@ -72,6 +73,7 @@ def test_what_is_decided_is_said(newsroom, browser, checked):
     assert "editions approve" not in page
 
 
+@pytest.mark.slow
 def test_it_ends_with_its_time_and_no_other_token_opens_it(newsroom, browser, checked):
     late = link_to(newsroom, checked, lives=timedelta(0))
     other = TokenSigner(newsroom.settings.secret).sign(TokenPurpose.CONFIRM, f"{checked}.99999999999")

@@ -43,6 +43,7 @@ def days_ago(newsroom, days: int) -> str:
     return (newsroom.clock() - timedelta(days=days)).isoformat()
 
 
+@pytest.mark.slow
 def test_articles_are_found_by_words(reading_room):
     browser = Browser(reading_room)
     found, none, empty = (browser.get(f"/search?q={query}") for query in ("rivers", "volcano", ""))
@@ -57,6 +58,7 @@ def test_no_query_breaks_the_search(reading_room, query):
     assert Browser(reading_room).get(f"/search?q={query}").status_code in (200, 404)
 
 
+@pytest.mark.slow
 def test_the_preview_shows_the_last_week_and_stores_nothing(reading_room):
     browser = Browser(reading_room)
     page = browser.post("/subscribe", data={**FORM, "preview": "1"})
@@ -74,6 +76,7 @@ def test_the_preview_shows_the_last_week_and_stores_nothing(reading_room):
     assert [] == find(reading_room, "aida@example.org")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limit", "path", "form"),
     [
@@ -121,6 +124,7 @@ def test_a_form_sent_sooner_than_read_or_long_after_is_shown_once_more(browser, 
     assert is_taken != ("once more" in answer.text)
 
 
+@pytest.mark.slow
 def test_a_slip_of_the_finger_is_asked_about_once(browser, newsroom):
     typed = "aida@gmial.com"
     asked = browser.subscribe(list="weekly", address=typed)
@@ -151,6 +155,7 @@ def test_the_form_for_other_sites_brings_its_choices(browser):
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_the_site_map_lists_what_anybody_may_find(reading_room):
     browser = Browser(reading_room)
     answer = browser.get("/sitemap.xml")

@@ -69,6 +69,7 @@ def test_only_the_visitors_network_is_kept(newsroom, host, network):
     assert network == consent.evidence.network
 
 
+@pytest.mark.slow
 def test_every_address_gets_the_same_answer(browser, newsroom):
     """Nobody learns from the page who reads us: new, waiting, confirmed, left, suppressed and disowned look alike."""
     for address in ("waiting", "confirmed", "left", "disowned"):
@@ -87,6 +88,7 @@ def test_every_address_gets_the_same_answer(browser, newsroom):
     assert [] == find(newsroom, "suppressed@example.org")
 
 
+@pytest.mark.slow
 def test_ten_thousand_sign_ups_would_mail_no_more_than_ten(browser, newsroom):
     """Ten and ten thousand take the same path: the second one already finds the day's mail made."""
     for number in range(10):

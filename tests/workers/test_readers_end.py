@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHILD = """
 import os
 from celery.signals import worker_process_shutdown
+
 from newsletter.ingest.aside import SECONDS, aside
 from workers import app
 
@@ -18,6 +21,7 @@ os._exit(0)
 """What a process of a worker comes to when it is asked to stop, or has answered enough doorbells."""
 
 
+@pytest.mark.slow
 def test_a_worker_s_process_that_ends_takes_its_reader_along(tmp_path):
     told = {
         "NEWSLETTER_BROKER_URL": "redis://no-test-may-reach-this:6379/0",
