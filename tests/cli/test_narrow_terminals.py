@@ -26,12 +26,14 @@ TITLES = (
     "Водоснабжение высокогорных сёл: как односельчане отремонтировали двухсоткилометровый трубопровод",
     "Statement of the Resident Coordinator on the International Day of Persons with Disabilities in mountain villages",
 )
+LONG_AGO = "2024-01-01T00:00:00+06:00"
+"""Each command's clock begins anew: of a list that begins now, one begins before it and the next behind it."""
 A_WEEK_LATER = "2024-12-16T09:00:00+06:00"
 
 FURNISHED_BY = (
     "topics load {topics}",
-    f"lists add {LIST} --title Дайджест --from news@example.org --since 2024-01-01T00:00:00+06:00",
-    f"lists add {LIST}-2 --title Дайджест --from news@example.org --cadence weekly --cadence daily",
+    f"lists add {LIST} --title Дайджест --from news@example.org --since {LONG_AGO}",
+    f"lists add {LIST}-2 --title Дайджест --from news@example.org --since {LONG_AGO} --cadence weekly --cadence daily",
     "articles import {first} --source press",
     f"subscribers import {{readers}} --list {LIST} --basis 'signed up by letter'",
     f"sources add http://127.0.0.1:9/ru/press-releases/feed --kind story --name {SOURCE}",
