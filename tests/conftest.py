@@ -19,6 +19,7 @@ import pytest
 import redis
 import servers
 from alembic import command
+from prepared import Preparations
 from running_order import put_in_order
 from sqlalchemy import event, text
 
@@ -228,6 +229,12 @@ def sqlite_database(sqlite_template: Path, sqlite_for_all: Database, home: Path)
     yield sqlite_for_all
     event.remove(sqlite_for_all.engine, "do_connect", open_instead)
     sqlite_for_all.dispose()
+
+
+@pytest.fixture(scope="session")
+def preparations() -> Preparations:
+    """What tests of this run begin with; see `prepared`."""
+    return Preparations()
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])

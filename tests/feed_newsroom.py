@@ -1,8 +1,11 @@
 """A newsroom with topics, one under another, and a list: a test publishes, changes and withdraws its articles."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+from prepared import Preparations
 
 from newsletter.clock import fixed_clock
 from newsletter.domain.articles import (
@@ -32,6 +35,16 @@ TOPICS = (
 )
 
 LIST_TITLES = {"en": "The week", "ru": "Неделя"}
+
+
+def begin(app: App, published: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """Publish; return the topics."""
+    newsroom = Newsroom(app)
+    for number, what in enumerate(published, start=1):
+        newsroom.publish(number, **what)
+    if published:
+        newsroom.rebuild()
+    return newsroom.topics
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,12 @@ class Newsroom:
                 filter=NamedFilter(topics=("health",)),
             ),
         )
+
+    @classmethod
+    def prepared(cls, app: App, preparations: Preparations, *published: dict[str, Any], languages: str = "en"):
+        """Return one with articles *published* in feeds that are built, as other tests have it too."""
+        app = replace(app, settings=app.settings.model_copy(update={"languages": tuple(languages.split())}))
+        return cls(app, preparations.once(app, begin, published=published))
 
     def at(self, now: datetime) -> "Newsroom":
         """Go to another time."""

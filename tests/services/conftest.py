@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from prepared import Preparations
 
 from newsletter.clock import Clock
 from newsletter.config import Settings
@@ -20,15 +21,21 @@ from source_server import SourceServer, running_source
 
 
 @pytest.fixture
-def newsroom(app: App) -> Newsroom:
+def newsroom(app: App, preparations: Preparations) -> Newsroom:
     """A newsroom with one weekly list and no readers, on both databases, at 08:00 on a Monday in Bishkek."""
-    return Newsroom(app)
+    preparations.once(app, begin)
+    return Newsroom(app, has_begun=True)
+
+
+def begin(app: App) -> None:
+    Newsroom(app)
 
 
 @pytest.fixture
-def mailing_newsroom(app: App) -> Iterator[Newsroom]:
+def mailing_newsroom(app: App, preparations: Preparations) -> Iterator[Newsroom]:
     """The same, with a real SMTP server as its relay; see `Newsroom.mails`."""
-    newsroom = Newsroom(app)
+    preparations.once(app, begin)
+    newsroom = Newsroom(app, has_begun=True)
     with newsroom.relay():
         yield newsroom
 

@@ -1,7 +1,5 @@
 """Articles kept between rebuilds: read once, and never told as they were."""
 
-from dataclasses import replace
-
 import pytest
 from feed_newsroom import Newsroom
 
@@ -11,8 +9,8 @@ from newsletter.storage.articles import load_articles
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    return Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en",)})))
+def newsroom(app, preparations) -> Newsroom:
+    return Newsroom.prepared(app, preparations)
 
 
 @pytest.fixture

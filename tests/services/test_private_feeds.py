@@ -1,7 +1,6 @@
 """Private feeds: what a reader chose, by an address that only they have, that they can renew and take back."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from feed_newsroom import Newsroom
@@ -35,13 +34,13 @@ both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], i
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    made = Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en", "ru")})))
-    made.publish(1, topics=("health",), languages="en ru")
-    made.publish(2, topics=("health", "water"))
-    made.publish(3, topics=("water",))
-    made.rebuild()
-    return made
+def newsroom(app, preparations) -> Newsroom:
+    published = (
+        {"topics": ("health",), "languages": "en ru"},
+        {"topics": ("health", "water")},
+        {"topics": ("water",)},
+    )
+    return Newsroom.prepared(app, preparations, *published, languages="en ru")
 
 
 def subscribe(newsroom: Newsroom, address: str = "aida@example.org", **choice) -> str:

@@ -38,13 +38,13 @@ def database(request):
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    return Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en",)})))
+def newsroom(app, preparations) -> Newsroom:
+    return Newsroom.prepared(app, preparations)
 
 
 @pytest.fixture
-def bilingual(app) -> Newsroom:
-    return Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en", "ru")})))
+def bilingual(app, preparations) -> Newsroom:
+    return Newsroom.prepared(app, preparations, languages="en ru")
 
 
 def feed(newsroom: Newsroom, slug: str) -> dict:

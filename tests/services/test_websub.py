@@ -106,12 +106,9 @@ both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], i
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    changes = {"languages": ("en",), "reachable_networks": ("127.0.0.0/8",)}
-    made = Newsroom(replace(app, settings=app.settings.model_copy(update=changes)))
-    made.publish(1, topics=("water",))
-    made.rebuild()
-    return made
+def newsroom(app, preparations) -> Newsroom:
+    reachable = app.settings.model_copy(update={"reachable_networks": ("127.0.0.0/8",)})
+    return Newsroom.prepared(replace(app, settings=reachable), preparations, {"topics": ("water",)})
 
 
 def ask(newsroom: Newsroom, callback: str, topic: str = f"{BASE}/all-en.atom", mode: str = "subscribe", **more: Any):

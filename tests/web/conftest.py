@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from prepared import Preparations
 from web_visitors import Browser, find
 
 from newsletter.domain.lists import Cadence
@@ -42,8 +43,13 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def newsroom(app: App) -> App:
+def newsroom(app: App, preparations: Preparations) -> App:
     """An App with two public lists, one of them of events only, a hidden list, and three topics."""
+    preparations.once(app, with_lists_and_topics)
+    return app
+
+
+def with_lists_and_topics(app: App) -> None:
     load_topic_document(app, "topics.yaml", TOPICS.encode())
     cadences = (Cadence.DAILY, Cadence.WEEKLY)
     since = app.clock() - timedelta(days=30)
@@ -52,7 +58,6 @@ def newsroom(app: App) -> App:
     events = NamedFilter(kinds=("event",))
     add_list(app, ListDraft(slug="events", titles={"en": "Events"}, filter=events, since=since))
     add_list(app, ListDraft(slug="staff", titles={"en": "Staff only"}, is_public=False))
-    return app
 
 
 @pytest.fixture

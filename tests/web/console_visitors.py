@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 import httpx
+from prepared import Preparations
 
 from newsletter.domain.staff import Role
 from newsletter.services import staff
@@ -76,9 +77,14 @@ def signed_in(app: App, role: Role, *, host: str = "192.0.2.1") -> StaffBrowser:
     return browser
 
 
-def with_a_draft(app: App, *, readers: int = 3, title: str = "Story") -> tuple[App, int]:
-    """Return *app* with a clock that can be put, a list with readers, and the id of its edition in review."""
-    app = replace(app, clock=Clock(app.clock()))
+def with_a_draft(app: App, preparations: Preparations, **how: Any) -> tuple[App, int]:
+    """Return *app* with a clock that can be put, and the id of the edition that `compile_draft` makes."""
+    edition_id = preparations.once(app, compile_draft, **how)
+    return replace(app, clock=Clock(app.clock())), edition_id
+
+
+def compile_draft(app: App, *, readers: int = 3, title: str = "Story") -> int:
+    """Store a list with readers; return the id of its edition in review."""
     now = app.clock()
     since = now - timedelta(days=60)
     add_list(app, ListDraft(slug="reviewed", titles={"en": "The review"}, since=since, review_minutes=600))
@@ -99,4 +105,4 @@ def with_a_draft(app: App, *, readers: int = 3, title: str = "Story") -> tuple[A
     import_document(app, "articles.json", json.dumps(items).encode(), source="Press")
     [edition_id] = [each for each in open_due_editions(app) if each]
     compile_edition(app, edition_id)
-    return app, edition_id
+    return edition_id

@@ -33,9 +33,9 @@ def cheap_hashes(monkeypatch):
 
 
 @pytest.fixture
-def desk(app):
+def desk(app, preparations):
     """An app with a draft: (app, edition id)."""
-    return with_a_draft(app)
+    return with_a_draft(app, preparations)
 
 
 ROUTES = {
@@ -447,8 +447,8 @@ def test_an_editor_looks_at_a_draft_and_lets_it_go_under_their_name(desk):
 
 
 @pytest.mark.slow
-def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app):
-    app, edition_id = with_a_draft(app, title="TODO: a story")
+def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app, preparations):
+    app, edition_id = with_a_draft(app, preparations, title="TODO: a story")
     browser = signed_in(app, Role.EDITOR)
     answer = browser.post(f"/console/editions/{edition_id}/approve")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from argon2 import PasswordHasher
 from console_people import CHROMIUM, DESKTOP, PHONE, Person, served, sign_in, started_chromium, violations
-from console_visitors import with_a_draft
+from console_visitors import Clock, compile_draft
 from playwright.sync_api import Browser
 
 from newsletter.dispatch import Doorbell, InProcessDispatcher
@@ -69,7 +69,8 @@ def office(app: App, relay: ScriptedRelay, monkeypatch: pytest.MonkeyPatch) -> I
     dispatcher = InProcessDispatcher()
     settings = app.settings.model_copy(update={"wait_factor": 0.001})
     app = replace(app, dispatcher=dispatcher, relays=Relay.parse_all(relay.url()), settings=settings)
-    app, edition_id = with_a_draft(app, readers=READERS)
+    edition_id = compile_draft(app, readers=READERS)
+    app = replace(app, clock=Clock(app.clock()))
     with served(app) as running:
         dispatcher.handlers = {each: partial(HANDLERS[each], running) for each in Doorbell}
         with EmbeddedWorker(running):

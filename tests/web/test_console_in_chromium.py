@@ -41,11 +41,11 @@ HOW = [
 
 
 @pytest.fixture
-def console(request, app, chromium, monkeypatch) -> Iterator[tuple[Person, int]]:
+def console(request, app, preparations, chromium, monkeypatch) -> Iterator[tuple[Person, int]]:
     """Somebody in front of a console with a draft, and the draft's id."""
     monkeypatch.setattr(staff, "hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
     code, scripts, size, look = request.param
-    app, edition_id = with_a_draft(app, readers=8)
+    app, edition_id = with_a_draft(app, preparations, readers=8)
     notes = PollNotes(app, lambda: 0.0)
     notes.note("all-en", "Feedly/1.0 (+http://www.feedly.com/fetcher.html; 16 subscribers; )", "192.0.2.0/24")
     notes.note("all-en", "NetNewsWire (RSS Reader; https://netnewswire.com/)", "192.0.2.0/24")

@@ -35,9 +35,9 @@ def cheap_hashes(monkeypatch):
 
 
 @pytest.fixture
-def desk(app):
+def desk(app, preparations):
     """An app with a draft: (app, edition id)."""
-    return with_a_draft(app)
+    return with_a_draft(app, preparations)
 
 
 @pytest.fixture
@@ -105,8 +105,8 @@ def test_a_send_is_let_go_where_the_checks_find_nothing(open_list):
 
 
 @pytest.mark.slow
-def test_a_send_with_findings_waits_until_they_were_read(app):
-    app, _ = with_a_draft(app, title="TODO: a story")
+def test_a_send_with_findings_waits_until_they_were_read(app, preparations):
+    app, _ = with_a_draft(app, preparations, title="TODO: a story")
     add_a_list(app, "open", Cadence.WEEKLY)
     browser = signed_in(app, Role.EDITOR)
     answer = browser.post("/console/send", list="open", cadence="weekly", at="2030-01-01T08:00")

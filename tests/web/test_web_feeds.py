@@ -1,6 +1,5 @@
 """Feeds over HTTP: what a reader that polls all day gets, whatever it sends along."""
 
-from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -29,12 +28,8 @@ both_databases = pytest.mark.parametrize("database", ["sqlite", "postgresql"], i
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    settings = app.settings.model_copy(update={"languages": ("en",)})
-    made = Newsroom(replace(app, settings=settings))
-    made.publish(1)
-    made.rebuild()
-    return made
+def newsroom(app, preparations) -> Newsroom:
+    return Newsroom.prepared(app, preparations, {})
 
 
 @pytest.fixture

@@ -30,13 +30,13 @@ def database(request):
 
 
 @pytest.fixture
-def newsroom(app) -> Newsroom:
-    made = Newsroom(replace(app, settings=app.settings.model_copy(update={"languages": ("en", "ru")})))
-    made.publish(1, topics=("water",), languages="en ru")
-    made.publish(2, topics=("health",), kind=Kind.SPEECH)
-    made.publish(3, topics=("health",), languages="en ru")
-    made.rebuild()
-    return made
+def newsroom(app, preparations) -> Newsroom:
+    published = (
+        {"topics": ("water",), "languages": "en ru"},
+        {"topics": ("health",), "kind": Kind.SPEECH},
+        {"topics": ("health",), "languages": "en ru"},
+    )
+    return Newsroom.prepared(app, preparations, *published, languages="en ru")
 
 
 @pytest.fixture
