@@ -14,13 +14,11 @@ from newsletter.services.context import App, Transaction
 from newsletter.storage import lineage, stops
 from newsletter.storage.engine import Session
 from newsletter.storage.lineage import Lineage, Server
-from newsletter.storage.stops import StopKind
+from newsletter.storage.stops import GUARD, StopKind
 
 log = structlog.get_logger()
 
 Age = tuple[int, int]
-
-GUARD = "the restore guard"
 
 WATCH_SECONDS = 2.0
 """How often a slice looks while it claims: a state older than the last step is noticed, and so is another server."""
@@ -45,7 +43,7 @@ def watch(app: App) -> bool:
     Each tick and each slice does so, a long one again and again. What was seen last is kept in the home folder, so that
     a database restored from a backup, rolled back or failed over without its last commits is noticed, and on PostgreSQL
     a restore to another server or timeline as well. Then all sending stops, on all workers, until
-    `acknowledge_restore`.
+    `acknowledge_restore`; a stopped database takes no step.
     """
     with app.transaction() as tx:
         server = lineage.ask_server(tx.session)
@@ -59,6 +57,8 @@ def watch(app: App) -> bool:
             if stops.put_stop(tx.session, StopKind.RESTORE, reason=why, by=GUARD):
                 log.error("restore_noticed", why=why)
             return False
+        if stops.is_stopped(tx.session, StopKind.RESTORE):
+            return False  # a sender noticed: see `newsletter.storage.ledger_rollback`
         now = lineage.step(tx.session)
     witness.write(now.age)
     return True
@@ -83,9 +83,15 @@ def may_claim(tx: Transaction) -> bool:
 
 
 class Lookout:
-    """Watches every `WATCH_SECONDS`, for a slice that goes on for longer; `watch` came right before it is made."""
+    """Watches every `WATCH_SECONDS`, for a slice that goes on for longer; `watch` came right before it is made.
+
+    *epoch*: in which the slice began.
+    """
 
     def __init__(self, app: App) -> None:
+        with app.reading() as tx:
+            begun = lineage.load_lineage(tx.session)
+        self.epoch = begun.epoch if begun else 0
         self._app = app
         self._is_clear = True
         self._next = time.monotonic() + WATCH_SECONDS

@@ -13,12 +13,12 @@ from newsletter.errors import ConflictError
 from newsletter.mail.journal import bequests
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
-from newsletter.services.guard import GUARD, Witness
+from newsletter.services.guard import Witness
 from newsletter.services.settling import JOURNALS
 from newsletter.services.stops import ring_for_mail
 from newsletter.storage import doubts, editions, lineage, lists, stops
 from newsletter.storage.engine import database_now
-from newsletter.storage.stops import Stop, StopKind
+from newsletter.storage.stops import GUARD, Stop, StopKind
 
 log = structlog.get_logger()
 

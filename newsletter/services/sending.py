@@ -140,8 +140,8 @@ class _Sender:
         self._sending_lease = sending_lease(timedelta(seconds=relay.timeout_seconds), wait_factor=self._wait_factor)
         self._window = MICRO_BATCH[pool]
         self._name = f"{sender_name()}@{relay.name[:LONGEST_RELAY]}"  # so that each attempt tells by which relay it was
-        self._journal = self._open_journal()
         self._lookout = Lookout(app)
+        self._journal = self._open_journal()
         self.supply = Supply(app, relay, pool, worker=self._name, journal=self._journal)
         self._fleet = Fleet(
             relay,
@@ -275,6 +275,7 @@ class _Sender:
                         token=token,
                         worker=self._name,
                         lease=self._sending_lease,
+                        epoch=self._lookout.epoch,
                     )
                 break
             except TransientError as error:

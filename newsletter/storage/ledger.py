@@ -24,6 +24,7 @@ from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import Session, database_now
 from newsletter.storage.ledger_conditions import is_replaced, is_subscribed, is_suppressed
 from newsletter.storage.ledger_lanes import Lane, due_lanes, shares
+from newsletter.storage.ledger_rollback import accept_forgotten, stop_if_set_back
 from newsletter.storage.variants import VariantRow
 
 _S = DeliveryState
@@ -116,28 +117,41 @@ def take_turn(
     token: str,
     worker: str,
     lease: timedelta = SENDING_LEASE,
+    epoch: int | None = None,
 ) -> dict[int, int]:
     """Record what became of mails that were written ahead, and write ahead the next ones, together.
 
     *told* may belong to several leases, each by its own token; *next_ids* to that of *token*. Returns the attempt
     number by id of those that may be sent now: still ours, in time, not suppressed, their reader subscribed, nothing
     in them withdrawn, their edition being sent, their list not paused, nothing stopped. The others of *next_ids* are
-    settled: suppressed, expired, cancelled, back in the queue. Safe to repeat until its answer has come, since a
-    commit may land whose answer is lost: it records nothing twice and clears the same again, or ends the doubt that
-    came over it meanwhile. So on PostgreSQL it needs no transaction around it, as in `Database.at_once`: its first
-    statement does what is said above, whatever follows is guarded as all moves are, and is only for what came late or
-    is not to be sent.
+    settled: suppressed, expired, cancelled, back in the queue. *epoch*: of the lineage when the sender began; with it,
+    an attempt told that the database has forgotten stops all mail, this turn's too.
+
+    Safe to repeat until its answer has come, since a commit may land whose answer is lost: it records nothing twice and
+    clears the same again, or ends the doubt that came over it meanwhile. So on PostgreSQL it needs no transaction
+    around it, as in `Database.at_once`: its first statement does what is said above, whatever follows is guarded as all
+    moves are, and is only for what came late or is not to be sent.
     """
     step = ledger_sqlite.turn if _is_sqlite(session) else ledger_postgresql.turn
     recorded, cleared = step(session, told=told, next_ids=next_ids, token=token, worker=worker, lease=lease)
+    is_set_back = False
     if late := [each for each in told if each.delivery_id not in recorded]:
+        is_set_back = epoch is not None and stop_if_set_back(session, late, epoch)
         _record_late(session, late)
     if uncleared := [each for each in next_ids if each not in cleared]:
         now = database_now(session)
         cleared |= _cleared_before(session, uncleared, token, now)
         _settle_uncleared(session, [each for each in uncleared if each not in cleared], token, now)
         _record_late(session, _unsent(session, [each for each in uncleared if each not in cleared], token))
+    if is_set_back and cleared:
+        step(session, told=_taken_back(cleared, token), next_ids=[], token=token, worker=worker, lease=lease)
+        return {}
     return cleared
+
+
+def _taken_back(cleared: Mapping[int, int], token: str) -> list[Told]:
+    """Return what to tell of mails that were written ahead and are not to be sent."""
+    return [Told(ref, attempt, token, _S.QUEUED, Verdict.UNSENT.value) for ref, attempt in cleared.items()]
 
 
 def _cleared_before(session: Session, ids: Sequence[int], token: str, now: datetime) -> dict[int, int]:
@@ -163,7 +177,7 @@ def _unsent(session: Session, ids: Sequence[int], token: str) -> list[Told]:
             DeliveryRow.state == _S.IN_DOUBT,
         )
     )
-    return [Told(ref, attempt, token, _S.QUEUED, Verdict.UNSENT.value) for ref, attempt in session.execute(doubted)]
+    return _taken_back(dict(session.execute(doubted).all()), token)
 
 
 def release(session: Session, ids: Iterable[int], token: str) -> None:
@@ -189,7 +203,8 @@ def _record_late(session: Session, told: Iterable[Told]) -> None:
     now = database_now(session)
     for each in told:
         if each.state is _S.ACCEPTED:
-            accept_late(session, each.delivery_id, each.attempt, now=now)
+            if not accept_late(session, each.delivery_id, each.attempt, now=now):
+                accept_forgotten(session, each.delivery_id, each.attempt, now=now)
         elif each.state is not _S.IN_DOUBT:
             _deny_late(session, each, now)
         session.execute(

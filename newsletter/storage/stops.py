@@ -11,6 +11,9 @@ from newsletter.storage.base import Base, Code, one_of
 from newsletter.storage.bulk import insert_into
 from newsletter.storage.engine import Session, database_now
 
+GUARD = "the restore guard"
+"""Who stops all mail where an older state of the database shows."""
+
 
 class StopKind(StrEnum):
     """Who stops everything: a person, or the guard that saw an older state of the database."""
@@ -50,6 +53,11 @@ def put_stop(session: Session, kind: StopKind, *, reason: str, by: str) -> bool:
 def lift_stop(session: Session, kind: StopKind) -> bool:
     """Take a stop away; say whether there was one."""
     return session.execute(delete(StopRow).where(StopRow.kind == kind).returning(StopRow.kind)).first() is not None
+
+
+def is_stopped(session: Session, kind: StopKind) -> bool:
+    """Say whether there is a stop of this kind."""
+    return session.execute(select(StopRow.kind).where(StopRow.kind == kind)).first() is not None
 
 
 def load_stops(session: Session) -> list[Stop]:

@@ -27,6 +27,7 @@ create table chaos_delivery as table delivery;
 RESET = """
 delete from delivery_attempt;
 delete from delivery;
+update chaos_delivery set id = id + (select max(id) - min(id) + 1 from chaos_delivery);
 insert into delivery
     select * from chaos_delivery order by id limit %(deliveries)s;
 update delivery set available_at = clock_timestamp(), state_at = clock_timestamp(), mail_at = clock_timestamp();
@@ -36,6 +37,7 @@ update edition set state = 'sending', done_at = null, counts = null, candidate_c
 update list set in_doubt_policy = %(policy)s, paused_at = null, paused_by = null, pause_reason = null;
 delete from stop;
 """
+"""Each time under new ids: what a sender of the scenario before may still tell is of no delivery of this one."""
 HASTEN = """
 update delivery set available_at = clock_timestamp() where state = 'queued' and available_at > clock_timestamp()
     and not exists (select from delivery where state in ('leased', 'sending'));
