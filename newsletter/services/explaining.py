@@ -145,45 +145,47 @@ _EXCLUDED: Mapping[str, str] = {
 def _fates(tx: Transaction, edition: Edition, share: Share, subscriber_id: int, choice: Filter) -> list[ArticleFate]:
     edits = taken_together(edition_edits.load_edits(tx.session, edition.id))
     held = edition_store.edition_items(tx.session, edition.id)
-    withdrawn = {article_id for article_id, at in held if at is not None}
     ids = list(dict.fromkeys([*(each for each, _ in held), *edits.postponed]))
+    had = edition_shares.had_before(tx.session, edition, subscriber_id, ids)
     articles = {each.id: each for each in article_store.load_articles(tx.session, ids)}
     topics = topic_store.load_topics(tx.session)
-    parents = ancestors(topics)
-    shown: dict[int, Item] = {}
-    blocks: Sequence[str] = ()
-    if share.variant_id is not None:
-        shown = {item.article_id: item for item in variants.variant_items(tx.session, share.variant_id)}
-        blocks = variants.load_variants(tx.session, [share.variant_id])[share.variant_id].blocks
-    had = edition_shares.had_before(tx.session, edition, subscriber_id, ids)
+    known = {  # what comes later decides
+        **{each: (Why.WITHDRAWN, "it was withdrawn") for each, at in held if at is not None},
+        **{each: (Why.POSTPONED, f"left to the next edition by staff: {why}") for each, why in edits.postponed.items()},
+        **{each: (Why.DROPPED, f"taken out by staff: {why}") for each, why in edits.dropped.items()},
+        **_shown(tx, share),
+    }
     result = []
-    for article_id in ids:
-        if (article := articles.get(article_id)) is None:
-            continue
-        if item := shown.get(article_id):
-            why, told = _shown(item, blocks)
-        elif article_id in edits.dropped:
-            why, told = Why.DROPPED, f"taken out by staff: {edits.dropped[article_id]}"
-        elif article_id in edits.postponed:
-            why, told = Why.POSTPONED, f"left to the next edition by staff: {edits.postponed[article_id]}"
-        elif article_id in withdrawn:
-            why, told = Why.WITHDRAWN, "it was withdrawn"
-        elif not matches(choice, article, parents):
-            why, told = Why.NOT_CHOSEN, _unchosen(choice, article, topics)
-        elif article_id in had:
-            why, told = Why.HAD, f"edition {had[article_id]} brought it"
-        else:
-            why, told = Why.CAME_LATER, "the choice takes it now, and did not when the edition was composed"
+    for article in (articles[each] for each in ids if each in articles):
+        why, told = known.get(article.id) or _missing(article, choice, topics, had.get(article.id))
         result.append(ArticleFate(article.uid, article.best_translation(share.language).title, why, told))
     return result
 
 
-def _shown(item: Item, blocks: Sequence[str]) -> tuple[Why, str]:
+def _shown(tx: Transaction, share: Share) -> dict[int, tuple[Why, str]]:
+    """Say by article how each stands in the mail."""
+    if share.variant_id is None:
+        return {}
+    blocks = variants.load_variants(tx.session, [share.variant_id])[share.variant_id].blocks
+    items = variants.variant_items(tx.session, share.variant_id)
+    return {item.article_id: _shown_as(item, blocks) for item in items}
+
+
+def _shown_as(item: Item, blocks: Sequence[str]) -> tuple[Why, str]:
     if not any(key.endswith(f":{item.key}") for key in blocks):
         return Why.COUNTED, "it did not fit; the line “more on the site” counts it"
     size = "as the lead" if f"lead:{item.key}" in blocks else "by its title" if f"brief:{item.key}" in blocks else ""
     mended = " with the words it was mended to" if item.mend else ""
     return Why.SHOWN, " ".join(part for part in (f"shown in {item.language}", size) if part) + mended
+
+
+def _missing(article: Article, choice: Filter, topics: Sequence[Topic], had_in: int | None) -> tuple[Why, str]:
+    """Say why an article that nobody took out is not in the mail; *had_in*: the earlier edition that brought it."""
+    if not matches(choice, article, ancestors(topics)):
+        return Why.NOT_CHOSEN, _unchosen(choice, article, topics)
+    if had_in is not None:
+        return Why.HAD, f"edition {had_in} brought it"
+    return Why.CAME_LATER, "the choice takes it now, and did not when the edition was composed"
 
 
 def _unchosen(choice: Filter, article: Article, topics: Sequence[Topic]) -> str:
