@@ -202,22 +202,30 @@ def _paragraphs(root: etree._Element, base: str | None) -> Iterator[Paragraph]:
 def _prepare(root: etree._Element, base: str | None) -> None:
     """Drop what does not come in, make addresses absolute and normalise words, in place."""
     for element in list(root.iter()):
-        if element.tag in _DROPPED:
-            _drop(element)
-        elif element.tag in _PLAYERS:
-            _replace_player(element, base)
-        elif element.tag == "img":
-            _prepare_image(element, base)
-        elif element.tag == "a" and (href := element.get("href")) is not None:
-            _set_link(element, href, base)
+        _prepare_element(element, base)
     for element in root.iter():
-        element.tag = _RENAMED.get(element.tag, element.tag)
-        for name in _NUMBERS & set(element.keys()):
-            if not re.fullmatch(r"[0-9]{1,5}", element.get(name, "")):
-                del element.attrib[name]
-        if element.tag != "pre":
-            element.text = _inline_text(element.text)
-        element.tail = _inline_text(element.tail)
+        _normalise_element(element)
+
+
+def _prepare_element(element: etree._Element, base: str | None) -> None:
+    if element.tag in _DROPPED:
+        _drop(element)
+    elif element.tag in _PLAYERS:
+        _replace_player(element, base)
+    elif element.tag == "img":
+        _prepare_image(element, base)
+    elif element.tag == "a" and (href := element.get("href")) is not None:
+        _set_link(element, href, base)
+
+
+def _normalise_element(element: etree._Element) -> None:
+    element.tag = _RENAMED.get(element.tag, element.tag)
+    for name in _NUMBERS & set(element.keys()):
+        if not re.fullmatch(r"[0-9]{1,5}", element.get(name, "")):
+            del element.attrib[name]
+    if element.tag != "pre":
+        element.text = _inline_text(element.text)
+    element.tail = _inline_text(element.tail)
 
 
 def _prepare_image(element: etree._Element, base: str | None) -> None:
