@@ -70,17 +70,21 @@ def _whole(html: str, text: str, postal_address: str, unsubscribe_url: str) -> I
         yield Problem("text", "there is no plain text part")
     if unsubscribe_url not in text:
         yield Problem("unsubscribe", "the text part has no unsubscribe link")
-    for part in (html, text):
-        name = "HTML" if part is html else "text"
-        if not postal_address or _squeezed(postal_address) not in _squeezed(_unescaped(part) if part is html else part):
-            yield Problem("postal address", f"none in the {name} part")
-        if mark := _MARK.search(part):
-            yield Problem("unfilled mark", f"{mark[0]} in the {name} part")
-        if found := CONTROL_CHARACTERS.search(part):
-            yield Problem("control character", f"U+{ord(found[0]):04X} in the {name} part")
+    yield from _part("HTML", html, _unescaped(html), postal_address)
+    yield from _part("text", text, text, postal_address)
     for line in text.splitlines():
         if len(line) > LONGEST_LINE and " " in line.strip():
             yield Problem("line length", f"{len(line)} characters: {line[:40]}...")
+
+
+def _part(name: str, part: str, words: str, postal_address: str) -> Iterator[Problem]:
+    """Check what holds for either part; *words*: as people read it."""
+    if not postal_address or _squeezed(postal_address) not in _squeezed(words):
+        yield Problem("postal address", f"none in the {name} part")
+    if mark := _MARK.search(part):
+        yield Problem("unfilled mark", f"{mark[0]} in the {name} part")
+    if found := CONTROL_CHARACTERS.search(part):
+        yield Problem("control character", f"U+{ord(found[0]):04X} in the {name} part")
 
 
 def _headings(levels: list[int]) -> Iterator[Problem]:
