@@ -2,14 +2,17 @@
 
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from sqlite3 import connect as open_file
 from threading import Event
 
 import pytest
 from newsroom import Newsroom
 from smtp_server import Act, Answer, ScriptedRelay, Turn
-from sqlalchemy import update
+from sqlalchemy import text, update
 from structlog.testing import capture_logs
 
 from newsletter.domain.deliveries import LEASE, MICRO_BATCH, DeliveryState, Pool, sending_lease
@@ -20,11 +23,13 @@ from newsletter.errors import TransientError
 from newsletter.mail.relay import Relay
 from newsletter.services import guard, sending
 from newsletter.services.admission import report_failure
+from newsletter.services.context import App
+from newsletter.services.restores import acknowledge_restore
 from newsletter.services.sending import Slice, send_slice
 from newsletter.services.settling import settle_journals
 from newsletter.services.stops import find_halts
 from newsletter.services.sweeping import sweep
-from newsletter.storage import ledger
+from newsletter.storage import ledger, stops
 from newsletter.storage.lineage import LineageRow, load_lineage
 from newsletter.storage.lists import ListRow
 from newsletter.storage.relays import RelayRow
@@ -228,6 +233,67 @@ def test_another_server_in_the_middle_of_a_slice_gets_nothing_more(postgresql_ne
 
     assert 2 <= len(relay.accepted) <= 3, "one more may have been written ahead"
     assert "timeline 0000000A" in find_halts(newsroom.app).stops[0].reason
+
+
+@pytest.mark.slow
+def test_an_older_state_put_back_within_a_step_sends_nothing_more(newsroom, edition_id, monkeypatch):
+    """Its lineage tells nothing; the sender knows of a mail that the database does not, and its yes counts."""
+    monkeypatch.setitem(MICRO_BATCH, Pool.BULK, 1)
+    monkeypatch.setattr(guard, "WATCH_SECONDS", float("inf"))
+    copy = Copy(newsroom.app)
+
+    def set_back(turn: Turn) -> None:
+        if (turn.verb, turn.mail) == ("DOT", 1):
+            copy.take()
+        elif (turn.verb, turn.mail) == ("DOT", 2):
+            copy.put_back()
+
+    relay = ScriptedRelay(set_back)
+    with relay.running():
+        newsroom.use_relay(f"{relay.url()}&connections=1")
+        newsroom.send()
+        newsroom.send()
+
+    assert 2 == len(relay.accepted)
+    assert [stops.StopKind.RESTORE] == [each.kind for each in find_halts(newsroom.app).stops]
+    assert "a sender" in find_halts(newsroom.app).stops[0].reason
+    assert {S.SENDING: 1, S.ACCEPTED: 1, S.QUEUED: 2} == states(newsroom, edition_id)
+    acknowledge_restore(newsroom.app, nothing_lost=False)
+    assert {S.IN_DOUBT: 3, S.ACCEPTED: 1} == states(newsroom, edition_id)
+
+
+class Copy:
+    """A copy of an installation's database to be put back while it is used: of the file, on PostgreSQL of its rows."""
+
+    TABLES = ("lineage", "delivery", "delivery_attempt")
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._file, self._live = app.settings.home / "copy.db", app.settings.home / "newsletter.db"
+
+    def take(self) -> None:
+        if self._app.database.is_sqlite:
+            self._copy(self._live, self._file)
+        else:
+            self._run(*(f"CREATE TABLE kept_{table} AS TABLE {table}" for table in self.TABLES))
+
+    def put_back(self) -> None:
+        if self._app.database.is_sqlite:
+            self._copy(self._file, self._live)
+        else:
+            self._run(*(f"DELETE FROM {table}" for table in self.TABLES))
+            self._run(*(f"INSERT INTO {table} SELECT * FROM kept_{table}" for table in self.TABLES))
+            self._run(*(f"DROP TABLE kept_{table}" for table in self.TABLES))
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        with closing(open_file(source)) as old, closing(open_file(target)) as new:
+            old.backup(new)
+
+    def _run(self, *statements: str) -> None:
+        with self._app.transaction() as tx:
+            for each in statements:
+                tx.session.execute(text(each))
 
 
 @pytest.mark.slow
