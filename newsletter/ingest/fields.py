@@ -143,20 +143,8 @@ class FieldReader:
 
     def _body(self, fields: Mapping[str, Any], base: str | None) -> tuple[Paragraph, ...]:
         """Read the body from the one of `paragraphs`, `html`, `markdown` that is there."""
-        paragraphs = fields.get("paragraphs") or []
-        if isinstance(paragraphs, str):
-            paragraphs = [paragraphs]
-        if not isinstance(paragraphs, list) or not all(isinstance(each, str) for each in paragraphs):
-            raise UnusableError("paragraphs: must be a list of texts")
-        if len(paragraphs) > MOST_PARAGRAPHS:
-            raise UnusableError(f"paragraphs: {len(paragraphs):,} of them; at most {MOST_PARAGRAPHS:,} are taken")
-        made = tuple(each for each in map(paragraph_of_text, paragraphs) if each.text)
-        html, markdown = fields.get("html"), fields.get("markdown")
-        for name, value in (("html", html), ("markdown", markdown)):
-            if value is not None and not isinstance(value, str):
-                raise UnusableError(f"{name}: must be a text")
-            if value and len(value) > LONGEST_MARKUP:
-                raise UnusableError(f"{name}: has {len(value):,} characters; at most {LONGEST_MARKUP:,} are taken")
+        made = self._plain_paragraphs(fields)
+        html, markdown = self._markup(fields, "html"), self._markup(fields, "markdown")
         if markdown:
             html = self.render_markdown(markdown)
         body = made or (paragraphs_of_html(html, base) if html else ())
@@ -164,6 +152,24 @@ class FieldReader:
         if size > LONGEST_BODY:
             raise UnusableError(f"its body has {size:,} characters; at most {LONGEST_BODY:,} are taken")
         return body
+
+    def _plain_paragraphs(self, fields: Mapping[str, Any]) -> tuple[Paragraph, ...]:
+        paragraphs = fields.get("paragraphs") or []
+        if isinstance(paragraphs, str):
+            paragraphs = [paragraphs]
+        if not isinstance(paragraphs, list) or not all(isinstance(each, str) for each in paragraphs):
+            raise UnusableError("paragraphs: must be a list of texts")
+        if len(paragraphs) > MOST_PARAGRAPHS:
+            raise UnusableError(f"paragraphs: {len(paragraphs):,} of them; at most {MOST_PARAGRAPHS:,} are taken")
+        return tuple(each for each in map(paragraph_of_text, paragraphs) if each.text)
+
+    def _markup(self, fields: Mapping[str, Any], name: str) -> str | None:
+        value = fields.get(name)
+        if value is not None and not isinstance(value, str):
+            raise UnusableError(f"{name}: must be a text")
+        if value and len(value) > LONGEST_MARKUP:
+            raise UnusableError(f"{name}: has {len(value):,} characters; at most {LONGEST_MARKUP:,} are taken")
+        return value
 
     def _summary(self, fields: Mapping[str, Any]) -> str:
         summary = self._line(fields, "summary", None)
