@@ -123,39 +123,46 @@ def list_facts(found: ListFacts) -> dict[str, Any]:
 
 def _adding(found: ListFacts) -> Iterator[str]:
     """Yield the words of the command that adds a list like this one."""
-    each = found.mailing_list
-    yield from ("newsletter", "lists", "add", each.slug)
-    for option, words in (("title", each.titles), ("description", each.descriptions), ("intro", each.intros)):
-        for language, text in words.items():
-            yield from (f"--{option}", f"{language}={text}")
-    for option, values in (
-        ("cadence", [cadence.value for cadence in each.cadences]),
-        ("language", each.languages),
-        ("topic", found.filter.topics),
-        ("kind", found.filter.kinds),
-        ("source", found.filter.sources),
-        ("article-language", found.filter.languages),
-    ):
+    yield from ("newsletter", "lists", "add", found.mailing_list.slug)
+    for option, values in _options(found).items():
         for value in values:
             yield from (f"--{option}", value)
-    yield from ("--from", f"{each.from_name} <{each.from_address}>" if each.from_name else each.from_address)
-    yield from ("--zone", each.schedule.zone, "--at", f"{each.schedule.send_at:%H:%M}")
-    yield from ("--weekday", WEEKDAYS[each.schedule.weekday], "--month-day", str(each.schedule.month_day))
-    yield from ("--sections", each.sections.value, "--in-doubt", each.in_doubt_policy.value)
-    yield from ("--since", each.since.isoformat())
-    options = {
-        "reply-to": each.reply_to,
-        "review": f"{each.review_minutes}m" if each.review_minutes else "",
-        "canary": each.canary,
-        "canary-limit": "" if each.canary_limit is None else f"{each.canary_limit:g}",
-    }
-    for option, given in options.items():
-        if given:
-            yield from (f"--{option}", given)
-    if each.review_hold:
+    if found.mailing_list.review_hold:
         yield "--review-hold"
-    if not each.is_public:
+    if not found.mailing_list.is_public:
         yield "--hidden"
+
+
+def _options(found: ListFacts) -> dict[str, Sequence[str]]:
+    """Return what `newsletter lists add` is told of a list, by option; what is not said is empty."""
+    each, schedule = found.mailing_list, found.mailing_list.schedule
+    return {
+        "title": _by_language(each.titles),
+        "description": _by_language(each.descriptions),
+        "intro": _by_language(each.intros),
+        "cadence": [cadence.value for cadence in each.cadences],
+        "language": each.languages,
+        "topic": found.filter.topics,
+        "kind": found.filter.kinds,
+        "source": found.filter.sources,
+        "article-language": found.filter.languages,
+        "from": [f"{each.from_name} <{each.from_address}>" if each.from_name else each.from_address],
+        "zone": [schedule.zone],
+        "at": [f"{schedule.send_at:%H:%M}"],
+        "weekday": [WEEKDAYS[schedule.weekday]],
+        "month-day": [str(schedule.month_day)],
+        "sections": [each.sections.value],
+        "in-doubt": [each.in_doubt_policy.value],
+        "since": [each.since.isoformat()],
+        "reply-to": [each.reply_to] if each.reply_to else [],
+        "review": [f"{each.review_minutes}m"] if each.review_minutes else [],
+        "canary": [each.canary] if each.canary else [],
+        "canary-limit": [] if each.canary_limit is None else [f"{each.canary_limit:g}"],
+    }
+
+
+def _by_language(words: Mapping[str, str]) -> list[str]:
+    return [f"{language}={text}" for language, text in words.items()]
 
 
 def subscriber_row(each: storage.Standing, chosen: NamedFilter, basis: str) -> Sequence[object]:
