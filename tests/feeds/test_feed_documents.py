@@ -14,6 +14,7 @@ from lxml import etree
 
 from newsletter.domain.feeds import FEWEST_ENTRIES, LARGEST_DOCUMENT, FeedFormat
 from newsletter.feeds import atom, rss
+from newsletter.feeds.documents import fit_entries, write_documents
 from newsletter.feeds.fragments import FragmentCache, PartCache, write_entry
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -198,6 +199,29 @@ def test_long_articles_make_no_long_document():
     assert "слово" in items[0]["content_html"]
     assert "<p>The clinic number 30 opened.</p>" == items[-1]["content_html"]
     assert [] == wrong_in_atom(written[FeedFormat.ATOM])
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_document_is_as_large_as_it_says(count):
+    """It is counted without being put together, which is left to who serves it."""
+    fitted = fit_entries([an_entry(number) for number in range(1, count + 1)], FragmentCache())
+    recipes = write_documents(a_head(), fitted)
+
+    assert {form: len(recipe.body) for form, recipe in recipes.items()} == {
+        form: recipe.size for form, recipe in recipes.items()
+    }
+
+
+def test_documents_of_one_head_differ_in_their_time_alone():
+    """A head is kept as it is written, whatever time it had then."""
+    fitted = fit_entries([an_entry(1)], FragmentCache())
+    earlier, later = (write_documents(a_head(updated=NOON + timedelta(days=n)), fitted) for n in range(2))
+
+    assert earlier[FeedFormat.JSON].head == later[FeedFormat.JSON].head
+    assert b"<updated>2026-03-16T" in earlier[FeedFormat.ATOM].head
+    assert b"<updated>2026-03-17T" in later[FeedFormat.ATOM].head
+    assert b"<lastBuildDate>Mon, 16 Mar 2026" in earlier[FeedFormat.RSS].head
+    assert b"<lastBuildDate>Tue, 17 Mar 2026" in later[FeedFormat.RSS].head
 
 
 def test_written_entries_are_kept_by_what_they_say(monkeypatch):
