@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make demo        run the whole service on a sample newsroom, nothing to configure"
 	@echo "make test        run all tests; ARGS='-k digest' picks some"
-	@echo "make test-fast   on the embedded database alone, without worker processes, wheels and months replayed"
+	@echo "make test-fast   in under a minute: on the embedded database alone, without what is slow"
 	@echo "make chaos       kill workers, servers and connections for some minutes; SCALE=5 says how much, SEED=1 chooses which"
 	@echo "make bench       measure what is promised of speed, side by side; ARGS='--only smtp --scale 0.1' picks some, made smaller"
 	@echo "make fuzz        feed the importer with broken documents for some minutes; EXAMPLES=2000 says how many"

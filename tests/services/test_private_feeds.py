@@ -66,7 +66,6 @@ def titles(newsroom: Newsroom, addresses) -> list[str]:
     return [item["title"] for item in get(newsroom, addresses[FeedFormat.JSON]).json()["items"]]
 
 
-@pytest.mark.slow
 @both_databases
 def test_a_reader_gets_what_they_chose_by_an_address_of_their_own(newsroom):
     uid = subscribe(newsroom)
@@ -126,7 +125,6 @@ def test_a_new_article_comes_in_the_reader_s_language_or_else_in_its_own(newsroo
     assert ["Story 4 (ru)", "Story 2 (en)", "Story 1 (ru)"] == titles(newsroom, addresses)
 
 
-@pytest.mark.slow
 def test_an_address_can_be_renewed_and_taken_back(newsroom):
     uid = subscribe(newsroom)
     old = renew(newsroom.app, uid)

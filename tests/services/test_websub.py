@@ -178,7 +178,6 @@ def test_each_format_is_a_topic_and_combinations_are_too(newsroom, subscriber):
     assert {"application/feed+json"} == {headers["content-type"] for _, headers, _ in subscriber.told}
 
 
-@pytest.mark.slow
 def test_a_secret_is_stored_sealed(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/good", secret="between us")
     with newsroom.app.reading() as tx:
@@ -219,7 +218,6 @@ def test_what_cannot_be_is_refused_at_once(newsroom, changes, status, words):
     assert response.headers["content-type"].startswith("text/plain")
 
 
-@pytest.mark.slow
 def test_a_form_that_is_too_large_or_drips_is_given_up(newsroom, monkeypatch):
     async def endless():
         while True:
@@ -285,7 +283,6 @@ def test_a_request_in_the_name_of_another_changes_nothing(newsroom, subscriber):
     assert [follow_row] == followers(newsroom)
 
 
-@pytest.mark.slow
 def test_leaving_is_confirmed_too(newsroom, subscriber):
     follow(newsroom, f"{subscriber.address}/good")
     assert 202 == ask(newsroom, f"{subscriber.address}/good", mode="unsubscribe").status_code

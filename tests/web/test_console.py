@@ -225,7 +225,6 @@ def test_what_the_command_line_takes_away_is_gone_at_once(app, change):
     assert 303 == browser.get("/console").status_code
 
 
-@pytest.mark.slow
 def test_another_role_holds_from_the_next_page_on(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.OPERATOR)
@@ -294,7 +293,6 @@ def test_one_network_cannot_try_many_accounts(desk, monkeypatch):
     assert [401, 401, 401, 401, 429] == statuses
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mark", ["", "0" * 64, "ü"], ids=["none", "made up", "not even ascii"])
 def test_a_form_of_no_page_of_ours_changes_nothing(desk, mark):
     app, edition_id = desk
@@ -305,7 +303,6 @@ def test_a_form_of_no_page_of_ours_changes_nothing(desk, mark):
     assert "review" == find_progress(app, edition_id).state
 
 
-@pytest.mark.slow
 def test_a_form_of_another_session_changes_nothing(desk):
     app, edition_id = desk
     editor, operator = signed_in(app, Role.EDITOR), signed_in(app, Role.OPERATOR)
@@ -315,7 +312,6 @@ def test_a_form_of_another_session_changes_nothing(desk):
     assert 403 == answer.status_code
 
 
-@pytest.mark.slow
 def test_a_form_that_another_site_sends_changes_nothing(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -384,7 +380,6 @@ def test_no_page_is_kept_listed_or_framed_or_loads_anything_else(desk):
             assert all(each.startswith(app.settings.base_url) for each in outside), path
 
 
-@pytest.mark.slow
 def test_a_mail_in_its_frame_asks_nobody_for_anything(desk):
     app, edition_id = desk
     browser = signed_in(app, Role.EDITOR)
@@ -457,7 +452,6 @@ def test_warnings_hold_an_edition_until_somebody_says_they_were_read(app, prepar
     assert 303 == browser.post(f"/console/editions/{edition_id}/approve", read="1").status_code
 
 
-@pytest.mark.slow
 def test_what_is_written_is_not_lost_when_it_is_refused(desk):
     app, _ = desk
     browser = signed_in(app, Role.EDITOR)
@@ -468,7 +462,6 @@ def test_what_is_written_is_not_lost_when_it_is_refused(desk):
     assert 'value="We move"' in answer.text
 
 
-@pytest.mark.slow
 def test_what_is_written_waits_for_approval(desk):
     app, _ = desk
     browser = signed_in(app, Role.EDITOR)
@@ -559,7 +552,6 @@ def test_a_limit_that_is_none_is_refused(app):
     assert [] == list_limits(app)
 
 
-@pytest.mark.slow
 def test_a_limit_is_set_and_taken_away(desk):
     app, _ = desk
     browser = signed_in(app, Role.OPERATOR)

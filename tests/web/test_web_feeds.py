@@ -109,7 +109,6 @@ def test_every_combination_of_method_coding_and_condition(client, path):
             assert (200, body, plain.headers) == (response.status_code, response.content, response.headers), case
 
 
-@pytest.mark.slow
 def test_a_ready_answer_is_given_as_long_as_the_document_is_the_same(client, newsroom):
     wanted = {"Accept-Encoding": "gzip"}
     before = [client.get("/feeds/all-en.json", wanted) for _ in range(3)][-1]
@@ -131,7 +130,6 @@ def test_many_different_requests_leave_only_so_many_answers_ready(client, monkey
     assert 304 == client.get("/feeds/all-en.atom", {"If-None-Match": answers[tags[0]].headers["etag"]}).status_code
 
 
-@pytest.mark.slow
 def test_the_list_of_all_feeds_has_one_address(client):
     assert [200, 200] == [client.get("/feeds.opml").status_code for _ in range(2)]
     assert 404 == client.get("/feeds/feeds.opml").status_code
@@ -225,7 +223,6 @@ def test_a_feed_that_is_still_being_made_asks_for_patience(app):
         assert (503, "5") == (response.status_code, response.headers["retry-after"]), path
 
 
-@pytest.mark.slow
 def test_what_is_published_is_served_at_once(client, newsroom):
     """This process knows its own work: the copy that it serves from is never older than the last rebuild."""
     before = client.get("/feeds/all-en.json")
@@ -238,7 +235,6 @@ def test_what_is_published_is_served_at_once(client, newsroom):
     assert before.headers["last-modified"] != after.headers["last-modified"]
 
 
-@pytest.mark.slow
 def test_two_servers_and_a_restart_give_the_same_validators(client, newsroom):
     other = Reader(Starlette(routes=routes(newsroom.app)))
     for path in DOCUMENTS:
@@ -322,7 +318,6 @@ def test_readers_who_poll_all_day_get_bytes_once(client):
     assert sum(len(client.get(path).content) for path in DOCUMENTS) == sent
 
 
-@pytest.mark.slow
 def test_the_clock_set_back_keeps_dates_growing(client, newsroom):
     before = client.get("/feeds/all-en.atom")
     newsroom.later(days=-10).publish(2, published_at=newsroom.app.clock() - timedelta(days=1))

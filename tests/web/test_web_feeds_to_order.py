@@ -89,7 +89,6 @@ def test_a_combination_holds_what_all_its_facets_choose(client):
     assert "Example Newsroom: Health · Speeches" == speeches.json()["title"]
 
 
-@pytest.mark.slow
 def test_a_combination_keeps_all_rules(client):
     query = "topic=health&topic=water&kind=story&lang=en"
     documents = {form: client.get(f"/feeds/custom.{form}?{query}") for form in ("atom", "rss", "json")}
@@ -197,7 +196,6 @@ def _kept(newsroom) -> set[str]:
         return {feed.subject for feed in load_feeds(tx.session, (Facet.CUSTOM,))}
 
 
-@pytest.mark.slow
 def test_only_so_many_are_made_at_once(client, monkeypatch):
     monkeypatch.setattr(feed_requests, "PATIENCE_SECONDS", 0.01)
     for _ in range(feed_requests.MAKERS):

@@ -39,7 +39,6 @@ def test_a_forged_cut_or_foreign_token_is_answered_by_a_page(browser, newsroom, 
     assert [reader] == find(newsroom, ADDRESS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_a_token_is_worth_nothing_for_another_purpose(browser, newsroom, reader, path_to, purpose):
     token = path_to(purpose, reader.uid).rpartition("/")[2]
@@ -173,7 +172,6 @@ def test_browsers_keep_to_tls_where_the_newsroom_has_it(newsroom, scheme, told):
     assert told == answer.headers.get("strict-transport-security")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("purpose", OF_A_SUBSCRIPTION)
 def test_pages_of_one_reader_are_kept_by_nobody(browser, reader, path_to, purpose):
     headers = browser.get(path_to(purpose, reader.uid)).headers

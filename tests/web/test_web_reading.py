@@ -108,7 +108,6 @@ def test_an_article_is_shown_in_the_visitors_language_or_the_one_there_is(browse
     assert '<html lang="ky"' in kyrgyz
 
 
-@pytest.mark.slow
 def test_an_event_says_when_and_where_and_goes_into_a_calendar(browser, newsroom):
     [uid] = publish(newsroom, EVENT)
     page = browser.get(f"/articles/{uid}")

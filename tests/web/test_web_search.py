@@ -124,7 +124,6 @@ def test_a_form_sent_sooner_than_read_or_long_after_is_shown_once_more(browser, 
     assert is_taken != ("once more" in answer.text)
 
 
-@pytest.mark.slow
 def test_a_slip_of_the_finger_is_asked_about_once(browser, newsroom):
     typed = "aida@gmial.com"
     asked = browser.subscribe(list="weekly", address=typed)
