@@ -87,9 +87,9 @@ def check_edition(app: App, edition_id: int, *, asks_links: bool = False) -> lis
         if not variants.variant_count(tx.session, edition_id):
             raise NotFoundError(f"edition {edition_id} is {edition.state}: nothing has been composed for it")
         found = check_in(tx, edition)
-        links = _links(tx, edition) if asks_links or not tx.settings.is_embedded else []
-    found += _private_links(links)
+        links = _links(tx, edition) if asks_links else []
     if asks_links:
+        found += _private_links(links) if app.settings.is_embedded else []
         found += broken_links(app, links)
     return sorted(found, key=lambda each: (each.level is not CheckLevel.ERROR, each.rule, each.language))
 
@@ -137,6 +137,8 @@ def _look(tx: Transaction, edition: Edition, language: str) -> Iterator[CheckFin
     for feature in dropped_features(everything):
         said = f"{feature.name}: dropped by {feature.dropped_by} ({feature.source}, tested {feature.tested})"
         yield _warn("mail programs", said, language)
+    if not tx.settings.is_embedded:  # which is tried on one machine, where its own pages are
+        yield from _private_links(_links_in(everything))
     for match in _PLACEHOLDER.finditer(text):
         yield CheckFinding(CheckLevel.ERROR, "placeholder", f"{match[0]!r} was never filled", language)
     for match in _DRAFT.finditer(text):
@@ -229,9 +231,12 @@ def _links(tx: Transaction, edition: Edition) -> list[str]:
     found: dict[str, None] = {}
     for language in variants.variant_languages(tx.session, edition.id):
         for block in variants.load_blocks(tx.session, edition.id, language).values():
-            for match in _HREF.finditer(block.html):
-                found.setdefault((match[1] or match[2]).replace("&amp;", "&"))
+            found |= dict.fromkeys(_links_in(block.html))
     return list(found)
+
+
+def _links_in(html: str) -> list[str]:
+    return [(match[1] or match[2]).replace("&amp;", "&") for match in _HREF.finditer(html)]
 
 
 def _private_links(links: list[str]) -> list[CheckFinding]:

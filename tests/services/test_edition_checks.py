@@ -143,6 +143,16 @@ def test_a_link_into_a_private_network_stops_it_where_links_are_looked_at(review
     assert any("192.168.0.9" in each.found for each in found if each.level is CheckLevel.ERROR)
 
 
+def test_with_workers_of_its_own_a_link_into_a_private_network_stops_the_send(reviewed):
+    reviewed.publish("A story", summary="A summary.", url="http://192.168.0.9/story")
+    edition_id = reviewed.compose("drafts")
+    settings = reviewed.app.settings.model_copy(update={"broker_url": "redis://127.0.0.1:6379/0"})
+    reviewed.app = replace(reviewed.app, settings=settings)
+
+    with pytest.raises(ConflictError, match=r"link: http://192\.168\.0\.9/story leads into a network of our own"):
+        approve_edition(reviewed.app, edition_id, actor="a test")
+
+
 def test_an_edition_of_which_nothing_is_composed_cannot_be_checked(reviewed):
     reviewed.publish("A story")
 
