@@ -133,6 +133,18 @@ class Processes:
     def _children(self) -> list[tuple[Part, int]]:
         return [(part, child) for part in self.workers() for child in part.children()]
 
+    @contextmanager
+    def frozen(self, part: Part) -> Iterator[None]:
+        """Let the children of *part* stand still, as on a machine that is suspended or out of memory."""
+        children = part.children()
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for child in children:
+                os.kill(child, signal.SIGCONT)
+
     def kill_main(self, part: Part) -> None:
         """Kill -9 a main process, with which its children die, and start another like it."""
         self.kills += len(part.children())

@@ -89,6 +89,10 @@ class Chaos:
         """Wait until the guard has stopped all sending."""
         self._wait_for_row("select 1 from stop where kind = 'restore'")
 
+    def wait_until_leases_have_lapsed(self) -> None:
+        """Wait until a sweep has taken everything from those who had it in hand."""
+        self._wait_for_row("select 1 where not exists (select from delivery where state in ('leased', 'sending'))")
+
     def _wait_for_row(self, query: str) -> None:
         deadline = time.monotonic() + SETTLE_SECONDS
         with psycopg.connect(self.ledger.url, autocommit=True) as connection:

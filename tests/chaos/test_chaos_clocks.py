@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from chaos_processes import QUEUES
-from chaos_scenario import RESEND_ONCE, Chaos
+from chaos_scenario import CONNECTIONS, RESEND_ONCE, Chaos
 
 from newsletter.dispatch import Queue
+from newsletter.services.sending import LONGEST_RETRY_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -39,6 +40,25 @@ def hours_told(log: Path) -> set[int]:
     """Return by how many hours the lines of a log are off."""
     found = re.findall(r'"timestamp": "([^"]+)"', log.read_text())
     return {round((datetime.fromisoformat(told) - datetime.now(UTC)) / HOUR) for told in found}
+
+
+@pytest.mark.usefixtures("own_workers")
+def test_a_sender_that_stood_still_for_longer_than_its_lease_tells_what_it_knows(chaos: Chaos):
+    """Its mails were given up meanwhile; awake again it hears their answers, and begins none that it had not begun."""
+    chaos.begin(250, delay_seconds=0.02)
+    chaos.processes.start_worker(Queue.TICK)
+    sender = chaos.processes.start_worker(Queue.BULK)
+    chaos.processes.start_beat()
+    chaos.wait_for(0.3)
+    most_in_doubt = CONNECTIONS * len(sender.children())  # who is stopped while it looks may find an answer too late
+    with chaos.processes.frozen(sender):
+        chaos.wait_until_leases_have_lapsed()
+        given_up = [row for row in chaos.ledger.deliveries() if row.state == "in_doubt"]
+    late = timedelta(seconds=LONGEST_RETRY_SECONDS)
+    account = chaos.end("senders frozen for longer than a lease", other_doubts=most_in_doubt, late_answers=late)
+
+    assert len(given_up) > most_in_doubt
+    assert account.deliveries == account.states["accepted"] + account.states["in_doubt"]
 
 
 def test_two_beats_are_no_worse_than_one(chaos: Chaos):
