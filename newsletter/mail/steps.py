@@ -72,8 +72,9 @@ class Loop:
                 self._resume(task, is_ready=True)
         if (now := time.monotonic()) >= self._earliest:
             late = [task for task in self._waiting.values() if task.deadline <= now]
+            ready = {descriptor for descriptor, _ in self._poll.poll(0)}  # it was we who were late, if we were frozen
             for task in late:
-                self._resume(task, is_ready=False)
+                self._resume(task, is_ready=task.descriptor in ready)
             self._earliest = min((task.deadline for task in self._waiting.values()), default=math.inf)
 
     def _resume(self, task: Task, *, is_ready: bool | None) -> None:

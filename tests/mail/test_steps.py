@@ -41,6 +41,24 @@ def test_steps_are_resumed_when_ready_late_or_woken(pair):
     assert {} == loop._waiting
 
 
+def test_what_came_while_the_process_was_frozen_came_in_time(pair, monkeypatch):
+    """Between looking who is ready and looking who is late, a machine may sleep for an hour."""
+    near, far = pair
+    loop, seen = Loop(), []
+    loop.start(waiting(near.fileno(), seen))
+    begun = time.monotonic()
+
+    def clock():
+        yield begun
+        far.send(b"x")  # nobody was ready a moment ago
+        yield begun + 3600
+
+    monkeypatch.setattr("newsletter.mail.steps.time.monotonic", clock().__next__)
+    loop.run(0)
+
+    assert [True] == seen
+
+
 def test_steps_that_are_cancelled_clean_up_and_are_not_resumed(pair):
     near, far = pair
     ended = []
