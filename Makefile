@@ -36,7 +36,7 @@ test: $(VENV)/.dev
 test-fast: $(VENV)/.dev
 	$(PYTEST) -m "not slow" $(ARGS)
 
-# The same scenarios run in `make test`, with SCALE=1 and SEED=1.
+# The same scenarios, but one, run in `make test`, with SCALE=1 and SEED=1.
 chaos: $(VENV)/.dev
 	NEWSLETTER_TEST_CHAOS_SCALE=$(or $(SCALE),5) NEWSLETTER_TEST_CHAOS_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(PYTEST) tests/chaos $(ARGS)

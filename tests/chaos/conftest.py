@@ -107,6 +107,13 @@ def servers(relay: ChaosRelay, postgres: Postgres, valkey: Valkey) -> Servers:
 
 
 @pytest.fixture
+def longer_run() -> None:
+    """What only a longer run has time for: those that belong to every change stay under two minutes."""
+    if SCALE <= 1:
+        pytest.skip("make chaos SCALE=2, or more, runs it")
+
+
+@pytest.fixture
 def own_workers(service: Processes) -> Iterator[None]:
     """No workers and no beat but those that the scenario starts; they end with it."""
     service.stop()

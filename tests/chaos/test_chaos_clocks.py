@@ -42,7 +42,7 @@ def hours_told(log: Path) -> set[int]:
     return {round((datetime.fromisoformat(told) - datetime.now(UTC)) / HOUR) for told in found}
 
 
-@pytest.mark.usefixtures("own_workers")
+@pytest.mark.usefixtures("longer_run", "own_workers")
 def test_a_sender_that_stood_still_for_longer_than_its_lease_tells_what_it_knows(chaos: Chaos):
     """Its mails were given up meanwhile; awake again it hears their answers, and begins none that it had not begun."""
     chaos.begin(250, delay_seconds=0.02)
