@@ -63,7 +63,8 @@ class Loop:
     def run(self, seconds: float) -> None:
         """Wait up to *seconds* for anybody to be ready or late, and resume all who are."""
         wait = 0.0 if self._woken else max(0.0, min(seconds, self._earliest - time.monotonic()))
-        for descriptor, _ in self._poll.poll(math.ceil(wait * 1000)):
+        found = self._poll.poll(math.ceil(wait * 1000))
+        for descriptor, _ in found:
             if task := self._waiting.get(descriptor):
                 self._resume(task, is_ready=True)
         woken, self._woken = self._woken, set()
@@ -72,7 +73,8 @@ class Loop:
                 self._resume(task, is_ready=True)
         if (now := time.monotonic()) >= self._earliest:
             late = [task for task in self._waiting.values() if task.deadline <= now]
-            ready = {descriptor for descriptor, _ in self._poll.poll(0)}  # it was we who were late, if we were frozen
+            # Who was not ready a moment ago and is now came in time, if it was we who were frozen in between.
+            ready = {descriptor for descriptor, _ in self._poll.poll(0)} - {descriptor for descriptor, _ in found}
             for task in late:
                 self._resume(task, is_ready=task.descriptor in ready)
             self._earliest = min((task.deadline for task in self._waiting.values()), default=math.inf)

@@ -59,6 +59,25 @@ def test_what_came_while_the_process_was_frozen_came_in_time(pair, monkeypatch):
     assert [True] == seen
 
 
+def test_who_is_ready_again_and_again_is_late_all_the_same(pair):
+    """A relay that trickles must not hold a connection for longer than the whole may take."""
+    near, far = pair
+    loop, seen = Loop(), []
+    far.send(b"never read, so always ready")
+    deadline = time.monotonic() + 0.05
+
+    def steps():
+        while (yield near.fileno(), READABLE, deadline):
+            seen.append(True)
+
+    loop.start(steps())
+    while loop._waiting:
+        loop.run(5)
+
+    assert seen
+    assert deadline <= time.monotonic() < deadline + 5
+
+
 def test_steps_that_are_cancelled_clean_up_and_are_not_resumed(pair):
     near, far = pair
     ended = []
