@@ -74,8 +74,9 @@ def import_file(
     before anything is changed. Where people who left stand in a file of their own, import it first, with --as left.
 
     Columns, in any order: address (or e-mail, адрес, дарек), and if wanted language, cadence, topics, kinds,
-    languages; several values in one cell are separated by spaces. Each refused row is reported with its line.
-    Repeating it changes nothing.
+    languages; several values in one cell are separated by spaces. With a column `status`, whoever's does not say that
+    they want mail (active, subscribed, yes) is refused. Each refused row is reported with its line. Repeating it
+    changes nothing.
 
     Example:  newsletter subscribers import readers.csv --list weekly --basis "signed up on paper at the fair, May 2024"
 

@@ -1,7 +1,7 @@
 """Subscriber files: CSV as people's programs write it -> rows with line numbers; judges no address and no choice.
 
 Columns, in any order, named in the first line in English, Russian or Kyrgyz: address (the only one needed), language,
-cadence, topics, kinds, languages. A cell with several values has them separated by spaces, `|`, `;` or `,`. A file of
+cadence, topics, kinds, languages, status. A cell with several values has them separated by spaces, `|`, `;` or `,`. A file of
 one column needs no header. Fields are separated by comma, semicolon, tab or `|`; text is UTF-8, with or without a byte
 order mark, UTF-16 with one, else taken as Windows-1251, which is reported.
 """
@@ -30,6 +30,10 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "topics": frozenset({"topics", "topic", "темы", "тема", "темалар"}),
     "kinds": frozenset({"kinds", "kind", "types", "type", "виды", "вид", "тип", "түрлөрү", "түрү"}),
     "languages": frozenset({"languages", "article languages", "языки", "языки материалов", "тилдер"}),
+    "status": frozenset(
+        {"status", "subscription status", "subscribed", "opt in", "optin", "active", "статус", "состояние", "подписан"}
+        | {"абалы", "жазылган"}
+    ),
 }
 
 
@@ -38,7 +42,8 @@ class SubscriberLine:
     """One row as it was written; *number* is the line of the file it begins on.
 
     *since*: when the person agreed, as the tool says that they come from; None: it is not known. *basis*: by what they
-    agreed there, in words. *paused_until*: until when they want no mail.
+    agreed there, in words. *paused_until*: until when they want no mail. *status*: how they stand to the list, in a word
+    of whoever wrote the file; empty: it says nothing of that.
     """
 
     number: int
@@ -51,6 +56,7 @@ class SubscriberLine:
     since: datetime | None = None
     basis: str = ""
     paused_until: datetime | None = None
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,7 @@ class SubscriberFile:
             topics=split_cell(cell("topics")),
             kinds=split_cell(cell("kinds")),
             languages=split_cell(cell("languages")),
+            status=cell("status").lower(),
         )
 
     @property

@@ -178,6 +178,22 @@ def _open_importer(app: App, slug: str, *, basis: str, evidence: str) -> "_Impor
         )
 
 
+WANTS_MAIL = frozenset(
+    {"", "active", "subscribed", "confirmed", "enabled", "opted in", "yes", "y", "true", "1"}
+    | {"активен", "активна", "активный", "подписан", "подписана", "подтверждён", "подтвержден", "да"}
+    | {"активдүү", "жазылган", "ооба"}
+)
+"""What files say of those who want mail. Nobody is mailed for a word that is not known: it may say that they left."""
+
+
+def _require_wish(status: str) -> None:
+    if status not in WANTS_MAIL:
+        raise InvalidError(
+            f"its status is {status!r}, which does not say that they want mail; put those who left into a file of their "
+            "own, for --as left, and where the column tells something else, take it out"
+        )
+
+
 @dataclass(slots=True)
 class _Importer:
     """Takes rows into one list; remembers the choices and addresses it has met, so that a large file costs little."""
@@ -205,6 +221,7 @@ class _Importer:
             self.report.refuse(line.number, "", line.why)
             return None
         try:
+            _require_wish(line.status)
             address = self._find_address(line.address)
             row = _Row(
                 line.number,

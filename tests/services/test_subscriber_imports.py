@@ -130,6 +130,23 @@ def test_each_refused_row_is_reported_with_its_line_and_why_and_the_others_are_t
     ] == [(refusal.line, refusal.why) for refusal in report.refusals[4:]]
 
 
+def test_nobody_is_brought_in_whose_status_does_not_say_that_they_want_mail(app):
+    report = bring(
+        app,
+        "address,Status\n"
+        "aida@example.org,Active\n"
+        "bakyt@example.org,unsubscribed\n"
+        "chinara@example.org,\n"
+        "daniyar@example.org,отписан\n"
+        "elmira@example.org,подписана\n",
+    )
+
+    assert (3, 0, 2) == counts(report)
+    assert [3, 5] == [each.line for each in report.refusals]
+    assert "its status is 'unsubscribed'" in report.refusals[0].why
+    assert "--as left" in report.refusals[0].why
+
+
 def test_a_choice_that_its_list_never_carries_is_refused(app):
     report = bring(app, "address,kinds\naida@example.org,story\nbakyt@example.org,story event\n", slug="events")
 
