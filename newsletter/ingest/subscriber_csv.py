@@ -1,9 +1,9 @@
 """Subscriber files: CSV as people's programs write it -> rows with line numbers; judges no address and no choice.
 
 Columns, in any order, named in the first line in English, Russian or Kyrgyz: address (the only one needed), language,
-cadence, topics, kinds, languages, status. A cell with several values has them separated by spaces, `|`, `;` or `,`. A file of
-one column needs no header. Fields are separated by comma, semicolon, tab or `|`; text is UTF-8, with or without a byte
-order mark, UTF-16 with one, else taken as Windows-1251, which is reported.
+cadence, topics, kinds, languages, status. A cell with several values has them separated by spaces, `|`, `;` or `,`. A
+file of one column needs no header. Fields are separated by comma, semicolon, tab or `|`; text is UTF-8, with or without
+a byte order mark, UTF-16 with one, else taken as Windows-1251, which is reported.
 """
 
 import codecs
@@ -42,8 +42,8 @@ class SubscriberLine:
     """One row as it was written; *number* is the line of the file it begins on.
 
     *since*: when the person agreed, as the tool says that they come from; None: it is not known. *basis*: by what they
-    agreed there, in words. *paused_until*: until when they want no mail. *status*: how they stand to the list, in a word
-    of whoever wrote the file; empty: it says nothing of that.
+    agreed there, in words. *paused_until*: until when they want no mail. *status*: how they stand to the list, in
+    the file's own word; empty: it says nothing of that.
     """
 
     number: int

@@ -189,8 +189,8 @@ WANTS_MAIL = frozenset(
 def _require_wish(status: str) -> None:
     if status not in WANTS_MAIL:
         raise InvalidError(
-            f"its status is {status!r}, which does not say that they want mail; put those who left into a file of their "
-            "own, for --as left, and where the column tells something else, take it out"
+            f"its status is {status!r}, which does not say that they want mail; put those who left into a file of "
+            "their own, for --as left, and where the column tells something else, take it out"
         )
 
 
