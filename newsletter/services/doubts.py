@@ -120,6 +120,7 @@ def _move(tx: Transaction, ids: Collection[int], how: Settlement, why: str) -> i
     if how is Settlement.ACCEPTED:
         return doubts.accept_doubted(tx.session, ids)
     if how is Settlement.RESEND:
+        doubts.lock_editions_of(tx.session, ids)
         return doubts.requeue_doubted(tx.session, ids)
     return doubts.fail_doubted(tx.session, ids, by=tx.actor, why=why[:400])
 

@@ -61,10 +61,18 @@ def fail_doubted(session: Session, ids: Collection[int], *, by: str, why: str) -
     return _move(session, ids, state=_S.FAILED, state_at=database_now(session), reason=f"{GIVEN_UP_BY}{by}: {why}")
 
 
+def lock_editions_of(session: Session, ids: Collection[int]) -> None:
+    """Lock the editions of these deliveries, so that none ends until the transaction does."""
+    mails = select(DeliveryRow.edition_id).where(one_of_many(DeliveryRow.id, sorted(ids)))
+    query = select(EditionRow.id).where(EditionRow.id.in_(mails)).order_by(EditionRow.id)
+    session.execute(query.with_for_update()).all()
+
+
 def requeue_doubted(session: Session, ids: Collection[int]) -> int:
     """Queue these mails again, which are in doubt, as long as they may be sent at all; return how many were.
 
-    Only before their deadline, of readers who were not erased, and of editions that are still open.
+    Only before their deadline, of readers who were not erased, and of editions that are still open: see
+    `lock_editions_of`.
     """
     now = database_now(session)
     is_open = select(EditionRow.id).where(

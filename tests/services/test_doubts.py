@@ -1,11 +1,14 @@
 """Doubts: settled by a relay's log or by a person with a reason, once, and never behind anybody's back."""
 
 import gzip
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from answering import answer, states
 from newsroom import Newsroom
+from sqlalchemy import text
 
 from newsletter.dispatch import Doorbell
 from newsletter.domain.deliveries import DeliveryState
@@ -13,10 +16,12 @@ from newsletter.domain.editions import EditionState
 from newsletter.domain.replies import Verdict
 from newsletter.errors import ConflictError, InvalidError
 from newsletter.services.audit import list_acts
-from newsletter.services.doubts import Settlement, compare_with_log, read_relay_log, settle, settle_by_log
+from newsletter.services.doubts import Settled, Settlement, compare_with_log, read_relay_log, settle, settle_by_log
 from newsletter.services.editions import cancel_edition, finish_editions
 from newsletter.services.inquiries import list_mails, tell_story
-from newsletter.storage.editions import EditionRow
+from newsletter.storage.editions import EditionRow, set_state
+
+SOMEBODY_WAITS = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
 
 
 def an_edition_in_doubt(newsroom: Newsroom, doubts: int = 3) -> int:
@@ -112,6 +117,33 @@ def test_nothing_is_sent_again_of_an_edition_that_has_ended(newsroom: Newsroom) 
 
     assert newsroom.state(edition_id) is EditionState.CANCELLED
     assert (settled.settled, settled.left) == (0, 3)
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_again_of_an_edition_that_ends_at_that_moment(newsroom: Newsroom) -> None:
+    """Else its mail would be queued for ever, in an edition that is done."""
+    edition_id = an_edition_in_doubt(newsroom)
+    ids = doubted(newsroom)
+    settled: list[Settled] = []
+
+    def send_again() -> None:
+        settled.append(settle(newsroom.app, Settlement.RESEND, why="it never came", ids=ids))
+
+    settling = threading.Thread(target=send_again)
+    with newsroom.app.transaction() as tx:
+        set_state(tx.session, edition_id, EditionState.DONE, now=tx.now, done_at=tx.now)
+        settling.start()
+        while settling.is_alive() and not newsroom.app.database.is_sqlite and not somebody_waits(newsroom):
+            time.sleep(0.05)
+    settling.join(60)
+
+    assert [Settled(0, 3)] == settled
+    assert {"accepted": 2, "in_doubt": 3} == states(newsroom, edition_id)
+
+
+def somebody_waits(newsroom: Newsroom) -> bool:
+    with newsroom.app.reading() as tx:
+        return tx.session.execute(text(SOMEBODY_WAITS)).first() is not None
 
 
 def test_only_what_is_in_doubt_can_be_settled(newsroom: Newsroom) -> None:
