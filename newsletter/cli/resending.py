@@ -24,6 +24,7 @@ HINDRANCES = {
     Hindrance.FORGOTTEN: "address erased",
     Hindrance.SUPPRESSED: "suppressed",
     Hindrance.ENDED: "has left the list",
+    Hindrance.CHANGED: "has chosen anew",
     Hindrance.PAUSED: "takes a break",
     Hindrance.MOVED: "has a new address",
     Hindrance.WITHDRAWN: "all withdrawn",

@@ -25,6 +25,7 @@ class Hindrance(StrEnum):
     FORGOTTEN = "forgotten"  # its reader was erased, or it is so old that its address is not kept
     SUPPRESSED = "suppressed"
     ENDED = "ended"  # the subscription
+    CHANGED = "changed"  # the reader chose other articles, another language or cadence since
     PAUSED = "paused"  # by the reader
     MOVED = "moved"  # the reader has another address by now
     WITHDRAWN = "withdrawn"  # all that was in it

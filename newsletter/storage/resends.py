@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, func, literal, null, or_, select, update
+from sqlalchemy import ColumnElement, Select, String, and_, case, func, literal, null, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from newsletter.domain.articles import ArticleState
@@ -22,6 +22,7 @@ from newsletter.storage.engine import Session, database_now
 from newsletter.storage.ledger import UNKNOWN
 from newsletter.storage.ledger_conditions import is_subscribed, is_suppressed
 from newsletter.storage.subscribers import SubscriberRow
+from newsletter.storage.subscriptions import SubscriptionRow
 from newsletter.storage.variants import VariantItemRow, VariantRow
 
 _S = DeliveryState
@@ -137,11 +138,11 @@ def was_done_before(session: Session, edition_id: int) -> bool:
 
 
 def end_with_this_attempt(session: Session, edition_id: int) -> None:
-    """Let no mail of an edition that is under way be tried once more: should it come back, it is overdue."""
+    """Let no mail of an edition that is under way, or in doubt, be tried once more: it is overdue by then."""
     now = database_now(session)
     session.execute(
         update(DeliveryRow)
-        .where(DeliveryRow.edition_id == edition_id, DeliveryRow.state == _S.SENDING)
+        .where(DeliveryRow.edition_id == edition_id, DeliveryRow.state.in_((_S.SENDING, _S.IN_DOUBT)))
         .values(deadline_at=now)
         .execution_options(synchronize_session=False)
     )
@@ -216,6 +217,7 @@ def _hindrance(bounds: ResendBounds) -> ColumnElement[Any]:
         ),
         (is_suppressed(), _told(Hindrance.SUPPRESSED)),
         (~is_subscribed(), _told(Hindrance.ENDED)),
+        (and_(_shown().exists(), ~_is_as_chosen()), _told(Hindrance.CHANGED)),
         (is_subscribed(paused=True), _told(Hindrance.PAUSED)),
         (moved.exists(), _told(Hindrance.MOVED)),
         (_is_withdrawn(), _told(Hindrance.WITHDRAWN)),
@@ -231,16 +233,42 @@ def _was_given_up() -> ColumnElement[bool]:
     )
 
 
+def _is_as_chosen() -> ColumnElement[bool]:
+    """Say whether what its reader chose is what they choose now.
+
+    Else it may hold what they do not want by now; and what an edition has in store for another choice of theirs is
+    known only when its mails are made.
+    """
+    now, then = aliased(SubscriptionRow), aliased(SubscriptionRow)
+    return (
+        select(now.id)
+        .join(then, and_(then.cadence == now.cadence, then.filter_id == now.filter_id, then.language == now.language))
+        .where(
+            then.id == DeliveryRow.subscription_id,
+            now.subscriber_id == DeliveryRow.subscriber_id,
+            now.list_id == DeliveryRow.list_id,
+            now.state == text("'confirmed'"),
+        )
+        .exists()
+    )
+
+
+def _shown() -> Select[int]:
+    """Select the articles that it would show; a letter shows none."""
+    return select(VariantItemRow.article_id).where(VariantItemRow.variant_id == DeliveryRow.variant_id)
+
+
 def _is_withdrawn() -> ColumnElement[bool]:
-    """Say whether nothing is left of what it would show; of a letter, which shows no article, something always is."""
+    """Say whether nothing is left of what it would show; of a letter something always is."""
     ended = select(VariantRow.id).where(
         VariantRow.id == DeliveryRow.variant_id, VariantRow.replaced_at.is_not(None), VariantRow.replaced_by.is_(None)
     )
-    shown = select(VariantItemRow.article_id).where(VariantItemRow.variant_id == DeliveryRow.variant_id)
-    left = shown.join(ArticleRow, ArticleRow.id == VariantItemRow.article_id).where(
-        ArticleRow.state != ArticleState.WITHDRAWN
+    left = (
+        _shown()
+        .join(ArticleRow, ArticleRow.id == VariantItemRow.article_id)
+        .where(ArticleRow.state != ArticleState.WITHDRAWN)
     )
-    return or_(ended.exists(), and_(shown.exists(), ~left.exists()))
+    return or_(ended.exists(), and_(_shown().exists(), ~left.exists()))
 
 
 def _came_otherwise() -> ColumnElement[bool]:

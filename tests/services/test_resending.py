@@ -8,22 +8,31 @@ from typing import Any
 
 import pytest
 from answering import answer, begin, states, tell
-from newsroom import DAY, WEEK, Newsroom, titles_in
+from newsroom import DAY, HOUR, WEEK, Newsroom, titles_in
 from smtp_server import Answer, ScriptedRelay, Turn
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from newsletter.dispatch import Doorbell
 from newsletter.domain.article_edits import StaffEdit
 from newsletter.domain.deliveries import DeliveryState
 from newsletter.domain.editions import EditionState
+from newsletter.domain.lists import Cadence, InDoubtPolicy
 from newsletter.domain.replies import Verdict
 from newsletter.domain.resends import Cause, Hindrance
 from newsletter.errors import ConflictError, InvalidError, NotFoundError
 from newsletter.services import audit, resending
 from newsletter.services.articles import publish_article, withdraw_article
 from newsletter.services.audit import list_acts, note_act
-from newsletter.services.doubts import Settlement, settle
-from newsletter.services.editions import cancel_edition, finish_editions, pause_edition, resume_edition
+from newsletter.services.choices import change_choice
+from newsletter.services.doubts import Settled, Settlement, settle
+from newsletter.services.editions import (
+    cancel_edition,
+    fan_out_edition,
+    finish_editions,
+    pause_edition,
+    resume_edition,
+)
+from newsletter.services.filters import EVERY_ARTICLE
 from newsletter.services.inquiries import tell_story
 from newsletter.services.pauses import pause_until
 from newsletter.services.progress import follow_edition
@@ -36,6 +45,7 @@ from newsletter.services.sweeping import sweep
 from newsletter.storage import lists, stops
 from newsletter.storage.editions import EditionRow
 from newsletter.storage.engine import database_now
+from newsletter.storage.lists import ListRow
 from newsletter.storage.stops import StopKind
 
 READERS = ("ann", "bek", "cai", "dan", "eva")
@@ -322,6 +332,38 @@ def test_a_reader_who_had_an_article_otherwise_gets_it_no_second_time(newsroom: 
 
 
 @pytest.mark.slow
+def test_who_chose_anew_gets_what_they_chose_and_nothing_twice(newsroom: Newsroom) -> None:
+    """Another edition may be composed for what they chose, and hold what failed, before it has any mail."""
+    newsroom.add_list("news", cadences=(Cadence.WEEKLY, Cadence.DAILY))
+    newsroom.move(-2 * HOUR)
+    newsroom.subscribe("ann", "bek", "cai", slug="news", cadence="weekly")
+    newsroom.move(2 * HOUR)
+    newsroom.publish("A story")
+    weekly = newsroom.fan_out("news")
+    answer(newsroom, *[Verdict.RECIPIENT_FAILED] * 3)
+    finish_editions(newsroom.app)
+    newsroom.move(-HOUR)
+    choose_anew(newsroom, "ann", cadence=Cadence.DAILY)
+    choose_anew(newsroom, "bek", language="ru")
+    newsroom.move(HOUR)
+    daily = newsroom.compose("news", Cadence.DAILY)
+
+    assert {Hindrance.CHANGED: 2} == by_hindrance(newsroom, weekly)
+    assert 1 == resend_failed(newsroom.app, weekly, why=WHY)
+    fan_out_edition(newsroom.app, daily)
+    answer(newsroom)
+    assert {"ann": "failed", "bek": "failed", "cai": "accepted"} == newsroom.states(weekly)
+    assert {"ann": "accepted"} == newsroom.states(daily)
+    choose_anew(newsroom, "bek", language="en")
+    assert {Hindrance.CHANGED: 1} == by_hindrance(newsroom, weekly)
+
+
+def choose_anew(newsroom: Newsroom, name: str, *, cadence: Cadence = Cadence.WEEKLY, language: str = "en") -> None:
+    uid = newsroom.subscription(name).uid
+    change_choice(newsroom.app, uid, cadence=cadence, language=language, wanted=EVERY_ARTICLE, evidence="page")
+
+
+@pytest.mark.slow
 def test_what_was_withdrawn_since_is_left_out(mailing_newsroom: Newsroom) -> None:
     """A withdrawal counts from the moment it commits; a mail of nothing else stays away."""
     newsroom = mailing_newsroom
@@ -511,6 +553,24 @@ def test_a_resend_can_be_cancelled_and_what_was_sent_stays_sent(newsroom: Newsro
     assert {"accepted": 1, "cancelled": 3, "expired": 1} == states(newsroom, edition_id)
     assert is_right(newsroom, edition_id)
     assert "cancelled" in {act.act for act in list_acts(newsroom.app, about=f"edition {edition_id}")}
+
+
+@pytest.mark.slow
+def test_what_is_in_doubt_is_not_sent_once_more_after_a_cancel(newsroom: Newsroom) -> None:
+    """Neither by the list's policy nor by a person: an edition that was cancelled sends nothing."""
+    edition_id = a_done_edition(newsroom, 2)
+    resend_failed(newsroom.app, edition_id, why=WHY)
+    answer(newsroom, Verdict.IN_DOUBT)
+    cancel_edition(newsroom.app, edition_id, reason="enough")
+    row = next(row for row in newsroom.deliveries(edition_id).values() if row.state == "in_doubt")
+    newsroom.change(row, state_at=row.state_at - HOUR)
+    with newsroom.app.transaction() as tx:
+        tx.session.execute(update(ListRow).values(in_doubt_policy=InDoubtPolicy.RESEND_ONCE))
+    sweep(newsroom.app)
+    settled = settle(newsroom.app, Settlement.RESEND, why="it never came", ids=[row.id])
+
+    assert Settled(0, 1) == settled
+    assert {"accepted": 4, "in_doubt": 1} == states(newsroom, edition_id)
 
 
 @pytest.mark.slow

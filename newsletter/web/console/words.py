@@ -57,6 +57,7 @@ def resend_hindrance(language: Language, hindrance: Hindrance) -> str:
         Hindrance.FORGOTTEN: language.gettext("the address is erased"),
         Hindrance.SUPPRESSED: language.gettext("suppressed"),
         Hindrance.ENDED: language.gettext("the reader has left"),
+        Hindrance.CHANGED: language.gettext("the reader has chosen anew"),
         Hindrance.PAUSED: language.gettext("the reader takes a break"),
         Hindrance.MOVED: language.gettext("the reader has another address"),
         Hindrance.WITHDRAWN: language.gettext("all in it was withdrawn"),
