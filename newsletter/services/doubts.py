@@ -13,7 +13,7 @@ from newsletter.errors import ConflictError, InvalidError
 from newsletter.mail.relay_log import Taken, read_postfix_log
 from newsletter.services.audit import name_deliveries, record_act
 from newsletter.services.context import App, Transaction
-from newsletter.storage import doubts, fanout, inquiries, ledger
+from newsletter.storage import doubts, inquiries, ledger
 
 CHUNK = 1000
 """Deliveries settled in one transaction, so that senders do not wait for a large log."""
@@ -107,7 +107,7 @@ def _settle(app: App, ids: Sequence[int], how: Settlement, why: str) -> int:
 def _count_anew(tx: Transaction, ids: Sequence[int]) -> None:
     """Fix the final counts of ended editions whose mails were settled."""
     for edition_id in doubts.ended_editions_of(tx.session, ids):
-        fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+        ledger.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
 
 
 def settle_by_report(tx: Transaction, delivery_id: int) -> None:

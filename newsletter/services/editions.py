@@ -291,7 +291,7 @@ def cancel_edition(app: App, edition_id: int, *, reason: str = "") -> int:
             if edition.fanned_out_at is None:
                 fanout.forget_half_a_chunk(tx.session, edition)
         cancelled = fanout.cancel_edition_deliveries(tx.session, edition_id, CANCELLED)
-        fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+        ledger.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
         return cancelled
 
 
@@ -429,7 +429,7 @@ def close_cancelled_editions(app: App) -> None:
         for edition_id in fanout.cancelled_with_open_mail(tx.session):
             _load(tx, edition_id)
             fanout.cancel_edition_deliveries(tx.session, edition_id, CANCELLED)
-            fanout.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
+            ledger.save_final_counts(tx.session, edition_id, ledger.counts_by_state(tx.session, edition_id))
 
 
 def finish_editions(app: App) -> list[int]:
@@ -453,6 +453,6 @@ def finish_editions(app: App) -> list[int]:
                 log.error("edition_does_not_add_up", edition_id=edition_id, candidates=progress.candidates)
                 continue
             edition_store.set_state(tx.session, edition_id, EditionState.DONE, now=tx.now, done_at=tx.now)
-            fanout.save_final_counts(tx.session, edition_id, progress.deliveries)
+            ledger.save_final_counts(tx.session, edition_id, progress.deliveries)
             done.append(edition_id)
     return done

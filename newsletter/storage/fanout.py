@@ -413,15 +413,6 @@ def exclusion_counts(session: Session, edition_id: int) -> dict[str, int]:
     return dict(session.execute(query).all())
 
 
-def save_final_counts(session: Session, edition_id: int, counts: dict[DeliveryState, int]) -> None:
-    """Fix an ended edition's deliveries by state."""
-    session.execute(
-        update(EditionRow)
-        .where(EditionRow.id == edition_id)
-        .values(counts={str(state): count for state, count in sorted(counts.items())})
-    )
-
-
 def cancelled_with_open_mail(session: Session) -> list[int]:
     """Return the cancelled editions by whose counts mail was not sent yet, or under way; the oldest first."""
     query = select(EditionRow.id, EditionRow.counts).where(

@@ -10,10 +10,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from newsletter.domain.deliveries import LEASE, SENDING_LEASE, DeliveryState, Pool, Purpose, Told
+from newsletter.domain.editions import ENDED
 from newsletter.domain.limits import Allowance
 from newsletter.domain.replies import Verdict
 from newsletter.domain.subscriptions import PAUSED
@@ -228,8 +229,11 @@ def _record_late(session: Session, told: Iterable[Told]) -> None:
 
 
 def _deny_late(session: Session, told: Told, now: datetime) -> None:
-    """End a doubt by a definite no: that mail was certainly not taken, and goes on as its answer says."""
-    session.execute(
+    """End a doubt by a definite no: that mail was certainly not taken, and goes on as its answer says.
+
+    Of an edition that has ended nothing goes on: it came too late, as what is past its deadline.
+    """
+    moved = session.execute(
         update(DeliveryRow)
         .where(
             DeliveryRow.id == told.delivery_id,
@@ -237,14 +241,24 @@ def _deny_late(session: Session, told: Told, now: datetime) -> None:
             DeliveryRow.state == _S.IN_DOUBT,
         )
         .values(
-            state=told.state,
+            state=case((_edition_has_ended(), _S.EXPIRED), else_=told.state) if told.state is _S.QUEUED else told.state,
             state_at=now,
             available_at=now + told.wait,
             reason=told.reason,
             tries=DeliveryRow.tries + int(told.costs_a_try),
         )
+        .returning(DeliveryRow.edition_id, DeliveryRow.state)
         .execution_options(synchronize_session=False)
     )
+    for edition_id, state in moved:
+        if edition_id is not None and state == _S.EXPIRED:  # which is what owes its reader the articles
+            save_final_counts(session, edition_id, counts_by_state(session, edition_id))
+
+
+def _edition_has_ended() -> ColumnElement[bool]:
+    """Say whether a delivery's edition has ended, which it cannot do then until the statement is through."""
+    state = select(EditionRow.state).where(EditionRow.id == DeliveryRow.edition_id).with_for_update(read=True)
+    return state.scalar_subquery().in_(ENDED)
 
 
 def accept_late(session: Session, delivery_id: int, attempt: int, *, now: datetime) -> bool:
@@ -315,3 +329,12 @@ def counts_by_state(session: Session, edition_id: int) -> dict[DeliveryState, in
         select(DeliveryRow.state, func.count()).where(DeliveryRow.edition_id == edition_id).group_by(DeliveryRow.state)
     )
     return {DeliveryState(state): count for state, count in session.execute(query)}
+
+
+def save_final_counts(session: Session, edition_id: int, counts: Mapping[DeliveryState, int]) -> None:
+    """Fix an ended edition's deliveries by state."""
+    session.execute(
+        update(EditionRow)
+        .where(EditionRow.id == edition_id)
+        .values(counts={str(state): count for state, count in sorted(counts.items())})
+    )

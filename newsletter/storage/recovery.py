@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import literal, select, text, update
+from sqlalchemy import ColumnElement, literal, select, text, update
 
 from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState
 from newsletter.domain.editions import EditionState
@@ -218,22 +218,19 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
     doubt, on record.
     """
     now = database_now(session)
-    is_open = select(EditionRow.id).where(EditionRow.id == DeliveryRow.edition_id, EditionRow.state.in_(_MAY_HAVE_MAIL))
+    due = (
+        DeliveryRow.state == text("'in_doubt'"),
+        DeliveryRow.state_at <= now - evidence_wait,
+        DeliveryRow.resends == 0,
+        DeliveryRow.address.is_not(None),
+        DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
+    )
     query = (
         select(DeliveryRow.id)
-        .outerjoin(ListRow, ListRow.id == DeliveryRow.list_id)
-        .where(
-            DeliveryRow.state == text("'in_doubt'"),
-            DeliveryRow.state_at <= now - evidence_wait,
-            DeliveryRow.resends == 0,
-            DeliveryRow.address.is_not(None),
-            DeliveryRow.deadline_at.is_(None) | (DeliveryRow.deadline_at > now),
-            DeliveryRow.edition_id.is_(None)
-            | ((ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE) & is_open.exists()),
-        )
+        .where(*due, DeliveryRow.edition_id.is_(None) | DeliveryRow.edition_id.in_(_hold_open(session, *due)))
         .order_by(DeliveryRow.id)
         .limit(PASS_LIMIT)
-        .with_for_update(skip_locked=True, of=DeliveryRow)
+        .with_for_update(skip_locked=True)
     )
     ids = list(session.scalars(query))
     session.execute(
@@ -244,10 +241,31 @@ def resend_doubted(session: Session, *, evidence_wait: timedelta = EVIDENCE_WAIT
     return len(ids)
 
 
+def _hold_open(session: Session, *due: ColumnElement[bool]) -> list[int]:
+    """Return the open editions whose lists send again what is in doubt, of those with mail that is *due*.
+
+    None of them ends before the transaction does, since a doubt that is old holds no edition open; what somebody has
+    locked is left to the next pass.
+    """
+    query = (
+        select(EditionRow.id)
+        .join(ListRow, ListRow.id == EditionRow.list_id)
+        .where(
+            EditionRow.id.in_(select(DeliveryRow.edition_id).where(*due)),
+            EditionRow.state.in_(_MAY_HAVE_MAIL),
+            ListRow.in_doubt_policy == InDoubtPolicy.RESEND_ONCE,
+        )
+        .order_by(EditionRow.id)
+        .with_for_update(read=True, skip_locked=True, of=EditionRow)
+    )
+    return list(session.scalars(query))
+
+
 def has_open(session: Session, edition_id: int) -> bool:
     """Say whether any delivery keeps an edition from being done.
 
-    One in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held.
+    One in doubt counts for `HOLD_AFTER`, in which evidence may come in; then it stays on record as held. One statement
+    sees all at one moment: of two, neither would see what comes back into the queue between them.
     """
     now = database_now(session)
     queued = select(DeliveryRow.id).where(DeliveryRow.state == text("'queued'"), DeliveryRow.edition_id == edition_id)
@@ -257,4 +275,4 @@ def has_open(session: Session, edition_id: int) -> bool:
         DeliveryRow.state.in_((_S.LEASED, _S.SENDING, _S.IN_DOUBT)),
         (DeliveryRow.state != _S.IN_DOUBT) | (DeliveryRow.state_at > now - HOLD_AFTER),
     )
-    return any(session.execute(query.limit(1)).first() is not None for query in (queued, under_way))
+    return session.execute(select(queued.exists() | under_way.exists())).scalar_one()

@@ -15,7 +15,7 @@ from newsletter.services.edition_checks import CheckFinding, CheckLevel, check_e
 from newsletter.services.editions import approve_edition, approve_overdue_reviews
 from newsletter.services.sends import start_send
 from newsletter.storage.articles import load_record
-from newsletter.storage.fanout import save_final_counts
+from newsletter.storage.ledger import save_final_counts
 
 
 @pytest.fixture

@@ -461,6 +461,21 @@ def test_a_late_definite_no_ends_the_doubt(database, ids, state):
     )
 
 
+@pytest.mark.parametrize("end", [EditionState.DONE, EditionState.CANCELLED])
+def test_a_late_no_puts_nothing_back_into_the_queue_of_an_edition_that_has_ended(database, ids, end):
+    """There nobody would look for it; as what came too late its articles are owed to its reader."""
+    send_first(database, ids[0])
+    give_up(database, ids[0])
+    edition_id = look(database, ids[0]).edition_id
+    with database.transaction() as session:
+        session.get_one(EditionRow, edition_id).state = end
+    turn(database, told=[told(ids[0], S.QUEUED, reason="later")])
+
+    assert (S.EXPIRED, "later") == (look(database, ids[0]).state, look(database, ids[0]).reason)
+    with database.reading() as session:
+        assert {"expired": 1, "leased": 3} == session.get_one(EditionRow, edition_id).counts
+
+
 def test_a_late_no_does_not_undo_what_was_settled(database, ids):
     send_first(database, ids[0])
     change(database, ids[0], state=S.ACCEPTED, lease_token=None, accepted_at=NOON)

@@ -20,6 +20,7 @@ from ledger_rows import (
     told,
     turn,
 )
+from sqlalchemy import event
 
 from newsletter.domain.deliveries import HOLD_AFTER, MAX_LAPSES, DeliveryState, Pool
 from newsletter.domain.editions import EditionState
@@ -206,6 +207,15 @@ def test_nothing_of_an_edition_that_has_ended_is_sent_again(database, state):
     assert S.IN_DOUBT == look(database, ids[0]).state
 
 
+def test_nothing_of_an_edition_that_ends_at_that_moment_is_sent_again(postgresql_database):
+    ids = some(postgresql_database, InDoubtPolicy.RESEND_ONCE)
+    doubt(postgresql_database, ids[0])
+    with postgresql_database.transaction() as session:
+        set_edition(session, look(postgresql_database, ids[0]).edition_id, EditionState.DONE)
+        assert 0 == run(postgresql_database, recovery.resend_doubted)
+    assert S.IN_DOUBT == look(postgresql_database, ids[0]).state
+
+
 def test_a_confirmation_in_doubt_is_sent_again_whatever_its_list_does(database):
     with database.transaction() as session:
         [late] = make_readers(session, make_list(session), "late")
@@ -254,6 +264,28 @@ def test_an_edition_stays_open_while_anything_of_it_may_still_happen(database, i
     assert is_open(), "evidence may come"
     change(database, ids[0], state_at=ago(database, HOLD_AFTER))
     assert not is_open()
+
+
+def test_what_comes_back_while_somebody_looks_keeps_its_edition_open(postgresql_database):
+    database, ids = postgresql_database, some(postgresql_database, InDoubtPolicy.HOLD)
+    for delivery_id in ids[1:]:
+        change(database, delivery_id, state=S.FAILED)
+    send_first(database, ids[0])
+
+    edition_id = look(database, ids[0]).edition_id
+    moved: list[int] = []
+
+    def put_off(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "'queued'" in statement and not moved:
+            moved.append(ids[0])
+            change(database, ids[0], state=S.QUEUED, lease_token=None)
+
+    with database.transaction() as session:
+        event.listen(database.engine, "after_cursor_execute", put_off)
+        is_open = recovery.has_open(session, edition_id)
+        event.remove(database.engine, "after_cursor_execute", put_off)
+    assert is_open
+    assert moved == ids[:1]
 
 
 def test_two_sweepers_do_not_wait_for_each_other(postgresql_database):
