@@ -282,6 +282,8 @@ def _move_in(
         f"{report.added:,} added, {report.same:,} subscribed already, {report.left:,} had left, "
         f"{report.suppressed:,} suppressed, {len(report.refusals):,} refused"
     )
+    if report.kept:
+        console.print(f"{report.kept:,} who left or bounced there signed up here, or were released: they stay")
     rows = [[each.line, each.address, each.why] for each in report.refusals[:REFUSALS_SHOWN]]
     if rows:
         console.print(table_of(["line", "address", "why it was refused"], rows))

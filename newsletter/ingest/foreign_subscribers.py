@@ -10,10 +10,12 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, repeat
 
 from newsletter.errors import InvalidError
 from newsletter.ingest.subscriber_csv import (
@@ -105,13 +107,17 @@ def read_foreign_file(content: bytes, *, name: str) -> ForeignFile | None:
     """
     if zipfile.is_zipfile(io.BytesIO(content)):
         return _read_archive(content, name)
+    return _read_export(content, name)
+
+
+def _read_export(content: bytes, name: str) -> ForeignFile | None:
     if len(content) > LARGEST_FILE:
         raise InvalidError(f"{name} has {len(content):,} bytes; split it into files of at most {LARGEST_FILE:,}")
     text, _ = decode_file(content, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)  # a spreadsheet saves what was commas with semicolons
     header = [cell.strip().lower() for cell in next(csv.reader([first], delimiter=delimiter), [])]
-    rows = _rows(text, delimiter)
+    rows = _rows(text, delimiter, name)
     if set(header) >= _OURS:
         return ForeignFile(Tool.OURS, tuple(_ours(rows, name)))
     if set(header) >= _LISTMONK:
@@ -144,18 +150,34 @@ def _plain(content: bytes, name: str) -> Iterator[ForeignLine]:
         yield ForeignLine(line.number, line.address, Standing.ACTIVE)
 
 
+def _unpack(archive: zipfile.ZipFile, name: str) -> dict[str, bytes]:
+    """Return the files of a ZIP, of at most `LARGEST_FILE` in all, whatever it says of their sizes."""
+    unpacked: dict[str, bytes] = {}
+    left = LARGEST_FILE
+    for member in archive.infolist():
+        if not member.filename.lower().endswith(".csv") or member.filename.startswith(_NOT_ITS_FILES):
+            continue
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # else a read is not bounded
+            raise NotImplementedError(f"{member.filename} is packed in a way that exports are not")
+        with archive.open(member) as file:
+            unpacked[member.filename] = file.read(left + 1)
+        left -= len(unpacked[member.filename])
+        if left < 0:
+            raise InvalidError(f"{name} holds more than {LARGEST_FILE:,} bytes; import its files one by one")
+    return unpacked
+
+
+_NOT_ITS_FILES = "__MACOSX/"
+"""The folder in which a Mac that packs a ZIP keeps what only Macs know of its files, under the files' names."""
+
+
 def _read_archive(content: bytes, name: str) -> ForeignFile:
     """Read the exports in a ZIP as one; of one tool, or nobody knows what belongs together."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = [each for each in archive.infolist() if each.filename.lower().endswith(".csv")]
-            if sum(each.file_size for each in members) > LARGEST_FILE:
-                raise InvalidError(f"{name} holds more than {LARGEST_FILE:,} bytes; import its files one by one")
-            found = {
-                each.filename: read_foreign_file(archive.read(each), name=f"{name}: {each.filename}")
-                for each in members
-            }
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # broken; with a password; packed oddly
+            found = {member: _read_export(text, f"{name}: {member}") for member, text in _unpack(archive, name).items()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        # broken in one of three ways; with a password; packed oddly
         raise InvalidError(f"{name} cannot be unpacked: {error}; import its files one by one") from error
     files = [each for each in found.values() if each is not None]
     unknown = [member for member, each in found.items() if each is None]
@@ -165,12 +187,17 @@ def _read_archive(content: bytes, name: str) -> ForeignFile:
     return ForeignFile(files[0].tool, tuple(line for each in files for line in each.lines))
 
 
-def _rows(text: str, delimiter: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(text: str, delimiter: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read the rows by the names of their columns; of a row that breaks off the rest is empty, as spreadsheets do."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    header = [cell.strip().lower() for cell in next(reader)]
-    for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False))
+    try:
+        header = [cell.strip().lower() for cell in next(reader)]
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                written = chain((cell.strip() for cell in cells), repeat(""))
+                yield reader.line_num, dict(zip(header, written, strict=False))
+    except csv.Error as error:
+        raise InvalidError(f"{name}, line {reader.line_num}: it cannot be read as CSV: {error}") from error
 
 
 Rows = Iterator[tuple[int, dict[str, str]]]
@@ -196,7 +223,7 @@ def _mailchimp(rows: Rows, header: list[str], name: str) -> Iterator[ForeignLine
     address = "email address" if "email address" in header else header[0]
     for number, row in rows:
         since = _moment(row.get("confirm_time", "")) or _moment(row.get("optin_time", ""))
-        left, cleaned = row.get("unsub_time"), row.get("clean_time")
+        left, cleaned = row.get("unsub_time"), row.get("clean_time")  # None: no such column
         if left is not None and cleaned is not None:  # joined by hand: the one that is filled in counts
             left, cleaned = left or None, cleaned or None
         standing = Standing.LEFT if left is not None else Standing.BOUNCED if cleaned is not None else Standing.ACTIVE
@@ -253,6 +280,6 @@ def _moment(text: str) -> datetime | None:
         text = f"{match['time']}{(match['fraction'] or '')[:7]}{match['zone']}"
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter: the year 1 in the east, which some write for "never"
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -40,6 +40,9 @@ from newsletter.storage.suppressions import load_suppressions
 IMPORT_CHUNK = 1000
 """Rows in one transaction: short enough that nobody waits for it, long enough to be quick."""
 
+FROM_A_FILE = "import of "
+"""What the evidence begins with of whoever was brought in with a file, its name after it."""
+
 SHORTEST_BASIS = 10
 """Characters; "yes" is no basis for consent that anybody could show to an authority."""
 
@@ -126,7 +129,7 @@ def import_lines(
     Raises:
         InvalidError, NotFoundError: as `import_subscribers`.
     """
-    importer = _open_importer(app, slug, basis=basis, evidence=f"import of {name}")
+    importer = _open_importer(app, slug, basis=basis, evidence=f"{FROM_A_FILE}{name}")
     lines = iter(lines)
     while chunk := list(islice(lines, IMPORT_CHUNK)):
         importer.take(app, chunk)

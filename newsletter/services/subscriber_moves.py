@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from newsletter.domain.lists import MailingList
-from newsletter.domain.subscriptions import Choice, Consent, ConsentAct, EndReason
+from newsletter.domain.subscriptions import LEAVING, Choice, Consent, ConsentAct, EndReason, Subscription
 from newsletter.domain.suppressions import SuppressionReason
 from newsletter.errors import InvalidError
 from newsletter.ingest.foreign_subscribers import ForeignFile, ForeignLine, Standing, Tool
@@ -15,10 +15,11 @@ from newsletter.mail.addresses import address_hmac, parse_address
 from newsletter.services.audit import record_act
 from newsletter.services.context import App, Transaction
 from newsletter.services.lists import find_list
-from newsletter.services.subscriber_imports import IMPORT_CHUNK, Refusal, RowOutcome, import_lines
+from newsletter.services.subscriber_imports import FROM_A_FILE, IMPORT_CHUNK, Refusal, RowOutcome, import_lines
+from newsletter.services.subscriptions import end_one
 from newsletter.storage import subscribers as subscriber_store
 from newsletter.storage import subscriptions as storage
-from newsletter.storage.suppressions import add_suppression, load_suppressions
+from newsletter.storage.suppressions import add_suppression, load_release, load_suppressions
 
 _SUPPRESSED = {
     Standing.BOUNCED: SuppressionReason.HARD_BOUNCE,
@@ -32,7 +33,8 @@ class MoveReport:
     """What an export holds and what comes of it; *standings*: rows by how they stood there.
 
     *first* and *last*: the span of the dates of consent, None where it has none. *added*, *same* and *refused* of the
-    active ones; *left*: people who left there and stay so here; *suppressed*: addresses never to be mailed.
+    active ones; *left*: people who left there and stay so here; *suppressed*: addresses never to be mailed; *kept*:
+    who left or bounced there and signed up, or was released, here.
     """
 
     tool: Tool
@@ -43,6 +45,7 @@ class MoveReport:
     same: int = 0
     left: int = 0
     suppressed: int = 0
+    kept: int = 0
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -57,7 +60,8 @@ def move_in(app: App, slug: str, file: ForeignFile, *, name: str, basis: str) ->
     """Bring an export's people into a list as they stood; *basis* says how they agreed there. May be repeated.
 
     Who is active is subscribed, since when the export says; who never confirmed is not; who left there counts as having
-    left here, so that no import brings them back; bounced and blocked addresses are suppressed. No mail is sent.
+    left here, so that no import brings them back, and one that did so already is undone; bounced and blocked addresses
+    are suppressed. What people chose here themselves stands, and who was released here stays so. No mail is sent.
 
     Raises:
         InvalidError: the basis says nothing.
@@ -68,7 +72,7 @@ def move_in(app: App, slug: str, file: ForeignFile, *, name: str, basis: str) ->
     while chunk := list(islice(lines, IMPORT_CHUNK)):
         with app.transaction() as tx:
             mailing_list = find_list(tx, slug)
-            consent = Consent(tx.now, ConsentAct.IMPORTED, basis.strip(), f"import of {name}")
+            consent = Consent(tx.now, ConsentAct.IMPORTED, basis.strip(), f"{FROM_A_FILE}{name}")
             for line in chunk:
                 _close(tx, mailing_list, line, report, consent)
     active = (line.as_line() for line in file.lines if line.standing is Standing.ACTIVE)
@@ -90,13 +94,8 @@ def _close(tx: Transaction, mailing_list: MailingList, line: ForeignLine, report
         report.refusals.append(Refusal(line.number, line.address, str(error)))
         return
     hashed = address_hmac(tx.settings.lasting_secret, address.key)
-    at = line.ended_at or tx.now
     if reason := _SUPPRESSED.get(line.standing):
-        if hashed not in load_suppressions(tx.session, [hashed]):
-            add_suppression(tx.session, hashed, reason, now=at)
-            report.suppressed += 1
-        return
-    if storage.load_end_reasons(tx.session, mailing_list.id, [hashed]).get(hashed):
+        _suppress(tx, hashed, reason, line, report)
         return
     person = subscriber_store.NewSubscriber(
         str(uuid.uuid4()), address.original, address.key, hashed, mailing_list.default_language
@@ -107,10 +106,32 @@ def _close(tx: Transaction, mailing_list: MailingList, line: ForeignLine, report
         for each in storage.load_subscriptions(tx.session, [known.id])
         if each.list_id == mailing_list.id and each.ended_at is None
     ]
-    if live:
-        return  # they signed up here since
-    _end_at_once(tx, known.id, mailing_list, line, consent)
-    report.left += 1
+    if any(_was_chosen_here(tx, each) for each in live):
+        report.kept += 1
+    elif live:
+        for each in live:
+            end_one(tx, each, EndReason.UNSUBSCRIBED, basis=consent.basis, evidence=consent.evidence)
+        report.left += 1
+    elif not LEAVING & storage.load_end_reasons(tx.session, mailing_list.id, [hashed]).get(hashed, set()):
+        _end_at_once(tx, known.id, mailing_list, line, consent)
+        report.left += 1
+
+
+def _was_chosen_here(tx: Transaction, live: Subscription) -> bool:
+    """Say whether anything speaks for a subscription but a file that it was brought in with."""
+    record = storage.load_consents(tx.session, [live.id])[live.id]
+    return not all(each.act is ConsentAct.IMPORTED and str(each.evidence).startswith(FROM_A_FILE) for each in record)
+
+
+def _suppress(tx: Transaction, hashed: str, reason: SuppressionReason, line: ForeignLine, report: MoveReport) -> None:
+    if hashed in load_suppressions(tx.session, [hashed]):
+        return
+    released_at = load_release(tx.session, hashed)
+    if released_at and (line.ended_at is None or line.ended_at <= released_at):
+        report.kept += 1
+        return
+    add_suppression(tx.session, hashed, reason, now=line.ended_at or tx.now)
+    report.suppressed += 1
 
 
 def _end_at_once(

@@ -63,3 +63,9 @@ def load_suppressions(session: Session, hmacs: Sequence[str]) -> dict[str, Suppr
         for row in session.scalars(statement):
             found[row.address_hmac] = Suppression(row.address_hmac, SuppressionReason(row.reason), row.created_at)
     return found
+
+
+def load_release(session: Session, address_hmac: str) -> datetime | None:
+    """Return when a suppression of an address was lifted, None if it is in force or there never was one."""
+    query = select(SuppressionRow.lifted_at).where(SuppressionRow.address_hmac == address_hmac)
+    return session.execute(query).scalar_one_or_none()

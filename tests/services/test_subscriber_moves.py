@@ -1,17 +1,26 @@
 """Moving in: people keep their dates and their standing, and who was not mailed there is not mailed here."""
 
+import contextlib
 import io
+import tracemalloc
 import zipfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
 from newsroom import Newsroom
 
-from newsletter.domain.subscriptions import SubscriptionState
+from newsletter.domain.lists import Cadence
+from newsletter.domain.subscriptions import EndReason, SubscriptionState
 from newsletter.errors import InvalidError
-from newsletter.ingest.foreign_subscribers import Standing, Tool, read_as, read_foreign_file
+from newsletter.ingest import foreign_subscribers
+from newsletter.ingest.foreign_subscribers import ForeignFile, Standing, Tool, read_as, read_foreign_file
 from newsletter.mail.addresses import address_hmac
+from newsletter.services.choices import change_choice
+from newsletter.services.filters import EVERY_ARTICLE
 from newsletter.services.subscriber_moves import look_over, move_in
+from newsletter.services.suppressions import lift_suppression
+from newsletter.storage.subscriptions import end_subscription
 from newsletter.storage.suppressions import load_suppression
 
 BASIS = "agreed on our old site, whose records we keep"
@@ -49,9 +58,9 @@ dan@readers.example,Dan,1,,,"2022-05-06 10:00:00",4,a4
 MAILMAN = "bek@readers.example\nAnn <ann@readers.example>\n"
 
 
-def zipped(files: dict[str, str]) -> bytes:
+def zipped(files: Mapping[str, str | bytes], packing: int = zipfile.ZIP_DEFLATED) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+    with zipfile.ZipFile(packed, "w", packing) as archive:
         for name, text in files.items():
             archive.writestr(name, text)
     return packed.getvalue()
@@ -201,3 +210,128 @@ def test_moving_in_twice_changes_nothing_and_who_came_back_stays(newsroom):
     assert (0, 1, 0, 0) == (again.added, again.same, again.left, again.suppressed)
     assert SubscriptionState.CONFIRMED is newsroom.subscription("bek").state, "they signed up here themselves"
     assert datetime(2021, 5, 1, 10, tzinfo=UTC) == newsroom.subscription("ann").confirmed_at
+
+
+def test_who_left_there_leaves_here_too_if_only_a_file_had_brought_them(newsroom):
+    """Imported in the wrong order, people who left would be mailed; who signed up here themselves stays."""
+    both = LISTMONK.replace(",disabled,", ",enabled,")
+    move_in(newsroom.app, "weekly", export_of(both), name="all.csv", basis=BASIS)
+    newsroom.publish("A story")
+    edition_id = newsroom.fan_out()
+    change_choice(
+        newsroom.app,
+        newsroom.subscription("ann").uid,
+        cadence=Cadence.WEEKLY,
+        language="ru",
+        wanted=EVERY_ARTICLE,
+        evidence="page",
+    )
+    gone = read_as(both.encode(), name="gone.csv", standing=Standing.LEFT)
+    report = move_in(newsroom.app, "weekly", gone, name="gone.csv", basis=BASIS)
+
+    assert (1, 1) == (report.left, report.kept)
+    assert SubscriptionState.CONFIRMED is newsroom.subscription("ann").state
+    assert SubscriptionState.ENDED is newsroom.subscription("bek").state
+    assert "cancelled" == newsroom.states(edition_id)["bek"]
+    again = move_in(newsroom.app, "weekly", export_of(both), name="all.csv", basis=BASIS)
+    assert (0, 1) == (again.added, len(again.refusals))
+
+
+def test_who_was_replaced_here_and_left_there_is_not_brought_back(newsroom):
+    """An end that is no leaving does not hide that they left."""
+    newsroom.subscribe("bek")
+    end(newsroom, "bek", EndReason.NEVER_CONFIRMED)
+    move_in(newsroom.app, "weekly", export_of(LISTMONK), name="export.csv", basis=BASIS)
+
+    with pytest.raises(Exception, match="left this list"):
+        newsroom.subscribe("bek")
+
+
+def end(newsroom: Newsroom, name: str, reason: EndReason) -> None:
+    with newsroom.app.transaction() as tx:
+        end_subscription(tx.session, newsroom.subscription(name).id, reason, now=tx.now)
+
+
+def test_who_was_released_here_is_not_suppressed_by_an_older_export(newsroom):
+    """The address takes mail again, by its owner's word."""
+    move_in(newsroom.app, "weekly", export_of(LISTMONK), name="export.csv", basis=BASIS)
+    lift_suppression(newsroom.app, "cat@readers.example")
+    again = move_in(newsroom.app, "weekly", export_of(LISTMONK), name="export.csv", basis=BASIS)
+
+    assert (0, 1) == (again.suppressed, again.kept)
+    assert suppressed(newsroom, "cat") is None
+    newer = LISTMONK.replace("2023-02-03 04:05:06", "2126-02-03 04:05:06")
+    assert 1 == move_in(newsroom.app, "weekly", export_of(newer), name="export.csv", basis=BASIS).suppressed
+
+
+def export_of(text: str) -> ForeignFile:
+    found = read_foreign_file(text.encode(), name="export.csv")
+    assert found is not None
+    return found
+
+
+def test_a_row_that_breaks_off_is_of_its_file_still():
+    """Spreadsheets leave out empty cells at the end: who left would be taken for active."""
+    header, _ = MAILCHIMP_FILES["unsubscribed_email_audience_export_1.csv"].splitlines()
+
+    assert {"bek": Standing.LEFT} == standings(f"{header}\nbek@readers.example,Bek\n")
+
+
+def test_a_row_beyond_all_measure_is_named():
+    with pytest.raises(InvalidError, match=r"export.csv, line \d+: it cannot be read as CSV"):
+        read_foreign_file(LISTMONK.replace("{}", "x" * 200_000).encode(), name="export.csv")
+
+
+def test_a_date_that_is_none_is_no_date():
+    text = LISTMONK.replace("2021-05-01 10:00:00 +0000 UTC", "0001-01-01 00:00:00 +0600 +06")
+
+    assert export_of(text).lines[0].since is None
+
+
+def test_a_zip_is_unpacked_no_further_than_a_file_may_be_large(monkeypatch):
+    """Whatever it says of itself: a bomb says that it is small."""
+    monkeypatch.setattr(foreign_subscribers, "LARGEST_FILE", 10_000)
+    packed = bytearray(zipped({"subscribed.csv": "x" * 5_000_000}))
+    told, size = (5_000_000).to_bytes(4, "little"), (5_000).to_bytes(4, "little")
+    assert 2 == packed.count(told)
+    with pytest.raises(InvalidError, match="more than 10,000 bytes"):
+        read_foreign_file(bytes(packed), name="some.zip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidError, match="cannot be unpacked"):
+            read_foreign_file(bytes(packed.replace(told, size)), name="some.zip")
+        assert 1_000_000 > tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"subscribed.csv": zipped(MAILCHIMP_FILES)}, "is no text file"),
+        ({"subscribed.csv": b""}, "no export of one tool"),
+    ],
+    ids=["a ZIP in a ZIP", "empty"],
+)
+def test_what_a_zip_holds_is_text(files, problem):
+    with pytest.raises(InvalidError, match=problem):
+        read_foreign_file(zipped(files), name="some.zip")
+
+
+def test_what_a_mac_puts_beside_files_is_left_out():
+    files = MAILCHIMP_FILES | {f"__MACOSX/._{name}": "\0\5\26\7" for name in MAILCHIMP_FILES}
+    found = read_foreign_file(zipped(files), name="some.zip")
+
+    assert found is not None
+    assert 4 == len(found.lines)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_packed_oddly_or_broken_is_refused(packing):
+    with pytest.raises(InvalidError, match="cannot be unpacked"):
+        read_foreign_file(zipped(MAILCHIMP_FILES, packing), name="some.zip")
+    packed = zipped(MAILCHIMP_FILES, zipfile.ZIP_DEFLATED)
+    for place in range(40, len(packed) - 400, 23):
+        broken = packed[:place] + b"\xff\xff" + packed[place + 2 :]
+        with contextlib.suppress(InvalidError):
+            read_foreign_file(broken, name="some.zip")
