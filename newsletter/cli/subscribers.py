@@ -75,8 +75,8 @@ def import_file(
 
     Columns, in any order: address (or e-mail, адрес, дарек), and if wanted language, cadence, topics, kinds,
     languages; several values in one cell are separated by spaces. With a column `status`, whoever's does not say that
-    they want mail (active, subscribed, yes) is refused. Each refused row is reported with its line. Repeating it
-    changes nothing.
+    they want mail (active, subscribed, yes) is refused, and so is whom a column `unsubscribed_at`, `opt_out` or
+    `bounced` names. Each refused row is reported with its line. Repeating it changes nothing.
 
     Example:  newsletter subscribers import readers.csv --list weekly --basis "signed up on paper at the fair, May 2024"
 

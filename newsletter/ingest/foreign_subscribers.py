@@ -26,6 +26,7 @@ from newsletter.ingest.subscriber_csv import (
     decode_file,
     read_subscriber_file,
     split_cell,
+    split_line,
 )
 
 
@@ -116,7 +117,7 @@ def _read_export(content: bytes, name: str) -> ForeignFile | None:
     text, _ = decode_file(content, name)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(DELIMITERS, key=first.count)  # a spreadsheet saves what was commas with semicolons
-    header = [cell.strip().lower() for cell in next(csv.reader([first], delimiter=delimiter), [])]
+    header = [cell.strip().lower() for cell in split_line(first, delimiter, name)]
     rows = _rows(text, delimiter, name)
     if set(header) >= _OURS:
         return ForeignFile(Tool.OURS, tuple(_ours(rows, name)))

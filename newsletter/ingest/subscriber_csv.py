@@ -1,9 +1,9 @@
 """Subscriber files: CSV as people's programs write it -> rows with line numbers; judges no address and no choice.
 
 Columns, in any order, named in the first line in English, Russian or Kyrgyz: address (the only one needed), language,
-cadence, topics, kinds, languages, status. A cell with several values has them separated by spaces, `|`, `;` or `,`. A
-file of one column needs no header. Fields are separated by comma, semicolon, tab or `|`; text is UTF-8, with or without
-a byte order mark, UTF-16 with one, else taken as Windows-1251, which is reported.
+cadence, topics, kinds, languages, status, and those of `GONE`. A cell with several values has them separated by spaces,
+`|`, `;` or `,`. A file of one column needs no header. Fields are separated by comma, semicolon, tab or `|`; text is
+UTF-8, with or without a byte order mark, UTF-16 with one, else taken as Windows-1251, which is reported.
 """
 
 import codecs
@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from newsletter.errors import InvalidError
@@ -31,10 +31,21 @@ COLUMNS: Mapping[str, frozenset[str]] = {
     "kinds": frozenset({"kinds", "kind", "types", "type", "виды", "вид", "тип", "түрлөрү", "түрү"}),
     "languages": frozenset({"languages", "article languages", "языки", "языки материалов", "тилдер"}),
     "status": frozenset(
-        {"status", "subscription status", "subscribed", "opt in", "optin", "active", "статус", "состояние", "подписан"}
-        | {"абалы", "жазылган"}
+        {"status", "subscription status", "subscriber status", "member status", "email status"}
+        | {"email marketing status", "accepts marketing", "accepts email marketing", "opt in", "optin", "opted in"}
+        | {"subscribed", "active", "статус", "состояние", "подписан", "абалы", "жазылган"}
     ),
 }
+
+GONE = frozenset(
+    {"unsubscribed", "unsubscribed at", "unsubscribed on", "unsubscribe date", "unsubscribe time", "unsub time"}
+    | {"opt out", "optout", "opted out", "opt out date", "opt out time", "opted out at", "bounced", "bounced at"}
+    | {"complained", "blocked", "blacklisted", "blocklisted", "deleted at", "clean time"}
+    | {"отписан", "отписана", "отписался", "отписался лась", "дата отписки", "отписка", "жазылуудан чыккан"}
+)
+"""Columns that say of a person that they want no mail, where they say anything but `NOT_GONE`."""
+
+NOT_GONE = frozenset({"", "0", "no", "n", "false", "never", "null", "none", "-", "нет", "жок"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +54,7 @@ class SubscriberLine:
 
     *since*: when the person agreed, as the tool says that they come from; None: it is not known. *basis*: by what they
     agreed there, in words. *paused_until*: until when they want no mail. *status*: how they stand to the list, in
-    the file's own word; empty: it says nothing of that.
+    the file's own word, or what it says of their leaving; empty: it says nothing of either.
     """
 
     number: int
@@ -69,7 +80,10 @@ class BrokenLine:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberFile:
-    """A file's text with what was found out about it; *ignored*: columns that mean nothing here."""
+    """A file's text with what was found out about it; *ignored*: columns that mean nothing here.
+
+    *gone*: those that say who wants no mail, by their places.
+    """
 
     encoding: str
     delimiter: str
@@ -77,6 +91,7 @@ class SubscriberFile:
     text: str
     columns: Mapping[str, int]
     has_header: bool
+    gone: Mapping[int, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[SubscriberLine | BrokenLine]:
         """Return the rows in their order; blank ones are left out."""
@@ -113,12 +128,16 @@ class SubscriberFile:
             topics=split_cell(cell("topics")),
             kinds=split_cell(cell("kinds")),
             languages=split_cell(cell("languages")),
-            status=cell("status").lower(),
+            status=self._why_gone(cells) or cell("status").lower(),
         )
+
+    def _why_gone(self, cells: Sequence[str]) -> str:
+        told = ((name, cells[place].strip()) for place, name in self.gone.items() if place < len(cells))
+        return next((f"{name}: {value}" for name, value in told if value.lower() not in NOT_GONE), "")
 
     @property
     def _width(self) -> int:
-        return len(self.columns) + len(self.ignored)
+        return len(self.columns) + len(self.gone) + len(self.ignored)
 
 
 def read_subscriber_file(content: bytes, *, name: str) -> SubscriberFile:
@@ -135,12 +154,26 @@ def read_subscriber_file(content: bytes, *, name: str) -> SubscriberFile:
     if not first:
         raise InvalidError(f"{name} is empty; it needs a line for each subscriber")
     delimiter = max(DELIMITERS, key=first.count)
-    header = [_tidy(cell) for cell in next(csv.reader([first], delimiter=delimiter))]
+    header = [_tidy(cell) for cell in split_line(first, delimiter, name)]
     if len(header) == 1 and "@" in first:
         return SubscriberFile(encoding, delimiter, (), text, {"address": 0}, has_header=False)
     columns = _columns(header, name)
-    ignored = tuple(header[position] for position in range(len(header)) if position not in columns.values())
-    return SubscriberFile(encoding, delimiter, ignored, text, columns, has_header=True)
+    gone = {place: cell for place, cell in enumerate(header) if cell in GONE}
+    known = {*columns.values(), *gone}
+    ignored = tuple(cell for place, cell in enumerate(header) if place not in known)
+    return SubscriberFile(encoding, delimiter, ignored, text, columns, has_header=True, gone=gone)
+
+
+def split_line(line: str, delimiter: str, name: str) -> list[str]:
+    """Return the cells of a file's first line.
+
+    Raises:
+        InvalidError: it is no such line.
+    """
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise InvalidError(f"{name} cannot be read as CSV: {error}; it needs a line for each subscriber") from error
 
 
 def decode_file(content: bytes, name: str) -> tuple[str, str]:

@@ -82,6 +82,7 @@ def test_a_field_beyond_all_measure_costs_its_row_only():
         (b"email,address\na@example.org,b@example.org\n", "2 columns for address"),
         (b"PK\x03\x04\x00\x00", "no text file"),
         (b"\xff\xfe\x00", "no text file"),
+        (b"x" * 200_000, "cannot be read as CSV"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused_with_its_name(content, words):

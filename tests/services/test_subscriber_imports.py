@@ -147,6 +147,21 @@ def test_nobody_is_brought_in_whose_status_does_not_say_that_they_want_mail(app)
     assert "--as left" in report.refusals[0].why
 
 
+def test_nobody_is_brought_in_of_whom_a_column_says_that_they_left(app):
+    report = bring(
+        app,
+        "address,Unsubscribed at,Bounced\n"
+        "aida@example.org,,no\n"
+        "bakyt@example.org,2024-05-06 07:08:09,no\n"
+        "chinara@example.org,,TRUE\n"
+        "daniyar@example.org\n",
+    )
+
+    assert (2, 0, 2) == counts(report)
+    assert [3, 4] == [each.line for each in report.refusals]
+    assert "'unsubscribed at: 2024-05-06 07:08:09'" in report.refusals[0].why
+
+
 def test_a_choice_that_its_list_never_carries_is_refused(app):
     report = bring(app, "address,kinds\naida@example.org,story\nbakyt@example.org,story event\n", slug="events")
 

@@ -278,6 +278,8 @@ def test_a_row_that_breaks_off_is_of_its_file_still():
 
 
 def test_a_row_beyond_all_measure_is_named():
+    with pytest.raises(InvalidError, match=r"export.csv cannot be read as CSV"):
+        read_foreign_file(b"x" * 200_000, name="export.csv")
     with pytest.raises(InvalidError, match=r"export.csv, line \d+: it cannot be read as CSV"):
         read_foreign_file(LISTMONK.replace("{}", "x" * 200_000).encode(), name="export.csv")
 
